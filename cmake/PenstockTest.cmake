@@ -1,0 +1,28 @@
+# penstock_tests(<module> [LIBRARIES …])
+#   Every *_test.c of the calling folder becomes one cmocka program and one ctest case named unit/<module>/<noun>.
+#   Test data: PENSTOCK_TESTDATA (default ../shared/data beside the checkout).
+pkg_check_modules(cmocka REQUIRED IMPORTED_TARGET cmocka)
+set(PENSTOCK_TEST_TIMEOUT 120)
+
+function(penstock_test name source)
+  cmake_parse_arguments(t "" "TIMEOUT" "LIBRARIES;LABELS" ${ARGN})
+  string(REPLACE "/" "_" target ${name})
+  add_executable(${target} ${source})
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/host)
+  target_link_libraries(${target} PRIVATE ${t_LIBRARIES} PkgConfig::cmocka)
+  add_test(NAME ${name} COMMAND ${target})
+  if(NOT t_TIMEOUT)
+    set(t_TIMEOUT ${PENSTOCK_TEST_TIMEOUT})
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${t_TIMEOUT} LABELS "${t_LABELS}" SKIP_RETURN_CODE 77)
+endfunction()
+
+function(penstock_tests module)
+  cmake_parse_arguments(t "" "" "LIBRARIES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*_test.c)
+  foreach(source ${sources})
+    get_filename_component(noun ${source} NAME_WE)
+    string(REGEX REPLACE "_test$" "" noun ${noun})
+    penstock_test(unit/${module}/${noun} ${source} LIBRARIES penstock_${module} penstock_test_support ${t_LIBRARIES} LABELS unit)
+  endforeach()
+endfunction()

@@ -1,0 +1,22 @@
+/* Lanes: where blocking work runs. A lane is a queue whose jobs run one at a time, in order, on any thread of a small
+ * pool; different lanes run side by side. Jobs are straight-line code and may block (SQL, plugin calls, files).
+ * All functions may be called from any thread unless they say otherwise. */
+#ifndef PENSTOCK_LOOP_LANE_H
+#define PENSTOCK_LOOP_LANE_H
+#include <stddef.h>
+
+typedef struct lane_pool lane_pool;
+typedef struct lane lane;
+typedef void (*lane_function)(void *arg);
+
+lane_pool *lane_pool_create(unsigned n_threads);
+/* Waits until every lane is drained, then ends the threads. Lanes must have been closed before. */
+void lane_pool_free(lane_pool *pool);
+
+lane *lane_open(lane_pool *pool, const char *name);
+/* Runs `function(arg)` after everything posted to this lane before. Never blocks. */
+void lane_post(lane *l, lane_function function, void *arg);
+size_t lane_waiting(lane *l); /* jobs posted and not finished */
+/* Waits until what was posted has run, then frees the lane. Not from a job of this lane. NULL is fine. */
+void lane_close(lane *l);
+#endif
