@@ -1,0 +1,2 @@
+static const difference different_valid[] = {{"none", "none"}};
+static const difference different_invalid[] = {{"none", "none"}};
