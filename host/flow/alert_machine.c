@@ -5,19 +5,19 @@
 
 bool alert_condition_holds(const alert_condition *condition, double value)
 {
-    double limit = condition->threshold;
+    double limit = condition->number;
     if (isnan(value))
         return false;
-    switch (condition->operator) {
-    case ALERT_ABOVE:
+    switch (condition->op) {
+    case COMPARE_GT:
         return value > limit;
-    case ALERT_AT_LEAST:
+    case COMPARE_GE:
         return value >= limit;
-    case ALERT_BELOW:
+    case COMPARE_LT:
         return value < limit;
-    case ALERT_AT_MOST:
+    case COMPARE_LE:
         return value <= limit;
-    case ALERT_EQUAL:
+    case COMPARE_EQ:
         return value == limit;
     default:
         return value != limit;
@@ -30,14 +30,9 @@ static void enter(alert_life *life, alert_phase phase, int64_t at_us)
     life->since_us = at_us;
 }
 
-static bool clears(const alert_rule *rule, double value)
+static alert_event step_quiet(const defined_alert *rule, alert_life *life, int64_t at_us, double value)
 {
-    return rule->has_clear ? alert_condition_holds(&rule->clear, value) : !alert_condition_holds(&rule->fire, value);
-}
-
-static alert_event step_quiet(const alert_rule *rule, alert_life *life, int64_t at_us, double value)
-{
-    if (!alert_condition_holds(&rule->fire, value)) {
+    if (!alert_condition_holds(&rule->fire_at, value)) {
         if (life->phase == ALERT_PENDING)
             enter(life, ALERT_OK, at_us);
         life->episode_us = 0;
@@ -53,9 +48,9 @@ static alert_event step_quiet(const alert_rule *rule, alert_life *life, int64_t 
     return ALERT_FIRED;
 }
 
-static alert_event step_loud(const alert_rule *rule, alert_life *life, int64_t at_us, double value)
+static alert_event step_loud(const defined_alert *rule, alert_life *life, int64_t at_us, double value)
 {
-    if (!clears(rule, value)) {
+    if (!alert_condition_holds(&rule->clear_at, value)) {
         if (life->phase == ALERT_RECOVERING)
             enter(life, ALERT_FIRING, at_us);
         return ALERT_NOTHING;
@@ -68,7 +63,7 @@ static alert_event step_loud(const alert_rule *rule, alert_life *life, int64_t a
     return ALERT_RESOLVED;
 }
 
-alert_event alert_step(const alert_rule *rule, alert_life *life, int64_t at_us, double value)
+alert_event alert_step(const defined_alert *rule, alert_life *life, int64_t at_us, double value)
 {
     if (life->last_us && at_us <= life->last_us)
         return ALERT_NOTHING;
@@ -81,23 +76,23 @@ alert_event alert_step(const alert_rule *rule, alert_life *life, int64_t at_us, 
     return event;
 }
 
-alert_event alert_silence(const alert_rule *rule, alert_life *life, int64_t received_us, int64_t now_us)
+alert_event alert_silence(const defined_alert *rule, alert_life *life, int64_t received_us, int64_t now_us)
 {
-    if (rule->silent_after_us == 0 || now_us - received_us < rule->silent_after_us)
+    if (rule->no_data_after_us == DEFINITION_ANY || now_us - received_us < rule->no_data_after_us)
         return ALERT_NOTHING;
     bool loud = life->phase == ALERT_FIRING || life->phase == ALERT_RECOVERING;
-    switch (rule->silent_then) {
-    case ALERT_SILENCE_NO_DATA:
+    switch (rule->no_data_then) {
+    case NO_DATA_STATE:
         if (life->phase == ALERT_NO_DATA)
             return ALERT_NOTHING;
         life->before_silence = loud ? life->phase : ALERT_OK; /* a pending condition starts anew */
         enter(life, ALERT_NO_DATA, now_us);
         return ALERT_NOTHING;
-    case ALERT_SILENCE_OK:
+    case NO_DATA_OK:
         if (life->phase != ALERT_OK)
             enter(life, ALERT_OK, now_us);
         return loud ? ALERT_RESOLVED : ALERT_NOTHING;
-    case ALERT_SILENCE_FIRING:
+    case NO_DATA_FIRE:
         if (loud)
             return ALERT_NOTHING;
         life->episode_us = now_us;

@@ -6,32 +6,26 @@
  *      ├─────────────────┘                           └────────────────────┤
  *      └──────────────────────────────────── held for `keep_firing` ──────┘
  *
- *     any ── nothing received for `no_data.after` ──► no_data ── a value ──► where it was (ok, firing, recovering)
+ *     any ── nothing received for `no_data.after` ──► no_data ── a value ──► where it was (ok, firing,
+ * recovering)
  *
- * Times are microseconds on the rule's clock (data time or wall time), never read from a clock here, so the same
- * points give the same history whenever and however often they are replayed. */
+ * Times are microseconds on the rule's clock (data time or wall time), never read from a clock here, so the
+ * same points give the same history whenever and however often they are replayed. */
 #ifndef PENSTOCK_FLOW_ALERT_MACHINE_H
 #define PENSTOCK_FLOW_ALERT_MACHINE_H
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum alert_phase { ALERT_OK, ALERT_PENDING, ALERT_FIRING, ALERT_RECOVERING, ALERT_NO_DATA } alert_phase;
-typedef enum alert_operator { ALERT_ABOVE, ALERT_AT_LEAST, ALERT_BELOW, ALERT_AT_MOST, ALERT_EQUAL, ALERT_NOT_EQUAL } alert_operator;
-typedef enum alert_silence_rule { ALERT_SILENCE_NO_DATA, ALERT_SILENCE_OK, ALERT_SILENCE_FIRING, ALERT_SILENCE_KEEP } alert_silence_rule;
+#include "control/definition.h"
+
+typedef enum alert_phase {
+    ALERT_OK,
+    ALERT_PENDING,
+    ALERT_FIRING,
+    ALERT_RECOVERING,
+    ALERT_NO_DATA
+} alert_phase;
 typedef enum alert_event { ALERT_NOTHING, ALERT_FIRED, ALERT_RESOLVED } alert_event;
-
-typedef struct alert_condition {
-    alert_operator operator;
-    double threshold;
-} alert_condition;
-
-typedef struct alert_rule {
-    alert_condition fire, clear; /* clear may be absent: then it is "not fire" */
-    bool has_clear;
-    int64_t for_us, keep_firing_us;
-    int64_t silent_after_us; /* 0 = silence is not watched */
-    alert_silence_rule silent_then;
-} alert_rule;
 
 typedef struct alert_life {
     alert_phase phase;
@@ -43,9 +37,9 @@ typedef struct alert_life {
 } alert_life;
 
 /* Takes one point. Points not newer than the last one change nothing. */
-alert_event alert_step(const alert_rule *rule, alert_life *life, int64_t at_us, double value);
+alert_event alert_step(const defined_alert *rule, alert_life *life, int64_t at_us, double value);
 /* Tells it that nothing was received since `received_us` and it is `now_us` (both wall time). */
-alert_event alert_silence(const alert_rule *rule, alert_life *life, int64_t received_us, int64_t now_us);
+alert_event alert_silence(const defined_alert *rule, alert_life *life, int64_t received_us, int64_t now_us);
 bool alert_condition_holds(const alert_condition *condition, double value); /* false for NaN */
 const char *alert_phase_name(alert_phase phase); /* "ok", "pending", "firing", "recovering", "no_data" */
 bool alert_phase_parse(const char *name, alert_phase *phase_out);

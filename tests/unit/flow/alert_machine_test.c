@@ -6,9 +6,9 @@
 
 #define MINUTE 60000000LL
 
-static const alert_rule rule = {
-    .fire = {ALERT_ABOVE, 0.9}, .clear = {ALERT_BELOW, 0.7}, .has_clear = true,
-    .for_us = 5 * MINUTE, .keep_firing_us = 10 * MINUTE, .silent_after_us = 30 * MINUTE,
+static const defined_alert rule = {
+    .fire_at = {COMPARE_GT, 0.9}, .clear_at = {COMPARE_LT, 0.7},
+    .for_us = 5 * MINUTE, .keep_firing_us = 10 * MINUTE, .no_data_after_us = 30 * MINUTE,
 };
 
 static void fires_after_for_and_resolves_after_keep_firing(void **state)
@@ -68,19 +68,19 @@ static void silence_keeps_the_episode(void **state)
 static void silence_can_fire_or_resolve(void **state)
 {
     (void)state;
-    alert_rule loud = rule, calm = rule;
-    loud.silent_then = ALERT_SILENCE_FIRING;
-    calm.silent_then = ALERT_SILENCE_OK;
+    defined_alert loud = rule, calm = rule;
+    loud.no_data_then = NO_DATA_FIRE;
+    calm.no_data_then = NO_DATA_OK;
     alert_life life = {0};
     assert_int_equal(alert_silence(&loud, &life, 1 * MINUTE, 31 * MINUTE), ALERT_FIRED);
     assert_int_equal(alert_silence(&loud, &life, 1 * MINUTE, 32 * MINUTE), ALERT_NOTHING);
     assert_int_equal(alert_silence(&calm, &life, 1 * MINUTE, 33 * MINUTE), ALERT_RESOLVED);
 }
 
-static void without_clear_the_fire_limit_decides(void **state)
+static void without_times_the_limits_alone_decide(void **state)
 {
     (void)state;
-    alert_rule plain = {.fire = {ALERT_AT_LEAST, 10}};
+    defined_alert plain = {.fire_at = {COMPARE_GE, 10}, .clear_at = {COMPARE_LT, 10}};
     alert_life life = {0};
     assert_int_equal(alert_step(&plain, &life, 1, 10), ALERT_FIRED);
     assert_int_equal(alert_step(&plain, &life, 2, 9.99), ALERT_RESOLVED);
@@ -95,7 +95,7 @@ int main(void)
         cmocka_unit_test(replaying_points_changes_nothing),
         cmocka_unit_test(silence_keeps_the_episode),
         cmocka_unit_test(silence_can_fire_or_resolve),
-        cmocka_unit_test(without_clear_the_fire_limit_decides),
+        cmocka_unit_test(without_times_the_limits_alone_decide),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
