@@ -303,8 +303,4 @@ status_class definition_with_columns(const definition *d, json_t *columns, const
 /* One document with everything definition_from_json needs; a new reference. */
 json_t *definition_to_json(const definition *d);
 status_class definition_from_json(json_t *document, const definition **ret, status *st);
-
-/* Column types as in the JSON form: boolean, integer, number, timestamp, date, uuid, text, json. */
-const char *column_type_name(column_type type);
-column_type column_type_parse(const char *word); /* 0 if it is none */
 #endif
