@@ -1,0 +1,92 @@
+#include "support/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/random.h"
+#include "flow/dirty.h"
+
+static const uint32_t device_column[] = {1};
+static const dirty_rule rule = {.dependant = 7, .time_column = 0, .n_entity = 1, .entity_columns = device_column, .width_us = 600000000};
+
+static void an_edge_belongs_to_the_later_bucket(void **state)
+{
+    (void)state;
+    assert_int_equal(bucket_floor(600, 600), 600);
+    assert_int_equal(bucket_floor(599, 600), 0);
+    assert_int_equal(bucket_floor(-1, 600), -600);
+    assert_int_equal(bucket_floor(-600, 600), -600);
+}
+
+enum { ROWS = 5000, DEVICES = 37, BUCKETS = 50 };
+
+static void every_key_once(void **state)
+{
+    (void)state;
+    static int64_t times[ROWS];
+    static int32_t offsets[ROWS + 1];
+    static char data[ROWS * 8];
+    static bool wanted[DEVICES][BUCKETS];
+    random_seeded r = {test_seed()};
+    int32_t at = 0;
+    unsigned keys = 0;
+    memset(wanted, 0, sizeof wanted);
+    for (int i = 0; i < ROWS; i++) {
+        unsigned device = (unsigned)(random_seeded_next(&r) % DEVICES), bucket = (unsigned)(random_seeded_next(&r) % BUCKETS);
+        keys += !wanted[device][bucket];
+        wanted[device][bucket] = true;
+        times[i] = bucket * rule.width_us + (int64_t)(random_seeded_next(&r) % (uint64_t)rule.width_us);
+        offsets[i] = at;
+        at += sprintf(data + at, "d%u", device);
+    }
+    offsets[ROWS] = at;
+    column columns[] = {{.type = COLUMN_TIMESTAMP, .values = times}, {.type = COLUMN_TEXT, .offsets = offsets, .data = data}};
+    batch rows = {ROWS, 2, columns};
+    dirty_set *set = dirty_create();
+    for (int round = 0; round < 2; round++) { /* a second time adds nothing; a cleared set works again */
+        dirty_add(set, &rows, &rule);
+        dirty_add(set, &rows, &rule);
+        assert_int_equal(dirty_count(set), keys);
+        for (uint32_t i = 0; i < keys; i++) {
+            dirty_mark mark = dirty_at(set, i);
+            unsigned device;
+            assert_int_equal(sscanf(mark.parts, "d%u", &device), 1);
+            assert_true(wanted[device][mark.bucket_us / rule.width_us]);
+            assert_int_equal(mark.dependant, 7);
+        }
+        dirty_clear(set);
+        assert_int_equal(dirty_count(set), 0);
+    }
+    dirty_free(set);
+}
+
+static void several_key_columns(void **state)
+{
+    (void)state;
+    static const uint32_t both[] = {1, 2};
+    int64_t times[] = {0, 0, 0};
+    int32_t offsets[] = {0, 1, 3, 4};
+    int64_t numbers[] = {12, 2, 12};
+    column columns[] = {{.type = COLUMN_TIMESTAMP, .values = times},
+                        {.type = COLUMN_TEXT, .offsets = offsets, .data = "aa1a"},
+                        {.type = COLUMN_INTEGER, .values = numbers}};
+    batch rows = {3, 3, columns};
+    dirty_rule two = {.time_column = 0, .n_entity = 2, .entity_columns = both, .width_us = 1000000};
+    dirty_set *set = dirty_create();
+    dirty_add(set, &rows, &two);
+    assert_int_equal(dirty_count(set), 2); /* (a,12) twice, (a1,2) once: parts never run together */
+    dirty_mark mark = dirty_at(set, 1);
+    assert_string_equal(mark.parts, "a1");
+    assert_string_equal(mark.parts + 3, "2");
+    dirty_free(set);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_edge_belongs_to_the_later_bucket),
+        cmocka_unit_test(every_key_once),
+        cmocka_unit_test(several_key_columns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
