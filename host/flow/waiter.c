@@ -63,7 +63,8 @@ void waiter_table_free(waiter_table *t)
     free(t);
 }
 
-void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us, waiter_done done, void *arg)
+void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us, waiter_done done,
+                void *arg)
 {
     waiter *w = memory_zero(1, sizeof *w);
     assert(strlen(id) <= ID_MAX && n_records > 0);
