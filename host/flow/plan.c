@@ -206,8 +206,7 @@ static void make_models(flow_plan *p)
         m->name = arena_printf(p->arena, "inferencestore:%s", d->infer.into.key);
         m->from = flow_plan_featurestore(p, d->infer.from.key);
         m->source = d->train.from.key ? flow_plan_featurestore(p, d->train.from.key) : NULL;
-        inferencestore_table(p->arena, p->wid, definition_inferencestore(p->definition, d->infer.into.key),
-                             &m->table);
+        m->table = flow_plan_table(p, CLASS_INFERENCESTORE, d->infer.into.key);
     }
 }
 
