@@ -35,9 +35,11 @@ typedef struct nursery_request {
     const char *const *argv; /* NULL-terminated; NULL = just the program */
     const char *const *env;  /* NULL-terminated; NULL = empty */
     const char *folder;      /* working directory; NULL = "/" */
-    const char *user;        /* run as this system user with its groups; NULL = as the host runs */
-    const nursery_fd
-        *fds; /* at most NURSERY_FDS_MAX; without one for 0 it is /dev/null, for 1 and 2 the host's */
+    const char *user;        /* run as this system user with its groups; NULL = `uid`, `gid` */
+    uid_t uid;               /* 0 = as the host runs */
+    gid_t gid;
+    /* At most NURSERY_FDS_MAX; without one for 0 it is /dev/null, for 1 and 2 the host's. */
+    const nursery_fd *fds;
     size_t n_fds;
     const nursery_limit *limits;
     size_t n_limits; /* at most 16 */
