@@ -47,7 +47,4 @@ json_t *yaml_tree_root(const yaml_tree *t); /* borrowed; JSON null for an empty 
 yaml_place yaml_tree_place(const yaml_tree *t, const char *pointer, bool of_key);
 /* The same as "file:line:column". */
 void yaml_tree_where(const yaml_tree *t, const char *pointer, bool of_key, char *out, size_t size);
-
-/* One plain scalar by the core schema: NULL when it is text. A new reference. */
-json_t *yaml_resolve_plain(const char *text, size_t len);
 #endif

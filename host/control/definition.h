@@ -14,6 +14,7 @@
 
 #include "base/batch.h"
 #include "base/status.h"
+#include "store/table.h"
 
 #define DEFINITION_ANY INT64_MAX /* "any", "all", "never": no limit on a duration */
 #define DEFINITION_OBJECTS_MAX 5000
@@ -64,18 +65,15 @@ typedef struct text_list {
     uint32_t n;
 } text_list;
 
-typedef enum conflict_rule {
-    CONFLICT_APPEND,
-    CONFLICT_KEEP_FIRST,
-    CONFLICT_KEEP_LAST,
-    CONFLICT_MERGE
-} conflict_rule;
-typedef enum store_partition {
-    PARTITION_AUTO,
-    PARTITION_NONE,
-    PARTITION_DAY,
-    PARTITION_MONTH
-} store_partition;
+/* Width of a partition as the author gave it; AUTO lets the host choose. */
+typedef enum partition_choice {
+    PARTITION_CHOICE_AUTO,
+    PARTITION_CHOICE_NONE,
+    PARTITION_CHOICE_DAY,
+    PARTITION_CHOICE_WEEK,
+    PARTITION_CHOICE_MONTH,
+    PARTITION_CHOICE_YEAR,
+} partition_choice;
 
 /* Every `every:` or cron. One of every_us and cron is set; both 0/NULL = no schedule. */
 typedef struct schedule_rule {
@@ -94,12 +92,12 @@ typedef struct defined_datastore {
     const char *time; /* event-time column or NULL */
     text_list entity;
     text_list unique;          /* empty = append only */
-    conflict_rule on_conflict; /* CONFLICT_APPEND if `unique` is empty */
+    table_conflict on_conflict; /* CONFLICT_APPEND if `unique` is empty */
     const char *version;       /* column that orders updates, or NULL = _seq */
     int64_t retention_us;      /* DEFINITION_ANY = kept for ever */
     int64_t accept_past_us, accept_future_us;
     int64_t cadence_us; /* 0 = nothing expected */
-    store_partition partition;
+    partition_choice partition;
 } defined_datastore;
 
 typedef struct defined_featurestore {
@@ -303,8 +301,4 @@ status_class definition_with_columns(const definition *d, json_t *columns, const
 /* One document with everything definition_from_json needs; a new reference. */
 json_t *definition_to_json(const definition *d);
 status_class definition_from_json(json_t *document, const definition **ret, status *st);
-
-/* Column types as in the JSON form: boolean, integer, number, timestamp, date, uuid, text, json. */
-const char *column_type_name(column_type type);
-column_type column_type_parse(const char *word); /* 0 if it is none */
 #endif

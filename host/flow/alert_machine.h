@@ -6,10 +6,11 @@
  *      ├─────────────────┘                           └────────────────────┤
  *      └──────────────────────────────────── held for `keep_firing` ──────┘
  *
- *     any ── nothing received for `no_data.after` ──► no_data ── a value ──► where it was (ok, firing, recovering)
+ *     any ── nothing received for `no_data.after` ──► no_data ── a value ──► where it was (ok, firing,
+ * recovering)
  *
- * Times are microseconds on the rule's clock (data time or wall time), never read from a clock here, so the same
- * points give the same history whenever and however often they are replayed. */
+ * Times are microseconds on the rule's clock (data time or wall time), never read from a clock here, so the
+ * same points give the same history whenever and however often they are replayed. */
 #ifndef PENSTOCK_FLOW_ALERT_MACHINE_H
 #define PENSTOCK_FLOW_ALERT_MACHINE_H
 #include <stdbool.h>
@@ -17,7 +18,13 @@
 
 #include "control/definition.h"
 
-typedef enum alert_phase { ALERT_OK, ALERT_PENDING, ALERT_FIRING, ALERT_RECOVERING, ALERT_NO_DATA } alert_phase;
+typedef enum alert_phase {
+    ALERT_OK,
+    ALERT_PENDING,
+    ALERT_FIRING,
+    ALERT_RECOVERING,
+    ALERT_NO_DATA
+} alert_phase;
 typedef enum alert_event { ALERT_NOTHING, ALERT_FIRED, ALERT_RESOLVED } alert_event;
 
 typedef struct alert_life {

@@ -1,5 +1,5 @@
-/* The dirty keys of one transaction: which (bucket, entity) of which dependant must be computed again because of the
- * rows that were written. A set, so that 10,000 rows of 4 devices give a handful of marks, not 10,000.
+/* The dirty keys of one transaction: which (bucket, entity) of which dependant must be computed again because
+ * of the rows that were written. A set, so that 10,000 rows of 4 devices give a handful of marks, not 10,000.
  *
  * An entity is the text form of its key columns. The set owns its memory and is reused from transaction to
  * transaction (dirty_clear keeps it). Not thread-safe: each writer has its own. */
@@ -12,13 +12,15 @@
 typedef struct dirty_set dirty_set;
 
 typedef struct dirty_mark {
-    uint32_t dependant;   /* the caller's number for the featurestore */
-    uint32_t n_parts;     /* entity columns */
+    uint32_t dependant; /* the caller's number for the featurestore */
+    uint32_t n_parts;   /* entity columns */
     int64_t bucket_us;
-    const char *parts;    /* n_parts NUL-terminated texts, one after the other; valid until the next add or clear */
+    const char
+        *parts; /* n_parts NUL-terminated texts, one after the other; valid until the next add or clear */
 } dirty_mark;
 
-/* Which columns of a batch make the key, and how wide a bucket is (fixed width, counted from the epoch in UTC). */
+/* Which columns of a batch make the key, and how wide a bucket is (fixed width, counted from the epoch in
+ * UTC). */
 typedef struct dirty_rule {
     uint32_t dependant;
     uint32_t time_column;

@@ -1,0 +1,29 @@
+/* Partitions by time, made where rows are, plus one ahead of the newest. CREATE and ATTACH run in a
+ * transaction of their own with a lock timeout, before the batch, so nothing queues behind a long query. A
+ * cache of known ranges makes the call free once they exist. Beyond PARTITIONS_MAX live ones, new ones grow
+ * to ten years so that history is never refused. */
+#ifndef PENSTOCK_STORE_PARTITIONS_H
+#define PENSTOCK_STORE_PARTITIONS_H
+#include "store/connection.h"
+#include "store/table.h"
+
+#define PARTITIONS_MAX 64
+#define PARTITIONS_LOCK_TIMEOUT_MS 2000
+#define PARTITIONS_TRIES 5
+
+typedef struct partition_cache partition_cache; /* one per data plane; thread-safe */
+
+partition_cache *partition_cache_create(void);
+void partition_cache_free(partition_cache *cache);
+/* Every time of `times` (microseconds) has a partition afterwards. `c` must not be inside a transaction.
+ * Free when the cache knows the ranges. STATUS_UNAVAILABLE when the lock could not be had: try again. */
+status_class partitions_ensure(partition_cache *cache, connection *c, const store_table *table,
+                               const int64_t *times, uint32_t n, status *st);
+/* Drops partitions that end at or before `horizon_us`; says how many. */
+status_class partitions_drop_before(partition_cache *cache, connection *c, const store_table *table,
+                                    int64_t horizon_us, uint32_t *dropped_out, status *st);
+/* Forget what is known of a table (dropped, restored, partition width changed). */
+void partition_cache_forget(partition_cache *cache, const store_table *table);
+/* The range of width `width` that holds `us`. */
+void partition_range(partition_width width, int64_t us, int64_t *from_out, int64_t *to_out);
+#endif
