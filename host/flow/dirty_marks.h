@@ -1,0 +1,35 @@
+/* Dirty marks in the data plane: written with the rows that caused them, claimed by the one refresher of a
+ * dependant. penstock.dirty_wid{N}(dependant, bucket, entity, seq) is append-only; a mark may stand there
+ * many times. */
+#ifndef PENSTOCK_FLOW_DIRTY_MARKS_H
+#define PENSTOCK_FLOW_DIRTY_MARKS_H
+#include "base/arena.h"
+#include "flow/dirty.h"
+#include "flow/plan.h"
+#include "store/connection.h"
+
+typedef struct dirty_marks dirty_marks;
+
+dirty_marks *dirty_marks_create(void);
+void dirty_marks_free(dirty_marks *m);
+void dirty_marks_clear(dirty_marks *m);
+/* Marks for every dependant of the store. */
+void dirty_marks_add(dirty_marks *m, const datastore_plan *store, const batch *rows, int64_t seq);
+/* Inserts what was added; inside the rows' transaction. */
+status_class dirty_marks_write(dirty_marks *m, connection *c, status *st);
+
+/* A text[] literal, {"a","b"}, of n NUL-terminated parts that follow one another. */
+void entity_literal(text *out, const char *parts, uint32_t n);
+
+/* Keys that a refresher took. One entry a distinct (bucket, entity), ordered by entity, then bucket. */
+typedef struct dirty_key {
+    int64_t bucket_us;
+    const char *const *entity; /* n_entity texts */
+} dirty_key;
+
+/* Deletes at most `limit` marks of the dependant that this transaction sees and returns their keys. Must come
+ * before the statements that recompute them. */
+status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uint32_t n_entity,
+                               uint32_t limit, arena *a, dirty_key **keys_out, uint32_t *n_out, status *st);
+status_class dirty_marks_waiting(connection *c, int32_t wid, const char *name, bool *any_out, status *st);
+#endif
