@@ -50,6 +50,7 @@ struct services;
 typedef struct http_request {
     http_method method;
     const char *method_text;
+    const char *raw_path;    /* as sent, without the query */
     const char *path;        /* unescaped, begins with '/', no dot segments */
     const char *target;      /* as sent, with the query */
     const http_pair *params; /* filled by the router, in order of the template, unescaped */
