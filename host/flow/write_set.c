@@ -309,7 +309,8 @@ static status_class write_record_rows(write_set *w, connection *c, write_record 
     else
         class = write_rows(w, c, r, &r->rows, r->record->first_row, st);
     if (class == STATUS_OK)
-        dirty_marks_add(w->marks, r->store, &r->rows, r->record->first_row);
+        dirty_marks_add(w->marks, r->store->plan->wid, r->store->dependants, r->store->n_dependants, &r->rows,
+                        r->record->first_row);
     return class;
 }
 
