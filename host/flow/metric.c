@@ -161,8 +161,8 @@ static status_class check_names(const defined_metric *d, const json_t *given, st
     return STATUS_OK;
 }
 
-static status_class bind(const defined_metric *d, const sql_statement *s, const metric_request *q, arena *a,
-                         value *out, status *st)
+static status_class bind_values(const defined_metric *d, const sql_statement *s, const metric_request *q,
+                                arena *a, value *out, status *st)
 {
     for (uint32_t i = 0; i < s->n_params; i++) {
         const metric_parameter *p = parameter_find(d, s->params[i]);
@@ -206,7 +206,7 @@ static status_class run_sql(const metric_plan *m, const sql_statement *s, connec
     value params[SQL_GUARD_PARAMS_MAX + 1];
     unsigned n = s->n_params;
     rows *found;
-    status_class class = bind(m->defined, s, q, a, params, st);
+    status_class class = bind_values(m->defined, s, q, a, params, st);
     if (class != STATUS_OK)
         return class;
     if (q->as_of_us)
