@@ -1,7 +1,7 @@
 # Warnings are errors, release is hardened, sanitizers by preset. Assertions stay on in every build (no NDEBUG).
 # Cut-off text in bounded fields (status, names) is meant, so -Wformat-truncation is off.
 add_compile_definitions(_GNU_SOURCE)
-add_compile_options(-Wall -Wextra -Wshadow -Wpointer-arith -Wcast-align -Wwrite-strings -Wstrict-prototypes
+add_compile_options(-Wall -Wextra -Wshadow=local -Wpointer-arith -Wcast-align -Wwrite-strings -Wstrict-prototypes
   -Wmissing-prototypes -Wold-style-definition -Wvla -Wformat=2 -Wimplicit-fallthrough -Wundef -Wnull-dereference
   -Wno-format-truncation -Werror -fno-common -fvisibility=hidden -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 set(CMAKE_C_FLAGS_DEBUG "-O1 -g3 -fno-omit-frame-pointer")

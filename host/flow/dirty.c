@@ -1,5 +1,5 @@
-/* Open addressing over (dependant, bucket, entity). Rows of one device tend to lie in runs, so the entity of the row
- * before is compared first: most rows cost one comparison and one division. */
+/* Open addressing over (dependant, bucket, entity). Rows of one device tend to lie in runs, so the entity of
+ * the row before is compared first: most rows cost one comparison and one division. */
 #include "flow/dirty.h"
 
 #include <assert.h>
@@ -79,10 +79,12 @@ static void slots_double(dirty_set *set)
         slot_put(set, n);
 }
 
-static bool entry_is(const dirty_set *set, const entry *e, uint64_t hash, int64_t bucket_us, const dirty_rule *rule)
+static bool entry_is(const dirty_set *set, const entry *e, uint64_t hash, int64_t bucket_us,
+                     const dirty_rule *rule)
 {
     return e->hash == hash && e->bucket_us == bucket_us && e->dependant == rule->dependant &&
-           e->parts_len == set->key.len && memcmp(set->bytes.data + e->parts, set->key.data, set->key.len) == 0;
+           e->parts_len == set->key.len &&
+           memcmp(set->bytes.data + e->parts, set->key.data, set->key.len) == 0;
 }
 
 static void insert(dirty_set *set, uint64_t entity_hash, int64_t bucket_us, const dirty_rule *rule)
@@ -96,7 +98,8 @@ static void insert(dirty_set *set, uint64_t entity_hash, int64_t bucket_us, cons
         set->cap = set->cap ? set->cap * 2 : 64;
         set->entries = memory_grow(set->entries, set->cap * sizeof *set->entries);
     }
-    set->entries[set->count] = (entry){hash, bucket_us, rule->dependant, rule->n_entity, set->bytes.len, set->key.len};
+    set->entries[set->count] =
+        (entry){hash, bucket_us, rule->dependant, rule->n_entity, set->bytes.len, set->key.len};
     text_add_n(&set->bytes, set->key.data, set->key.len);
     slot_put(set, set->count++);
     if (set->count * 2 > set->n_slots)
@@ -171,10 +174,10 @@ void dirty_add(dirty_set *set, const batch *rows, const dirty_rule *rule)
     const int64_t *times = rows->columns[rule->time_column].values;
     uint64_t hash = 0;
     int64_t last_bucket = INT64_MIN;
-    assert(rule->width_us > 0 && rows->columns[rule->time_column].type == COLUMN_TIMESTAMP);
+    assert(rule->width_us >= 0 && rows->columns[rule->time_column].type == COLUMN_TIMESTAMP);
     for (uint32_t row = 0; row < rows->n_rows; row++) {
         bool same = same_entity_as_before(rows, rule, row);
-        int64_t bucket = bucket_floor(times[row], rule->width_us);
+        int64_t bucket = rule->width_us ? bucket_floor(times[row], rule->width_us) : times[row];
         if (same && bucket == last_bucket)
             continue;
         if (!same) {

@@ -1,9 +1,10 @@
 /* Intake: a body of bytes, or columns out of a plugin, become accepted and rejected rows in the journal.
  *
- * intake_body and intake_columns run on a lane and may block for as long as decoding takes; they never wait for the
- * disk. What was decided about the rows comes to `done`, once: after the journal's commit (the default), or after the
- * rows are in their table (`wait_stored`). `done` runs on the journal's or a writer's thread and must not block.
- * Nothing is acknowledged before that: a caller that got no verdict must send again. */
+ * intake_body and intake_columns run on a lane and may block for as long as decoding takes; they never wait
+ * for the disk. What was decided about the rows comes to `done`, once: after the journal's commit (the
+ * default), or after the rows are in their table (`wait_stored`). `done` runs on the journal's or a writer's
+ * thread and must not block. Nothing is acknowledged before that: a caller that got no verdict must send
+ * again. */
 #ifndef PENSTOCK_FLOW_INTAKE_H
 #define PENSTOCK_FLOW_INTAKE_H
 #include <stdbool.h>
@@ -16,6 +17,10 @@
 #include "flow/plan.h"
 #include "flow/waiter.h"
 
+/* Tag of the journal field that names the columns of a record's rows, each name with its NUL: rows are read
+ * back by name, so a definition may gain columns while records wait. */
+#define JOURNAL_FIELD_COLUMNS 1
+
 typedef struct intake intake;
 
 #define INTAKE_REJECTS_SHOWN 100 /* in one verdict; the others are counted and kept as dead letters */
@@ -27,14 +32,14 @@ typedef struct intake_reject {
 } intake_reject;
 
 typedef struct intake_verdict {
-    status st;             /* class STATUS_OK, or why nothing was taken */
-    uint64_t received;     /* rows seen in the input */
+    status st;         /* class STATUS_OK, or why nothing was taken */
+    uint64_t received; /* rows seen in the input */
     uint64_t accepted, rejected;
-    bool stored;           /* wait_stored, and all accepted rows are settled */
-    bool repeated;         /* the Idempotency-Key was seen before: nothing was taken now */
+    bool stored;                         /* wait_stored, and all accepted rows are settled */
+    bool repeated;                       /* the Idempotency-Key was seen before: nothing was taken now */
     uint64_t new_rows, duplicates, dead; /* with `stored` */
     const intake_reject *rejects;
-    uint32_t n_rejects;    /* ≤ INTAKE_REJECTS_SHOWN */
+    uint32_t n_rejects; /* ≤ INTAKE_REJECTS_SHOWN */
 } intake_verdict;
 /* The verdict is borrowed for the call. */
 typedef void (*intake_done)(void *arg, const intake_verdict *verdict);
@@ -46,7 +51,7 @@ typedef struct intake_order {
     const char *request_id;      /* unique; also what waiters are found by */
     journal_lane lane;
     bool wait_stored;
-    int64_t deadline_us;         /* of wait_stored, monotonic */
+    int64_t deadline_us; /* of wait_stored, monotonic */
     int64_t time_shift_us;
     const journal_cursor *cursor; /* of a source: committed with the rows; NULL = none */
     const char *idempotency_key;  /* NULL = none */

@@ -63,7 +63,8 @@ void waiter_table_free(waiter_table *t)
     free(t);
 }
 
-void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us, waiter_done done, void *arg)
+void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us, waiter_done done,
+                void *arg)
 {
     waiter *w = memory_zero(1, sizeof *w);
     assert(strlen(id) <= ID_MAX && n_records > 0);
@@ -79,7 +80,7 @@ void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t dea
     pthread_mutex_unlock(&t->lock);
 }
 
-void waiter_remove(waiter_table *t, const char *id)
+bool waiter_remove(waiter_table *t, const char *id)
 {
     pthread_mutex_lock(&t->lock);
     waiter **at = slot_of(t, id), *w = *at;
@@ -87,6 +88,7 @@ void waiter_remove(waiter_table *t, const char *id)
         *at = w->next;
     pthread_mutex_unlock(&t->lock);
     free(w);
+    return w != NULL;
 }
 
 void waiter_report(waiter_table *t, const char *id, uint64_t stored, uint64_t duplicate, uint64_t dead)

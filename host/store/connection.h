@@ -161,14 +161,19 @@ int connection_server_version(const connection *c); /* 150020 */
 status_class connection_scram(connection *c, const char *user, const char *password, text *out, status *st);
 
 /* Drivers. `handle` is the driver's own session. Every function that fails fills *failure and *st. */
+typedef enum driver_action {
+    DRIVER_ONCE,    /* sql with parameters, parsed for this call */
+    DRIVER_SCRIPT,  /* several statements, no parameters; alone in its call */
+    DRIVER_PREPARE, /* sql under the name `prepared` */
+    DRIVER_RUN,     /* the statement known as `prepared` */
+} driver_action;
+
 typedef struct driver_request {
-    const char *name;     /* for errors */
-    const char *sql;      /* NULL when `prepared` is already known to the server */
-    const char *prepared; /* prepared statement's name; with `sql`: prepare it first; NULL = one-shot */
-    bool script;          /* simple protocol, several statements */
+    driver_action action;
+    const char *name; /* for errors */
+    const char *sql, *prepared;
     const value *params;
     unsigned n_params;
-    int64_t wait_ms; /* client-side bound */
 } driver_request;
 
 typedef struct connection_driver {
@@ -176,8 +181,8 @@ typedef struct connection_driver {
                          status *st);
     /* n requests in one go; results[i] set on success only, *failed_out tells which one failed. */
     status_class (*exec)(void *handle, const driver_request *requests, unsigned n, rows **results,
-                         unsigned *failed_out, connection_failure *failure, status *st);
-    status_class (*copy_begin)(void *handle, const driver_request *request, connection_failure *failure,
+                         unsigned *failed_out, int64_t wait_ms, connection_failure *failure, status *st);
+    status_class (*copy_begin)(void *handle, const char *sql, int64_t wait_ms, connection_failure *failure,
                                status *st);
     status_class (*copy_data)(void *handle, const void *data, size_t len, int64_t wait_ms,
                               connection_failure *failure, status *st);

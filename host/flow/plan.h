@@ -1,0 +1,105 @@
+/* The effective definition of one workspace, compiled for running: row plans, decode plans, table
+ * descriptions, upserts, who depends on whom. Made once a generation, immutable, counted by reference;
+ * whoever works on a batch, a refresh or a request holds one plan from start to end. Any thread. */
+#ifndef PENSTOCK_FLOW_PLAN_H
+#define PENSTOCK_FLOW_PLAN_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "control/definition.h"
+#include "flow/decode.h"
+#include "flow/dirty.h"
+#include "schema/row_plan.h"
+#include "store/sql_guard.h"
+#include "store/table.h"
+#include "store/upsert.h"
+
+typedef struct flow_plan flow_plan;
+
+/* A featurestore or inferencestore that is computed from a store. */
+typedef struct dependant {
+    object_class class;
+    uint32_t index;   /* into the plan's featurestores or models */
+    const char *name; /* "featurestore:key", "inferencestore:key": what dirty marks call it */
+    uint32_t n_entity;
+    const uint32_t
+        *entity_columns;  /* columns of the *source* that make the dependant's entity, in its order */
+    uint32_t time_column; /* column of the source that the bucket is made of */
+    int64_t width_us;     /* 0 = the source's own time is the bucket */
+} dependant;
+
+typedef struct datastore_plan {
+    const flow_plan *plan;
+    const defined_datastore *defined;
+    row_plan *rows;
+    decode_plan *decode[3]; /* by decode_format: as the rows route reads them */
+    store_table table;
+    upsert *upsert; /* NULL: append-only */
+    const char *copy_sql;
+    const char *names;             /* the batch's column names, each with its NUL, `_extra` included */
+    uint32_t names_len, n_columns; /* of a batch: declared columns and `_extra` */
+    const dependant *dependants;
+    uint32_t n_dependants;
+} datastore_plan;
+
+typedef struct featurestore_plan {
+    const flow_plan *plan;
+    const defined_featurestore *defined;
+    const char *name; /* as in dirty marks */
+    store_table table;
+    const char *refresh_sql; /* see featurestore.c; NULL = cannot be refreshed, `problem` says why */
+    const char *problem;
+    const char *const *params; /* names of $k behind the host's own, in refresh_sql */
+    uint32_t n_params;
+    const dependant *dependants;
+    uint32_t n_dependants;
+} featurestore_plan;
+
+typedef struct model_plan {
+    const flow_plan *plan;
+    const defined_model *defined;
+    const char *name;                /* "inferencestore:key" that it writes */
+    const featurestore_plan *from;   /* what it scores */
+    const featurestore_plan *source; /* what it is trained on; NULL = not trained */
+    const store_table *table;        /* of the inferencestore */
+} model_plan;
+
+/* A metric, compiled. */
+typedef struct metric_plan {
+    const flow_plan *plan;
+    const defined_metric *defined;
+    const sql_statement *statement; /* SQL metrics */
+    const char *as_of_sql;          /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
+    const sql_statement **inputs;   /* plugin metrics: of each input that is SQL, else NULL */
+    const char *problem;            /* why it cannot be run, or NULL */
+    const store_table *driver;      /* the store that moves it: the first one it reads; NULL = none */
+    int64_t driver_width_us;        /* a row at t is about [t, t + width); 0 for raw rows */
+} metric_plan;
+
+struct flow_plan {
+    const definition *definition;
+    arena *arena;
+    _Atomic int references;
+    int32_t wid;
+    datastore_plan *datastores; /* as in the definition, index by index */
+    featurestore_plan *featurestores;
+    store_table *inferencestores;
+    model_plan *models;
+    metric_plan *metrics;
+};
+
+/* `d` is retained. */
+status_class flow_plan_create(const definition *d, const flow_plan **out, status *st);
+const flow_plan *flow_plan_retain(const flow_plan *p);
+void flow_plan_release(const flow_plan *p); /* NULL is fine */
+
+const datastore_plan *flow_plan_datastore(const flow_plan *p, const char *key);
+const featurestore_plan *flow_plan_featurestore(const flow_plan *p, const char *key);
+const model_plan *flow_plan_model(const flow_plan *p, const char *key);
+const metric_plan *flow_plan_metric(const flow_plan *p, const char *key);
+/* How long a row of the store is about: the bucket of a derived store, 0 for raw rows. */
+int64_t flow_plan_width(const flow_plan *p, const store_table *table);
+/* The table of any store; NULL if there is none of that name. */
+const store_table *flow_plan_table(const flow_plan *p, object_class class, const char *key);
+#endif

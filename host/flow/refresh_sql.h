@@ -1,0 +1,20 @@
+/* The statement that recomputes dirty keys of a featurestore, made once from the author's SQL.
+ *
+ *   WITH "penstock keys" AS …, "penstock ranges" AS …,            -- arrays that the host gives
+ *        "datastore:a" AS NOT MATERIALIZED (…rows of the ranges…)  -- one for each store that has the key's
+ * columns INSERT INTO "featurestore"."f_wid1" (…) SELECT … FROM (<author's SQL>) q WHERE <q's key is one of
+ * the keys>
+ *
+ * The author's SQL is what the guard deparsed. Its parameters are $1 … $n_params; behind them the host binds
+ *   starts timestamptz[], key entities text[] (one array a column),
+ *   range starts timestamptz[], range ends timestamptz[], range entities text[] (one array a column).
+ * Ranges are the keys' buckets, widened by the store's reach and merged, so neighbouring keys cost one index
+ * scan. */
+#ifndef PENSTOCK_FLOW_REFRESH_SQL_H
+#define PENSTOCK_FLOW_REFRESH_SQL_H
+#include "base/arena.h"
+#include "flow/plan.h"
+
+/* Fills refresh_sql, params and n_params of `f`; its `table` and the plan's tables must be there. */
+status_class refresh_sql_make(arena *a, const flow_plan *plan, featurestore_plan *f, status *st);
+#endif

@@ -1,0 +1,260 @@
+/* One configured plugin of one workspace, and the calls into it. Each instance has a cell (a small process)
+ * of its own: it starts on the first call, is restarted with back-off when it dies, and may be stopped while
+ * idle without anybody noticing. Everything that comes out of a cell is copied and checked before it is
+ * handed on.
+ *
+ * Threads: every call blocks up to its deadline and runs one at a time (a second caller waits); run them on a
+ * lane. instance_cancel and instance_state may be called from any thread. Deadlines: at 80 % the call is
+ * asked to give up, at 100 % the cell is killed and the call answers TIMEOUT. A source lost its cell: read,
+ * ack answer UNAVAILABLE with PLUGIN_FAULT_DIED (or _CLOSED); open it again at the newest cursor that is
+ * durable. Other calls may simply be repeated. */
+#ifndef PENSTOCK_PLUGIN_INSTANCE_H
+#define PENSTOCK_PLUGIN_INSTANCE_H
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/batch.h"
+#include "base/status.h"
+#include "base/text.h"
+#include "loop/nursery.h"
+#include "plugin/catalog.h"
+
+#define INSTANCE_CURSOR_MAX 65536
+#define INSTANCE_ROWS_MAX 1000000             /* of one answer */
+#define INSTANCE_ANSWER_MAX_BYTES (64L << 20) /* of one answer */
+#define INSTANCE_INPUT_MAX_BYTES (256L << 20) /* of one call's inputs */
+
+typedef struct instance instance;
+typedef struct instance_set instance_set;
+
+/* ---- The set: what all instances share, and the list of them ---- */
+
+typedef struct instance_set_settings {
+    nursery *spawner;
+    const char *cell_program;
+    const char *cell_user; /* NULL = as the host runs */
+    int64_t memory_bytes;  /* RLIMIT_DATA of a cell; 0 = 256 MiB; not applied in sanitizer builds */
+    bool no_sandbox;       /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
+} instance_set_settings;
+
+instance_set *instance_set_create(const instance_set_settings *settings);
+/* Every instance must have been freed before. NULL is fine. */
+void instance_set_free(instance_set *set);
+/* Stops the cells of instances without an open source that were not called for `idle_us`; returns how many.
+ */
+unsigned instance_set_stop_idle(instance_set *set, int64_t idle_us);
+
+typedef enum instance_condition {
+    INSTANCE_STOPPED, /* no cell: not started yet, or stopped while idle */
+    INSTANCE_RUNNING,
+    INSTANCE_WAITING,     /* died; restarted at the first call after `retry_at_us` */
+    INSTANCE_QUARANTINED, /* died five times in ten minutes; tried again every ten minutes */
+} instance_condition;
+
+typedef struct instance_metric_value {
+    const plugin_metric *metric;
+    double value;   /* counters: sum; gauges: last; histograms: sum of values */
+    uint64_t count; /* observations */
+} instance_metric_value;
+
+typedef struct instance_state {
+    const char *workspace, *name, *plugin_id, *version;
+    instance_condition condition;
+    bool source_open;
+    pid_t pid; /* 0 = no cell */
+    uint64_t calls, failures, starts, deaths, rows_out, rejects_out;
+    int64_t call_us;        /* time spent in calls, sum */
+    int64_t retry_at_us;    /* monotonic */
+    const char *last_death; /* "" or why the last cell ended */
+    const char *sandbox;    /* JSON: what the cell could apply; "" before the first start */
+    const instance_metric_value *metrics;
+    size_t n_metrics;
+} instance_state;
+
+/* Calls `on_state` for each instance; pointers are valid during the callback, which must not call into this
+ * module. */
+void plugin_states(instance_set *set, void (*on_state)(const instance_state *state, void *arg), void *arg);
+const char *instance_condition_name(instance_condition condition);
+
+/* ---- An instance ---- */
+
+/* Resolves the reference that a secret property holds. `subject` may be NULL. The value is wiped after use.
+ */
+typedef struct instance_secrets {
+    status_class (*fetch)(void *self, const char *workspace, const char *reference, const char *subject,
+                          text *value_out, status *st);
+    void *self;
+} instance_secrets;
+
+typedef struct instance_settings {
+    const plugin_entry *plugin; /* held by the instance */
+    const char *workspace, *name;
+    const json_t *config;     /* validated, with defaults: plugin_config_complete; copied */
+    instance_secrets secrets; /* fetch may be NULL: then every secret is refused */
+} instance_settings;
+
+/* Does not start a cell: a config that the plugin refuses shows at the first call, or at instance_start. */
+instance *instance_create(instance_set *set, const instance_settings *settings);
+void instance_free(instance *in); /* closes the source, stops the cell; not during a call. NULL is fine */
+
+/* What decides what the caller does next, beside the status class. */
+typedef enum plugin_fault {
+    PLUGIN_FAULT_NONE,
+    PLUGIN_FAULT_CONFIG, /* INVALID: a person must change the configuration; st->where is a pointer into it */
+    PLUGIN_FAULT_AUTH,   /* DENIED: retry when the secret changes */
+    PLUGIN_FAULT_AWAY,   /* UNAVAILABLE: the far side; retry after retry_after_ms or with back-off */
+    PLUGIN_FAULT_DATA,   /* INVALID: this input is bad; set it aside and go on */
+    PLUGIN_FAULT_CANCELLED,   /* CANCELLED */
+    PLUGIN_FAULT_TIMEOUT,     /* TIMEOUT: the plugin gave up, or was killed at its deadline */
+    PLUGIN_FAULT_UNSUPPORTED, /* UNSUPPORTED: the plugin has no such interface */
+    PLUGIN_FAULT_RESOURCE,    /* LIMIT: memory, descriptors, size of a batch */
+    PLUGIN_FAULT_BUG,         /* INTERNAL: said so itself, or handed over a bad batch; its cell is replaced */
+    PLUGIN_FAULT_DIED, /* UNAVAILABLE: the cell died, or is held back after it died; retry_after_ms is set */
+    PLUGIN_FAULT_CLOSED, /* UNAVAILABLE: the source is not open (any more) */
+} plugin_fault;
+const char *plugin_fault_name(plugin_fault fault);
+
+/* What goes with a call; zero-initialise, NULL is fine too. */
+typedef struct instance_call {
+    const char *subject, *work_id, *trace;
+    int64_t deadline_us; /* how long it may take; 0 = open 10 s, read and send 30 s, infer and evaluate 10 s,
+                            train 30 min, receive 5 s, check 30 s */
+    plugin_fault fault;  /* out, after a failure */
+    uint32_t retry_after_ms;
+    int32_t vendor_code;
+} instance_call;
+
+/* Makes the call that is running now give up (cancel_fd turns readable). [any] */
+void instance_cancel(instance *in);
+
+/* Starts the cell and creates the plugin's object, if not running. */
+status_class instance_start(instance *in, instance_call *call, status *st);
+/* Replaces the config; the cell is stopped and the next call starts a new one. */
+void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t *config);
+bool instance_offers(const instance *in, const char *interface_id); /* PST_IF_… */
+
+/* ---- Answers ---- */
+
+typedef struct instance_reject {
+    const void *payload;
+    size_t payload_len;
+    const char *where, *reason; /* where may be "" */
+} instance_reject;
+
+/* Checked rows; owns all its memory. Column types: batch.h; a raw batch has `_payload` (and maybe `_meta`) as
+ * TEXT whose bytes are NOT checked. 32-bit integers are widened, date and uuid text is parsed. */
+typedef struct instance_batch {
+    const char *stream; /* "" = the source has only one */
+    bool raw;
+    bool aligned;             /* row i answers row i of the input */
+    const char *const *names; /* rows.n_columns */
+    batch rows;
+    const instance_reject *rejects;
+    size_t n_rejects;
+    const void *cursor;
+    size_t cursor_len;
+} instance_batch;
+void instance_batch_free(instance_batch *b);                          /* NULL is fine */
+int instance_batch_column(const instance_batch *b, const char *name); /* -1 = none */
+
+/* ---- Connector: source ---- */
+
+typedef enum instance_turn { INSTANCE_ROWS, INSTANCE_IDLE, INSTANCE_END } instance_turn;
+
+/* cursor_len 0 = from the start. Opens again if it is open. */
+status_class instance_open(instance *in, instance_call *call, const void *cursor, size_t cursor_len,
+                           status *st);
+/* With INSTANCE_ROWS: *batch_out is the caller's; otherwise NULL. next_in_ms: when to ask again (0 = own
+ * choice). */
+status_class instance_read(instance *in, instance_call *call, uint32_t max_rows, instance_turn *turn_out,
+                           instance_batch **batch_out, uint32_t *next_in_ms_out, status *st);
+status_class instance_ack(instance *in, instance_call *call, const void *cursor, size_t cursor_len,
+                          status *st);
+void instance_close(instance *in);                /* not open is fine */
+bool instance_source_replays(const instance *in); /* valid after instance_start */
+
+/* ---- Connector: push, discover; any kind: check ---- */
+
+typedef struct instance_header {
+    const char *key, *value;
+} instance_header;
+
+typedef struct instance_request {
+    const char *method, *path, *query;
+    const instance_header *headers;
+    size_t n_headers;
+    const void *body;
+    size_t body_len;
+} instance_request;
+
+typedef struct instance_reply { /* owns its memory: instance_reply_free */
+    int http_status;
+    char content_type[128];
+    text body;
+    instance_batch **batches;
+    size_t n_batches;
+} instance_reply;
+void instance_reply_free(instance_reply *reply); /* zeroed is fine */
+
+status_class instance_receive(instance *in, instance_call *call, const instance_request *request,
+                              instance_reply *reply_out, status *st);
+status_class instance_discover(instance *in, instance_call *call, json_t **streams_out, status *st);
+status_class instance_check(instance *in, instance_call *call, status *st);
+
+/* ---- Notifier ---- */
+
+typedef struct instance_attachment {
+    const char *name, *content_type, *content_id; /* content_id NULL = not inline */
+    const void *data;
+    size_t len;
+} instance_attachment;
+
+typedef struct instance_message {
+    int severity; /* PST_SEVERITY_… */
+    int64_t at_us;
+    const char *delivery_id; /* the same on every retry */
+    const char *update_of;   /* or NULL */
+    const char *title, *text;
+    const char *html; /* or NULL */
+    const char *json; /* the event, for machines */
+    const instance_header *labels;
+    size_t n_labels;
+    const instance_attachment *attachments;
+    size_t n_attachments;
+} instance_message;
+
+typedef struct instance_delivery {
+    bool accepted; /* a receipt tells more later; else done */
+    char external_id[256];
+} instance_delivery;
+
+status_class instance_send(instance *in, instance_call *call, const instance_message *message,
+                           instance_delivery *delivery_out, status *st);
+
+/* ---- Metric engine and model ---- */
+
+typedef struct instance_input { /* a named batch; dates and uuids reach the plugin as text with their kind */
+    const char *name;
+    const char *const *columns; /* rows->n_columns names */
+    const batch *rows;
+} instance_input;
+
+/* `definition` and `parameters` are JSON objects as text. */
+status_class instance_evaluate(instance *in, instance_call *call, const char *definition,
+                               const char *parameters, const instance_input *inputs, size_t n_inputs,
+                               instance_batch **batch_out, status *st);
+/* Compiles a definition without evaluating it: what `template validate` asks. */
+status_class instance_prepare(instance *in, instance_call *call, const char *definition, status *st);
+/* info_out: a JSON object, the caller's. */
+status_class instance_train(instance *in, instance_call *call, const instance_input *inputs, size_t n_inputs,
+                            text *artifact_out, json_t **info_out, status *st);
+/* How many earlier rows per entity the model wants to see. */
+status_class instance_context(instance *in, instance_call *call, uint32_t *rows_out, status *st);
+/* Inputs "rows" and "context", as PST_IF_INFER says. The cell keeps the loaded artifact while it stays the
+ * same. */
+status_class instance_infer(instance *in, instance_call *call, const void *artifact, size_t artifact_len,
+                            const instance_input *inputs, size_t n_inputs, instance_batch **batch_out,
+                            status *st);
+#endif
