@@ -134,8 +134,9 @@ static status_class rest_check(chunk_reader *c, status *st)
         text_clear(&c->pending);
         fill(c);
     }
-    return only_blank(&c->pending) ? STATUS_OK
-                                   : status_set(st, STATUS_INVALID, "there is text after the end of the list");
+    return only_blank(&c->pending)
+               ? STATUS_OK
+               : status_set(st, STATUS_INVALID, "there is text after the end of the list");
 }
 
 /* Reads on until a piece is complete. */

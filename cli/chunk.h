@@ -1,7 +1,7 @@
 /* Cuts a long stream of rows into requests at the ends of records, without looking into the rows.
  *
- * NDJSON is cut at newlines, CSV at newlines outside quotes (its header stands before every piece), a JSON array
- * between its elements (every piece is an array again). A JSON text that is no array is one piece. */
+ * NDJSON is cut at newlines, CSV at newlines outside quotes (its header stands before every piece), a JSON
+ * array between its elements (every piece is an array again). A JSON text that is no array is one piece. */
 #ifndef PENSTOCK_CLI_CHUNK_H
 #define PENSTOCK_CLI_CHUNK_H
 #include <stdbool.h>
@@ -29,7 +29,7 @@ typedef struct chunk_reader {
 
 void chunk_reader_start(chunk_reader *c, FILE *from, chunk_format format);
 void chunk_reader_release(chunk_reader *c);
-/* The next piece into `out` (cleared first); *more_out false after the last one. STATUS_LIMIT for a record that is too
- * long, STATUS_INVALID for text after the end of a list. */
+/* The next piece into `out` (cleared first); *more_out false after the last one. STATUS_LIMIT for a record
+ * that is too long, STATUS_INVALID for text after the end of a list. */
 status_class chunk_next(chunk_reader *c, text *out, bool *more_out, status *st);
 #endif

@@ -1,5 +1,5 @@
-/* HTTP by libcurl's easy interface. A busy server (429, 503 with Retry-After) is asked again a few times: every
- * request that creates something carries an Idempotency-Key, so trying again is safe. */
+/* HTTP by libcurl's easy interface. A busy server (429, 503 with Retry-After) is asked again a few times:
+ * every request that creates something carries an Idempotency-Key, so trying again is safe. */
 #include "client.h"
 
 #include <curl/curl.h>
@@ -124,7 +124,8 @@ static struct curl_slist *headers_make(const client *c, const request *r, const 
 {
     char line[600];
     struct curl_slist *list = NULL;
-    snprintf(line, sizeof line, "Accept: %s", r->accept ? r->accept : "application/json, application/problem+json");
+    snprintf(line, sizeof line, "Accept: %s",
+             r->accept ? r->accept : "application/json, application/problem+json");
     list = curl_slist_append(list, line);
     list = curl_slist_append(list, "Expect:");
     if (*c->authorization)
@@ -280,7 +281,8 @@ client *client_of(invocation *inv, status *st)
 void path_escape(text *out, const char *segment)
 {
     for (const unsigned char *s = (const unsigned char *)segment; *s; s++) {
-        if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || strchr("-._~", *s))
+        if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
+            strchr("-._~", *s))
             text_add_char(out, (char)*s);
         else
             text_printf(out, "%%%02X", *s);

@@ -1,6 +1,8 @@
-/* A small client of Penstock's REST API over libcurl: one request at a time, JSON in and out, problems as statuses.
+/* A small client of Penstock's REST API over libcurl: one request at a time, JSON in and out, problems as
+ * statuses.
  *
- * One thread. Responses are the caller's, released with answer_release. Secrets never reach the debug output. */
+ * One thread. Responses are the caller's, released with answer_release. Secrets never reach the debug output.
+ */
 #ifndef PENSTOCK_CLI_CLIENT_H
 #define PENSTOCK_CLI_CLIENT_H
 #include <jansson.h>
@@ -35,14 +37,15 @@ typedef struct answer {
 
 client *client_create(const char *url, const char *key, long timeout_s, bool debug, status *st);
 void client_free(client *c);
-/* STATUS_OK for 2xx. Otherwise the class of the problem: text, place and hint are the server's; the answer is filled
- * too if there was one. STATUS_UNAVAILABLE if nobody answers, STATUS_TIMEOUT if too late. */
+/* STATUS_OK for 2xx. Otherwise the class of the problem: text, place and hint are the server's; the answer is
+ * filled too if there was one. STATUS_UNAVAILABLE if nobody answers, STATUS_TIMEOUT if too late. */
 status_class client_call(client *c, const request *r, answer *ret, status *st);
 void answer_release(answer *a);
 
 /* The invocation's client, made on first use from its context. */
 client *client_of(invocation *inv, status *st);
-/* "/api/v1" + `template` with {ws} and {0}, {1} … put in, escaped. False + status if no workspace is named. */
+/* "/api/v1" + `template` with {ws} and {0}, {1} … put in, escaped. False + status if no workspace is named.
+ */
 status_class path_make(invocation *inv, const char *template, text *out, status *st);
 void path_escape(text *out, const char *segment);
 #endif

@@ -1,5 +1,5 @@
-/* Parses a command line against the tables: one pass, flags and words in any order, "--" ends the flags. Flags before
- * the noun can only be global ones, because which others there are depends on the command. */
+/* Parses a command line against the tables: one pass, flags and words in any order, "--" ends the flags.
+ * Flags before the noun can only be global ones, because which others there are depends on the command. */
 #include "command.h"
 
 #include <errno.h>
@@ -82,7 +82,8 @@ static status_class long_flag(const parser *p, const char *word, const char *nex
     if (!f)
         return flag_unknown(p, word, len);
     if (!f->value)
-        return equals ? status_set(p->st, STATUS_INVALID, "--%s takes no value", f->name) : value_add(p, f, "");
+        return equals ? status_set(p->st, STATUS_INVALID, "--%s takes no value", f->name)
+                      : value_add(p, f, "");
     if (equals)
         return value_add(p, f, equals + 1);
     if (!next)
@@ -204,7 +205,8 @@ status_class command_parse(int argc, char **argv, invocation *inv, status *st)
             p.flags_ended = true;
             continue;
         } else {
-            class = word[1] == '-' ? long_flag(&p, word + 2, next, &used) : short_flags(&p, word + 1, next, &used);
+            class = word[1] == '-' ? long_flag(&p, word + 2, next, &used)
+                                   : short_flags(&p, word + 1, next, &used);
         }
         if (class != STATUS_OK)
             return class;
@@ -238,7 +240,8 @@ bool flag_given(const invocation *inv, const char *name)
     return flag_text(inv, name, NULL) != NULL;
 }
 
-status_class flag_number(const invocation *inv, const char *name, long least, long most, long *number_io, status *st)
+status_class flag_number(const invocation *inv, const char *name, long least, long most, long *number_io,
+                         status *st)
 {
     const char *given = flag_text(inv, name, NULL);
     if (!given)
@@ -247,8 +250,8 @@ status_class flag_number(const invocation *inv, const char *name, long least, lo
     errno = 0;
     long number = strtol(given, &end, 10);
     if (errno || end == given || *end || number < least || number > most)
-        return status_set(st, STATUS_INVALID, "--%s takes a whole number from %ld to %ld, not `%s`", name, least, most,
-                          given);
+        return status_set(st, STATUS_INVALID, "--%s takes a whole number from %ld to %ld, not `%s`", name,
+                          least, most, given);
     *number_io = number;
     return STATUS_OK;
 }

@@ -1,7 +1,8 @@
 /* The grammar of the command line: `penstock NOUN VERB [ARGUMENT…] [flags]`, and a few verbs without a noun.
  *
- * Every noun is one file with a table of `command`s that ends with an empty one; commands.c lists the tables. Help,
- * man page and completion are made from them. A parsed command line is an `invocation`: what the functions get. */
+ * Every noun is one file with a table of `command`s that ends with an empty one; commands.c lists the tables.
+ * Help, man page and completion are made from them. A parsed command line is an `invocation`: what the
+ * functions get. */
 #ifndef PENSTOCK_CLI_COMMAND_H
 #define PENSTOCK_CLI_COMMAND_H
 #include <stdbool.h>
@@ -15,8 +16,8 @@
 typedef struct invocation invocation;
 
 typedef struct flag {
-    const char *name; /* without the dashes; NULL ends a table */
-    char letter;      /* 0 = none */
+    const char *name;  /* without the dashes; NULL ends a table */
+    char letter;       /* 0 = none */
     const char *value; /* what it takes, for the help; NULL = a switch */
     const char *doc;
 } flag;
@@ -63,7 +64,8 @@ bool flag_given(const invocation *inv, const char *name);
 const char *flag_text(const invocation *inv, const char *name, const char *otherwise);
 /* The i-th value of a flag that may be given more than once; NULL after the last. */
 const char *flag_nth(const invocation *inv, const char *name, unsigned i);
-status_class flag_number(const invocation *inv, const char *name, long least, long most, long *number_io, status *st);
+status_class flag_number(const invocation *inv, const char *name, long least, long most, long *number_io,
+                         status *st);
 /* The i-th argument, or NULL. */
 const char *argument(const invocation *inv, unsigned i);
 #endif

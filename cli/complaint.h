@@ -1,6 +1,7 @@
 /* Everything the program says that is not a result: on standard error, in few lines.
  *
- * An error is up to three lines: what failed, why (with its place), what to try; then the server's request id. */
+ * An error is up to three lines: what failed, why (with its place), what to try; then the server's request
+ * id. */
 #ifndef PENSTOCK_CLI_COMPLAINT_H
 #define PENSTOCK_CLI_COMPLAINT_H
 #include "base/status.h"

@@ -47,8 +47,8 @@ static void flag_cases(FILE *to)
     for (size_t i = 0; i < n; i++) {
         if (!all[i]->flags)
             continue;
-        fprintf(to, "        \"%s%s%s\") words+=\"", all[i]->noun ? all[i]->noun : "", all[i]->noun ? " " : "",
-                all[i]->verb);
+        fprintf(to, "        \"%s%s%s\") words+=\"", all[i]->noun ? all[i]->noun : "",
+                all[i]->noun ? " " : "", all[i]->verb);
         flag_words(to, all[i]->flags);
         fputs("\" ;;\n", to);
     }

@@ -45,8 +45,8 @@ static bool word_known(const char *word, const char *const *known, size_t n)
     return false;
 }
 
-static status_class keys_check(const yaml_tree *tree, const json_t *object, const char *base, const char *const *known,
-                               size_t n, status *st)
+static status_class keys_check(const yaml_tree *tree, const json_t *object, const char *base,
+                               const char *const *known, size_t n, status *st)
 {
     const char *key;
     json_t *value;
@@ -92,7 +92,8 @@ static status_class mode_check(const char *path, status *st)
     struct stat found;
     if (stat(path, &found) != 0 || (found.st_mode & 077) == 0)
         return STATUS_OK;
-    status_at(st, STATUS_DENIED, path, "it holds keys and others may read it (mode %03o)", found.st_mode & 0777U);
+    status_at(st, STATUS_DENIED, path, "it holds keys and others may read it (mode %03o)",
+              found.st_mode & 0777U);
     return status_hint(st, "chmod 600 %s", path);
 }
 
@@ -166,7 +167,8 @@ status_class context_write(const context *c, status *st)
     return class;
 }
 
-void context_put(context *c, const char *name, const char *url, const char *key, const char *workspace, bool use)
+void context_put(context *c, const char *name, const char *url, const char *key, const char *workspace,
+                 bool use)
 {
     json_t *contexts = json_object_get(c->file, "contexts"), *one = json_object_get(contexts, name);
     if (!json_is_object(one)) {

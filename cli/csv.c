@@ -66,7 +66,8 @@ static status_class cell_read(csv_reader *r, int first, int *end_out, status *st
             return wrong(r, st, "the record is too long");
         text_add_char(&r->bytes, (char)c);
     }
-    if (c != r->separator && r->bytes.len > r->starts[r->n_cells - 1] && r->bytes.data[r->bytes.len - 1] == '\r')
+    if (c != r->separator && r->bytes.len > r->starts[r->n_cells - 1] &&
+        r->bytes.data[r->bytes.len - 1] == '\r')
         r->bytes.data[--r->bytes.len] = '\0';
     text_add_char(&r->bytes, '\0');
     *end_out = c;

@@ -15,7 +15,7 @@
 typedef struct csv_reader {
     FILE *from;
     char separator;
-    text bytes;             /* the record's cells, each NUL-terminated */
+    text bytes; /* the record's cells, each NUL-terminated */
     size_t starts[CSV_COLUMNS_MAX];
     size_t n_cells;
     uint64_t line; /* where the record began, from 1 */

@@ -1,4 +1,5 @@
-/* Four steps, each skipped when its result is there: mail sink, template, workspace with its back-fill, model. */
+/* Four steps, each skipped when its result is there: mail sink, template, workspace with its back-fill,
+ * model. */
 #include "demo.h"
 
 #include <stdio.h>
@@ -26,7 +27,8 @@ static long sink_port(const stack *s)
     text content = {0};
     status ignored;
     stack_path(s, "mail/port", file);
-    long port = disk_read(file, 64, &content, &ignored) == STATUS_OK ? strtol(text_or_empty(&content), NULL, 10) : 0;
+    long port =
+        disk_read(file, 64, &content, &ignored) == STATUS_OK ? strtol(text_or_empty(&content), NULL, 10) : 0;
     text_free(&content);
     return port;
 }
@@ -80,9 +82,9 @@ static status_class workspace_make(invocation *inv, long port, status *st)
     answer a = {0};
     char server[64];
     snprintf(server, sizeof server, "smtp://127.0.0.1:%ld", port);
-    json_t *body = json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s}}", "key", DEMO_WORKSPACE, "template", DEMO_TEMPLATE,
-                             "parameters", "backfill", "7d", "planted_fault", "cavitation:pump-2:40m", "ops_email",
-                             "ops@example.org", "mail_server", server);
+    json_t *body = json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s}}", "key", DEMO_WORKSPACE, "template",
+                             DEMO_TEMPLATE, "parameters", "backfill", "7d", "planted_fault",
+                             "cavitation:pump-2:40m", "ops_email", "ops@example.org", "mail_server", server);
     client *c = client_of(inv, st);
     request r = {.method = "POST", .path = "/api/v1/workspaces", .json = body, .once = true};
     status_class class = c ? client_call(c, &r, &a, st) : st->class;
@@ -144,8 +146,9 @@ static status_class backfill_wait(invocation *inv, status *st)
             break;
         progress_show(&p, rows, 0, "seven days of history:");
         if (clock_monotonic_us() > until)
-            class = status_set(st, STATUS_TIMEOUT, "the history is not there after %lld s (%lld rows, %lld waiting)",
-                               (long long)(BACKFILL_TIMEOUT_US / UTC_SECOND_US), (long long)rows, (long long)waiting);
+            class = status_set(
+                st, STATUS_TIMEOUT, "the history is not there after %lld s (%lld rows, %lld waiting)",
+                (long long)(BACKFILL_TIMEOUT_US / UTC_SECOND_US), (long long)rows, (long long)waiting);
         usleep(POLL_US);
     }
     progress_end(&p);
@@ -163,7 +166,8 @@ static status_class model_need(invocation *inv, status *st)
     if (class != STATUS_OK || trained)
         return class;
     say("training the model %s", DEMO_MODEL);
-    request r = {.method = "POST", .path = "/api/v1/workspaces/" DEMO_WORKSPACE "/models/" DEMO_MODEL ":train",
+    request r = {.method = "POST",
+                 .path = "/api/v1/workspaces/" DEMO_WORKSPACE "/models/" DEMO_MODEL ":train",
                  .once = true};
     class = client_call(client_of(inv, st), &r, &a, st);
     if (class == STATUS_OK)

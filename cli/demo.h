@@ -1,5 +1,5 @@
-/* The demo: a workspace made from templates/pump-station, fed by the simulator, with a trained model, and a mail sink
- * for what its alert sends. What is there already is left alone. */
+/* The demo: a workspace made from templates/pump-station, fed by the simulator, with a trained model, and a
+ * mail sink for what its alert sends. What is there already is left alone. */
 #ifndef PENSTOCK_CLI_DEMO_H
 #define PENSTOCK_CLI_DEMO_H
 #include "command.h"

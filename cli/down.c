@@ -13,8 +13,8 @@
 #define DATABASE_TIMEOUT_MS 30000
 
 /* SIGINT is PostgreSQL's fast shutdown: sessions are rolled back, everything is on disk afterwards. */
-static status_class part_end(const char *name, pid_t pid, int signal_number, int timeout_ms, unsigned *stopped,
-                             status *st)
+static status_class part_end(const char *name, pid_t pid, int signal_number, int timeout_ms,
+                             unsigned *stopped, status *st)
 {
     if (pid == 0)
         return STATUS_OK;
@@ -34,7 +34,8 @@ static int run_down(invocation *inv)
     if (stack_find(inv, &s, &st) != STATUS_OK)
         return complain_usage(&st);
     if (part_end("the host", stack_host(&s), SIGTERM, HOST_TIMEOUT_MS, &stopped, &st) != STATUS_OK ||
-        part_end("its PostgreSQL", stack_database(&s), SIGINT, DATABASE_TIMEOUT_MS, &stopped, &st) != STATUS_OK ||
+        part_end("its PostgreSQL", stack_database(&s), SIGINT, DATABASE_TIMEOUT_MS, &stopped, &st) !=
+            STATUS_OK ||
         part_end("the mail sink", stack_sink(&s), SIGTERM, HOST_TIMEOUT_MS, &stopped, &st) != STATUS_OK)
         return complain("not everything stopped", &st);
     stack_path(&s, "host.pid", pid_file);
@@ -45,6 +46,7 @@ static int run_down(invocation *inv)
 }
 
 const command down_commands[] = {
-    {NULL, "down", "", 0, 0, stack_flags, "stops what `penstock up` started; the data stay", "down", run_down, NULL},
+    {NULL, "down", "", 0, 0, stack_flags, "stops what `penstock up` started; the data stay", "down", run_down,
+     NULL},
     {0},
 };

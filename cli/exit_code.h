@@ -7,7 +7,7 @@ enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
-    EXIT_CHANGES = 3,   /* template plan --exit-code: there are some */
+    EXIT_CHANGES = 3, /* template plan --exit-code: there are some */
     EXIT_NOT_FOUND = 4,
     EXIT_DENIED = 5,
     EXIT_CONFLICT = 6,

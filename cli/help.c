@@ -34,7 +34,8 @@ void help_overview(FILE *to)
         if (i + 1 < n && !all[i + 1]->noun)
             fputc('\n', to);
     }
-    fputs("\n`penstock help NOUN` says more. Exit codes: 0 done, 1 failed, 2 usage, 3 plan has changes, 4 not found,\n"
+    fputs("\n`penstock help NOUN` says more. Exit codes: 0 done, 1 failed, 2 usage, 3 plan has changes, 4 "
+          "not found,\n"
           "5 not allowed, 6 conflict, 7 invalid input, 8 unreachable, 9 partly done, 130 interrupted.\n",
           to);
 }
@@ -62,8 +63,8 @@ static void flags_print(FILE *to, const flag *f)
 
 static void synopsis_print(FILE *to, const command *c)
 {
-    fprintf(to, "penstock %s%s%s%s%s", c->noun ? c->noun : "", c->noun ? " " : "", c->verb, *c->arguments ? " " : "",
-            c->arguments);
+    fprintf(to, "penstock %s%s%s%s%s", c->noun ? c->noun : "", c->noun ? " " : "", c->verb,
+            *c->arguments ? " " : "", c->arguments);
 }
 
 void help_noun(FILE *to, const char *noun)
@@ -151,8 +152,8 @@ static int run_version(invocation *inv)
 static const flag help_flags[] = {{"man", 0, NULL, "as a man page"}, {0}};
 
 const command help_commands[] = {
-    {NULL, "help", "[NOUN [VERB]]", 0, 2, help_flags, "what there is and how to use it", "help workspace", run_help,
-     NULL},
+    {NULL, "help", "[NOUN [VERB]]", 0, 2, help_flags, "what there is and how to use it", "help workspace",
+     run_help, NULL},
     {NULL, "version", "", 0, 0, NULL, "the version of this program", "version", run_version, NULL},
     {0},
 };

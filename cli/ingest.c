@@ -1,5 +1,6 @@
-/* `penstock ingest STORE [FILE|-]`: rows into a datastore, in pieces that the server takes; every rejected row is
- * shown with its place and reason. Interrupted or refused half-way, it says how many rows were taken. */
+/* `penstock ingest STORE [FILE|-]`: rows into a datastore, in pieces that the server takes; every rejected
+ * row is shown with its place and reason. Interrupted or refused half-way, it says how many rows were taken.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,7 +115,8 @@ static status_class pieces_send(ingest *g, chunk_format format, status *st)
         if (class != STATUS_OK || !more)
             break;
         class = piece_send(g, &piece, st);
-        int64_t estimate = reader.bytes ? (int64_t)((double)g->received * (double)g->total_bytes / (double)reader.bytes) : 0;
+        int64_t estimate =
+            reader.bytes ? (int64_t)((double)g->received * (double)g->total_bytes / (double)reader.bytes) : 0;
         progress_show(&g->progress, (int64_t)g->received, estimate, "sent");
     }
     progress_end(&g->progress);
@@ -182,7 +184,8 @@ static int run_ingest(invocation *inv)
         return complain("the rows cannot be read", &st);
     text_add(&g.path, "/workspaces/{ws}/datastores/");
     path_escape(&g.path, strncmp(store, "datastore:", 10) == 0 ? store + 10 : store);
-    text_add(&g.path, strcmp(flag_text(inv, "wait", "journal"), "stored") == 0 ? "/rows?wait=stored" : "/rows");
+    text_add(&g.path,
+             strcmp(flag_text(inv, "wait", "journal"), "stored") == 0 ? "/rows?wait=stored" : "/rows");
     progress_start(&g.progress, inv, "rows");
     status_class class = pieces_send(&g, f->chunk, &st);
     int code = class == STATUS_OK ? summary(&g) : stopped(&g, &st);
@@ -201,7 +204,8 @@ static const flag ingest_flags[] = {
 const command ingest_commands[] = {
     {NULL, "ingest", "STORE [FILE|-]", 1, 2, ingest_flags,
      "sends rows to a datastore; exit 9 if some were rejected, 7 if all were",
-     "ingest sensor_data rows.csv -w demo\nzcat rows.ndjson.gz | penstock ingest sensor_data - --format ndjson", run_ingest,
-     NULL},
+     "ingest sensor_data rows.csv -w demo\nzcat rows.ndjson.gz | penstock ingest sensor_data - --format "
+     "ndjson",
+     run_ingest, NULL},
     {0},
 };

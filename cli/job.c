@@ -33,7 +33,10 @@ static status_class job_failed(const json_t *job, status *st)
     const char *detail = word(error, "detail"), *title = word(error, "title");
     if (strcmp(word(job, "state"), "cancelled") == 0)
         return status_set(st, STATUS_CANCELLED, "the job %s was cancelled", word(job, "id"));
-    status_set(st, STATUS_INTERNAL, "%s", *detail ? detail : *title ? title : "the job failed without saying why");
+    status_set(st, STATUS_INTERNAL, "%s",
+               *detail  ? detail
+               : *title ? title
+                        : "the job failed without saying why");
     if (*word(error, "hint"))
         return status_hint(st, "%s", word(error, "hint"));
     return status_hint(st, "penstock job show %s", word(job, "id"));
@@ -100,7 +103,7 @@ static const resource one_job = {.path = "/jobs/{0}"};
 const command job_commands[] = {
     {"job", "list", "", 0, 0, resource_list_flags, "long work of the server: what runs and what has run",
      "job list\njob list --filter state=running", resource_list, &jobs},
-    {"job", "show", "ID", 1, 1, NULL, "one job with its progress or its error", "job show job_01JZ…", resource_show,
-     &one_job},
+    {"job", "show", "ID", 1, 1, NULL, "one job with its progress or its error", "job show job_01JZ…",
+     resource_show, &one_job},
     {0},
 };

@@ -71,20 +71,22 @@ static int run_key_create(invocation *inv)
 
 static const flag secret_flags[] = {{"file", 0, "FILE|-", "read the value from there"}, {0}};
 static const flag create_flags[] = {
-    {"scope", 0, "VERBS:REFERENCE", "what it may do, e.g. write:datastore:sensor_data; may be given more than once"},
+    {"scope", 0, "VERBS:REFERENCE",
+     "what it may do, e.g. write:datastore:sensor_data; may be given more than once"},
     {"expires", 0, "TIME", "RFC 3339; default never"},
     {0},
 };
 static const resource secrets = {.path = "/workspaces/{ws}/secrets", .columns = "name,created,updated"};
 static const resource one_secret = {.path = "/workspaces/{ws}/secrets/{0}", .done = "is deleted"};
-static const resource keys = {.path = "/api-keys", .columns = "id,name,prefix,scopes,created,expires,revoked"};
+static const resource keys = {.path = "/api-keys",
+                              .columns = "id,name,prefix,scopes,created,expires,revoked"};
 static const resource one_key = {.path = "/api-keys/{0}", .done = "is revoked"};
 
 const command secret_commands[] = {
     {"secret", "set", "NAME", 1, 1, secret_flags, "keeps a secret, typed or piped in; it cannot be read back",
      "secret set mqtt_password -w demo\nsecret set ca --file ca.pem -w demo", run_secret_set, NULL},
-    {"secret", "list", "", 0, 0, resource_list_flags, "the names of the secrets", "secret list -w demo", resource_list,
-     &secrets},
+    {"secret", "list", "", 0, 0, resource_list_flags, "the names of the secrets", "secret list -w demo",
+     resource_list, &secrets},
     {"secret", "delete", "NAME", 1, 1, NULL, "forgets a secret", "secret delete mqtt_password -w demo",
      resource_delete, &one_secret},
     {0},
@@ -93,8 +95,8 @@ const command secret_commands[] = {
 const command key_commands[] = {
     {"key", "create", "NAME", 1, 1, create_flags, "makes an API key and prints it once",
      "key create collector -w demo --scope write:datastore:sensor_data", run_key_create, NULL},
-    {"key", "list", "", 0, 0, resource_list_flags, "the API keys, without their secret part", "key list", resource_list,
-     &keys},
+    {"key", "list", "", 0, 0, resource_list_flags, "the API keys, without their secret part", "key list",
+     resource_list, &keys},
     {"key", "revoke", "ID", 1, 1, NULL, "ends an API key", "key revoke key_01JZ…", resource_delete, &one_key},
     {0},
 };

@@ -75,11 +75,11 @@ static int run_context_list(invocation *inv)
     json_object_foreach(json_object_get(c->file, "contexts"), name, one)
     {
         const json_t *url = json_object_get(one, "url"), *workspace = json_object_get(one, "workspace");
-        json_array_append_new(items, json_pack("{s:s,s:s,s:s,s:b,s:b}", "name", name, "url",
-                                               url ? json_string_value(url) : "", "workspace",
-                                               workspace ? json_string_value(workspace) : "", "key",
-                                               json_object_get(one, "key") != NULL, "current",
-                                               strcmp(name, json_string_value(json_object_get(c->file, "current"))) == 0));
+        json_array_append_new(
+            items, json_pack("{s:s,s:s,s:s,s:b,s:b}", "name", name, "url", url ? json_string_value(url) : "",
+                             "workspace", workspace ? json_string_value(workspace) : "", "key",
+                             json_object_get(one, "key") != NULL, "current",
+                             strcmp(name, json_string_value(json_object_get(c->file, "current"))) == 0));
     }
     status_class class = output_items(&out, "name,url,workspace,key,current", items, NULL, &st);
     json_decref(items);
@@ -141,9 +141,8 @@ static int run_context_remove(invocation *inv)
 }
 
 static const flag key_flags[] = {{"file", 0, "FILE|-", "read the API key from there"}, {0}};
-static const flag add_flags[] = {{"file", 0, "FILE|-", "read its API key from there"},
-                                 {"use", 0, NULL, "make it the current one"},
-                                 {0}};
+static const flag add_flags[] = {
+    {"file", 0, "FILE|-", "read its API key from there"}, {"use", 0, NULL, "make it the current one"}, {0}};
 
 const command login_commands[] = {
     {NULL, "login", "", 0, 0, key_flags, "keeps an API key, typed or piped in, after trying it",
@@ -153,10 +152,14 @@ const command login_commands[] = {
 };
 
 const command context_commands[] = {
-    {"context", "list", "", 0, 0, NULL, "the servers that are known here", "context list", run_context_list, NULL},
-    {"context", "use", "NAME", 1, 1, NULL, "makes one the current", "context use plant-a", run_context_use, NULL},
-    {"context", "add", "NAME", 1, 1, add_flags, "adds or changes one; its address and workspace by --url and -w",
+    {"context", "list", "", 0, 0, NULL, "the servers that are known here", "context list", run_context_list,
+     NULL},
+    {"context", "use", "NAME", 1, 1, NULL, "makes one the current", "context use plant-a", run_context_use,
+     NULL},
+    {"context", "add", "NAME", 1, 1, add_flags,
+     "adds or changes one; its address and workspace by --url and -w",
      "context add plant-a --url https://penstock.example -w pumps --use", run_context_add, NULL},
-    {"context", "remove", "NAME", 1, 1, NULL, "forgets one", "context remove plant-a", run_context_remove, NULL},
+    {"context", "remove", "NAME", 1, 1, NULL, "forgets one", "context remove plant-a", run_context_remove,
+     NULL},
     {0},
 };

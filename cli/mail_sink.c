@@ -1,6 +1,6 @@
-/* penstock-mail-sink --folder DIR [--port N]: takes any mail on 127.0.0.1 and writes each as a file into DIR/new.
- * For the demo and the tests: it relays nothing, checks nobody and listens on loopback only. Port 0 lets the system
- * choose; the port in use is written to DIR/port.
+/* penstock-mail-sink --folder DIR [--port N]: takes any mail on 127.0.0.1 and writes each as a file into
+ * DIR/new. For the demo and the tests: it relays nothing, checks nobody and listens on loopback only. Port 0
+ * lets the system choose; the port in use is written to DIR/port.
  *
  * One thread, one poll loop; a session is a state machine: COMMAND → (DATA) BODY → COMMAND. */
 #include <arpa/inet.h>

@@ -80,22 +80,25 @@ static void exit_codes_man(FILE *to)
 
 static void environment_man(FILE *to)
 {
-    fputs(".SH ENVIRONMENT\n"
-          ".TP\n.B PENSTOCK_CONFIG\nThe file with the contexts (mode 0600); ~/.config/penstock/config.yaml if unset.\n"
-          ".TP\n.B PENSTOCK_URL, PENSTOCK_KEY, PENSTOCK_WORKSPACE\nWin over the context; flags win over both.\n"
-          ".TP\n.B NO_COLOR, TERM\nNo colour if NO_COLOR is set or TERM is dumb.\n",
-          to);
+    fputs(
+        ".SH ENVIRONMENT\n"
+        ".TP\n.B PENSTOCK_CONFIG\nThe file with the contexts (mode 0600); ~/.config/penstock/config.yaml if "
+        "unset.\n"
+        ".TP\n.B PENSTOCK_URL, PENSTOCK_KEY, PENSTOCK_WORKSPACE\nWin over the context; flags win over both.\n"
+        ".TP\n.B NO_COLOR, TERM\nNo colour if NO_COLOR is set or TERM is dumb.\n",
+        to);
 }
 
 void man_page_print(FILE *to, const char *noun)
 {
     size_t n;
     const command *const *all = commands_all(&n);
-    fprintf(to, ".TH PENSTOCK%s%s 1 \"\" \"Penstock %s\" \"User Commands\"\n", noun ? "\\-" : "", noun ? noun : "",
-            PENSTOCK_VERSION);
+    fprintf(to, ".TH PENSTOCK%s%s 1 \"\" \"Penstock %s\" \"User Commands\"\n", noun ? "\\-" : "",
+            noun ? noun : "", PENSTOCK_VERSION);
     fprintf(to, ".SH NAME\npenstock%s%s \\- command line of the Penstock data platform\n", noun ? "\\-" : "",
             noun ? noun : "");
-    fputs(".SH SYNOPSIS\n.B penstock\n.I NOUN VERB\n[\\fIARGUMENT\\fR ...] [\\fIflags\\fR]\n.SH COMMANDS\n", to);
+    fputs(".SH SYNOPSIS\n.B penstock\n.I NOUN VERB\n[\\fIARGUMENT\\fR ...] [\\fIflags\\fR]\n.SH COMMANDS\n",
+          to);
     for (size_t i = 0; i < n; i++) {
         const char *group = all[i]->noun ? all[i]->noun : all[i]->verb;
         if (!noun || strcmp(group, noun) == 0)

@@ -1,4 +1,5 @@
-/* Tables, JSON, NDJSON and CSV from JSON values. Tables are collected first, because alignment needs every width. */
+/* Tables, JSON, NDJSON and CSV from JSON values. Tables are collected first, because alignment needs every
+ * width. */
 #include "output.h"
 
 #include <stdlib.h>
@@ -172,7 +173,8 @@ static void grid_print(const output *out, const grid *g)
     }
     for (size_t i = 0; i < g->n_rows * g->n_columns; i++) {
         size_t c = i % g->n_columns;
-        cell_print(out, text_or_empty(&g->cells[i]), utf8_width(&g->cells[i]), widths[c], c + 1 == g->n_columns);
+        cell_print(out, text_or_empty(&g->cells[i]), utf8_width(&g->cells[i]), widths[c],
+                   c + 1 == g->n_columns);
     }
     free(widths);
 }
@@ -243,7 +245,8 @@ static status_class items_table(const output *out, const char *columns, const js
             free(names[c]);
     }
     for (size_t i = 0; class == STATUS_OK && i < g.n_rows * g.n_columns; i++)
-        output_cell(out, member(json_array_get(items, i / g.n_columns), g.names[i % g.n_columns]), &g.cells[i]);
+        output_cell(out, member(json_array_get(items, i / g.n_columns), g.names[i % g.n_columns]),
+                    &g.cells[i]);
     if (class == STATUS_OK)
         grid_print(out, &g);
     grid_free(&g);

@@ -1,7 +1,8 @@
 /* Results on standard output, in the form that was asked for.
  *
- * A terminal gets an aligned table, anything else a table with tabs; -o json is one document, exactly what the server
- * said; -o ndjson one object a line; -o csv RFC 4180. Cells of tables never carry control characters. */
+ * A terminal gets an aligned table, anything else a table with tabs; -o json is one document, exactly what
+ * the server said; -o ndjson one object a line; -o csv RFC 4180. Cells of tables never carry control
+ * characters. */
 #ifndef PENSTOCK_CLI_OUTPUT_H
 #define PENSTOCK_CLI_OUTPUT_H
 #include <jansson.h>
@@ -26,8 +27,8 @@ typedef struct output {
 /* From the flags, the environment and what standard output is. STATUS_INVALID for an unknown format. */
 status_class output_make(const invocation *inv, output *out, status *st);
 
-/* Objects with the columns "key,title,state" (a dot reaches inside: "progress.done"); `document` is what -o json
- * prints, NULL = {"items": …}. STATUS_INVALID if --columns names one that no object has. */
+/* Objects with the columns "key,title,state" (a dot reaches inside: "progress.done"); `document` is what -o
+ * json prints, NULL = {"items": …}. STATUS_INVALID if --columns names one that no object has. */
 status_class output_items(const output *out, const char *columns, const json_t *items, const json_t *document,
                           status *st);
 /* One object, a line a member. */

@@ -1,4 +1,5 @@
-/* `-p name=value` words as one JSON object. Values are sent as text; the server knows each parameter's type. */
+/* `-p name=value` words as one JSON object. Values are sent as text; the server knows each parameter's type.
+ */
 #ifndef PENSTOCK_CLI_PARAMETER_H
 #define PENSTOCK_CLI_PARAMETER_H
 #include <jansson.h>

@@ -4,9 +4,11 @@
 
 static const resource plugins = {.path = "/plugins", .columns = "id,kind,version,state,file"};
 static const resource one_plugin = {.path = "/plugins/{0}"};
-static const resource connectors = {.path = "/workspaces/{ws}/connectors", .columns = "key,plugin,state,rows,lag,error"};
+static const resource connectors = {.path = "/workspaces/{ws}/connectors",
+                                    .columns = "key,plugin,state,rows,lag,error"};
 static const resource one_connector = {.path = "/workspaces/{ws}/connectors/{0}"};
-static const resource notifiers = {.path = "/workspaces/{ws}/notifiers", .columns = "key,plugin,state,waiting,error"};
+static const resource notifiers = {.path = "/workspaces/{ws}/notifiers",
+                                   .columns = "key,plugin,state,waiting,error"};
 
 const command plugin_commands[] = {
     {"plugin", "list", "", 0, 0, resource_list_flags, "the plugins that the host has found, broken ones too",

@@ -106,7 +106,8 @@ __attribute__((noreturn)) static void child_run(const char *const *argv, const c
     _exit(127);
 }
 
-status_class process_start(const char *const *argv, const char *log, const char *pid_file, pid_t *pid_out, status *st)
+status_class process_start(const char *const *argv, const char *log, const char *pid_file, pid_t *pid_out,
+                           status *st)
 {
     pid_t pid = fork();
     if (pid < 0)
@@ -142,7 +143,8 @@ status_class process_end(pid_t pid, int signal_number, int timeout_ms, status *s
     if (syscall(SYS_pidfd_send_signal, fd, signal_number, NULL, 0) != 0 && errno != ESRCH)
         class = status_errno(st, errno, "stopping the process");
     else if (poll(&wait, 1, timeout_ms) != 1)
-        class = status_set(st, STATUS_TIMEOUT, "process %d is still there after %d s", (int)pid, timeout_ms / 1000);
+        class = status_set(st, STATUS_TIMEOUT, "process %d is still there after %d s", (int)pid,
+                           timeout_ms / 1000);
     close(fd);
     return class;
 }

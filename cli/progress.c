@@ -25,8 +25,8 @@ void progress_start(progress *p, const invocation *inv, const char *unit)
 static void line_json(const progress *p, int64_t done, int64_t total, const char *what)
 {
     text line = {0};
-    text_printf(&line, "{\"done\":%lld,\"total\":%lld,\"unit\":\"%s\",\"text\":", (long long)done, (long long)total,
-                p->unit);
+    text_printf(&line, "{\"done\":%lld,\"total\":%lld,\"unit\":\"%s\",\"text\":", (long long)done,
+                (long long)total, p->unit);
     text_add_json_string(&line, what ? what : "", what ? strlen(what) : 0);
     fprintf(stderr, "%s}\n", line.data);
     text_free(&line);

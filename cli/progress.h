@@ -1,5 +1,5 @@
-/* How far long work is, on standard error: nothing in the first 400 ms, then one line that is written over on a
- * terminal, one line every 10 s elsewhere, JSON lines with --progress=json. */
+/* How far long work is, on standard error: nothing in the first 400 ms, then one line that is written over on
+ * a terminal, one line every 10 s elsewhere, JSON lines with --progress=json. */
 #ifndef PENSTOCK_CLI_PROGRESS_H
 #define PENSTOCK_CLI_PROGRESS_H
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* Questions to the person at the terminal. Without one, or with --no-input, they fail and name the flag that would
- * have answered. Secrets are read without echo, or as one line from standard input. */
+/* Questions to the person at the terminal. Without one, or with --no-input, they fail and name the flag that
+ * would have answered. Secrets are read without echo, or as one line from standard input. */
 #ifndef PENSTOCK_CLI_PROMPT_H
 #define PENSTOCK_CLI_PROMPT_H
 #include "base/status.h"

@@ -1,4 +1,5 @@
-/* `penstock query METRIC`: runs a metric, once or again and again. `penstock metric list|show` says which there are. */
+/* `penstock query METRIC`: runs a metric, once or again and again. `penstock metric list|show` says which
+ * there are. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,7 +83,8 @@ static void pause_us(int64_t us)
         nanosleep(&t, NULL);
 }
 
-static status_class query_watch(invocation *inv, const output *out, const json_t *body, int64_t every_us, status *st)
+static status_class query_watch(invocation *inv, const output *out, const json_t *body, int64_t every_us,
+                                status *st)
 {
     const struct sigaction act = {.sa_handler = on_interrupt};
     status_class class = STATUS_OK;
@@ -124,7 +126,8 @@ static int run_query(invocation *inv)
     json_t *body = query_body(inv, &st);
     if (!body)
         return complain_usage(&st);
-    status_class class = every_us ? query_watch(inv, &out, body, every_us, &st) : query_once(inv, &out, body, &st);
+    status_class class =
+        every_us ? query_watch(inv, &out, body, every_us, &st) : query_once(inv, &out, body, &st);
     json_decref(body);
     return class == STATUS_OK ? EXIT_DONE : complain("the metric could not be run", &st);
 }
@@ -141,7 +144,8 @@ static const resource one_metric = {.path = "/workspaces/{ws}/metrics/{0}"};
 
 const command query_commands[] = {
     {NULL, "query", "METRIC", 1, 1, query_flags, "runs a metric and prints its rows",
-     "query pressure --watch 5s\nquery pressure -w demo --from now-24h -p device=pump-2 -o csv", run_query, NULL},
+     "query pressure --watch 5s\nquery pressure -w demo --from now-24h -p device=pump-2 -o csv", run_query,
+     NULL},
     {0},
 };
 

@@ -35,7 +35,8 @@ status_class resource_call(invocation *inv, request *r, const char *path, answer
 
 static void query_add(const invocation *inv, const char *cursor, long limit, text *path)
 {
-    text_printf(path, "%climit=%ld", strchr(path->data, '?') ? '&' : '?', limit < LIST_PAGE ? limit : LIST_PAGE);
+    text_printf(path, "%climit=%ld", strchr(path->data, '?') ? '&' : '?',
+                limit < LIST_PAGE ? limit : LIST_PAGE);
     const char *filter;
     for (unsigned i = 0; (filter = flag_nth(inv, "filter", i)); i++) {
         const char *equals = strchr(filter, '=');
@@ -110,7 +111,8 @@ int resource_list(invocation *inv)
     output out;
     long limit = LIST_MAX;
     const resource *kind = inv->command->data;
-    if (output_make(inv, &out, &st) != STATUS_OK || flag_number(inv, "limit", 1, LIST_MAX, &limit, &st) != STATUS_OK)
+    if (output_make(inv, &out, &st) != STATUS_OK ||
+        flag_number(inv, "limit", 1, LIST_MAX, &limit, &st) != STATUS_OK)
         return complain_usage(&st);
     json_t *items = resource_items(inv, kind->path, limit, &st);
     if (!items)

@@ -1,4 +1,5 @@
-/* Lists, single objects and deletions: what most nouns are, told as data. A command's `data` points at a `resource`. */
+/* Lists, single objects and deletions: what most nouns are, told as data. A command's `data` points at a
+ * `resource`. */
 #ifndef PENSTOCK_CLI_RESOURCE_H
 #define PENSTOCK_CLI_RESOURCE_H
 #include "client.h"
@@ -11,7 +12,8 @@ typedef struct resource {
     const char *done;    /* said after a change: "deleted" */
 } resource;
 
-int resource_list(invocation *inv);   /* GET, all pages; --limit N stops after N, --filter f=v goes to the server */
+int resource_list(
+    invocation *inv); /* GET, all pages; --limit N stops after N, --filter f=v goes to the server */
 int resource_show(invocation *inv);   /* GET one object */
 int resource_delete(invocation *inv); /* GET for its ETag, DELETE; follows a job */
 int resource_post(invocation *inv);   /* POST without a body (":pause") */

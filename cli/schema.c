@@ -10,7 +10,6 @@
 #include "schema/document.h"
 #include "schema/suite.h"
 #include "schema/validate.h"
-#include "schema_infer.h"
 #include "tables.h"
 
 #define ERRORS_MAX 50
@@ -31,7 +30,8 @@ static void on_failed(void *self, const suite_case *failed)
            failed->test ? failed->test : "", failed->problem);
 }
 
-static status_class suite_run(const invocation *inv, const suite_options *options, suite_counts *counts, status *st)
+static status_class suite_run(const invocation *inv, const suite_options *options, suite_counts *counts,
+                              status *st)
 {
     for (unsigned i = 0; i < inv->n_args; i++) {
         if (suite_run_file(argument(inv, i), options, counts, st) != STATUS_OK)
@@ -117,7 +117,8 @@ static status_class input_read(const char *file, text *out, status *st)
     for (size_t n; (n = fread(piece, 1, sizeof piece, stdin)) > 0;) {
         text_add_n(out, piece, n);
         if (out->len > DOCUMENT_BYTES_MAX)
-            return status_set(st, STATUS_LIMIT, "standard input is longer than %u MiB", DOCUMENT_BYTES_MAX >> 20);
+            return status_set(st, STATUS_LIMIT, "standard input is longer than %u MiB",
+                              DOCUMENT_BYTES_MAX >> 20);
     }
     return STATUS_OK;
 }
@@ -198,7 +199,5 @@ const command schema_commands[] = {
     {"schema", "validate", "FILE|-", 1, 1, validate_flags,
      "checks a JSON document, or each line of NDJSON, against a schema",
      "schema validate --schema row.schema.json rows.ndjson", run_validate, NULL},
-    {"schema", "infer", "FILE", 1, 1, schema_infer_flags, "proposes a datastore from the first rows of a file",
-     "schema infer rows.csv --key sensor_data", schema_infer_run, NULL},
     {0},
 };

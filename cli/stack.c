@@ -10,8 +10,8 @@
 #include "base/disk.h"
 #include "process.h"
 
-const flag stack_flags[] = {{"state", 0, "DIR", "the state folder; default /var/lib/penstock or ~/.local/share/penstock"},
-                            {0}};
+const flag stack_flags[] = {
+    {"state", 0, "DIR", "the state folder; default /var/lib/penstock or ~/.local/share/penstock"}, {0}};
 
 status_class stack_find(const invocation *inv, stack *s, status *st)
 {
@@ -29,7 +29,8 @@ status_class stack_find(const invocation *inv, stack *s, status *st)
     if (given && *given != '/' && !getcwd(cwd, sizeof cwd))
         return status_errno(st, errno, "finding the working folder");
     if (given)
-        snprintf(s->state, sizeof s->state, "%s%s%s", *given == '/' ? "" : cwd, *given == '/' ? "" : "/", given);
+        snprintf(s->state, sizeof s->state, "%s%s%s", *given == '/' ? "" : cwd, *given == '/' ? "" : "/",
+                 given);
     else
         snprintf(s->state, sizeof s->state, "%s/.local/share/penstock", home);
     status_class class = disk_make_folder(s->state, 0750, st);
@@ -74,7 +75,8 @@ long stack_port(const stack *s)
     text content = {0};
     status ignored;
     stack_path(s, "port", file);
-    long port = disk_read(file, 64, &content, &ignored) == STATUS_OK ? strtol(text_or_empty(&content), NULL, 10) : 0;
+    long port =
+        disk_read(file, 64, &content, &ignored) == STATUS_OK ? strtol(text_or_empty(&content), NULL, 10) : 0;
     text_free(&content);
     return port > 0 && port < 65536 ? port : 0;
 }

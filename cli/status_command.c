@@ -95,8 +95,10 @@ static void host_print(const output *out, const context *c, const json_t *system
     char up[UTC_TEXT_SIZE] = "";
     const char *state = json_string_value(json_object_get(system, "state"));
     const char *version = json_string_value(json_object_get(system, "version"));
-    duration_format((int64_t)json_number_value(json_object_get(system, "uptime_seconds")) * UTC_SECOND_US, up);
-    fprintf(out->to, "host %s: %s, version %s, up %s\n", c->url, state ? state : "running", version ? version : "?", up);
+    duration_format((int64_t)json_number_value(json_object_get(system, "uptime_seconds")) * UTC_SECOND_US,
+                    up);
+    fprintf(out->to, "host %s: %s, version %s, up %s\n", c->url, state ? state : "running",
+            version ? version : "?", up);
 }
 
 static int run_status(invocation *inv)
@@ -109,7 +111,8 @@ static int run_status(invocation *inv)
     if (output_make(inv, &out, &st) != STATUS_OK)
         return complain_usage(&st);
     const context *c = context_of(inv, &st);
-    status_class class = c ? resource_call(inv, &(request){.method = "GET"}, "/system", &system, &st) : st.class;
+    status_class class =
+        c ? resource_call(inv, &(request){.method = "GET"}, "/system", &system, &st) : st.class;
     if (class == STATUS_OK)
         class = workspaces_status(inv, all, &st);
     if (class == STATUS_OK && out.format == OUTPUT_TABLE) {
@@ -129,7 +132,7 @@ static int run_status(invocation *inv)
 }
 
 const command status_commands[] = {
-    {NULL, "status", "", 0, 0, NULL, "is the host well, how fresh is each store, what fires", "status\nstatus -w demo",
-     run_status, NULL},
+    {NULL, "status", "", 0, 0, NULL, "is the host well, how fresh is each store, what fires",
+     "status\nstatus -w demo", run_status, NULL},
     {0},
 };

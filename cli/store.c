@@ -20,7 +20,8 @@ static status_class store_path(const char *reference, text *path, status *st)
 {
     const char *colon = strchr(reference, ':');
     for (size_t i = 0; colon && i < 3; i++) {
-        if (strlen(layers[i]) != (size_t)(colon - reference) || strncmp(reference, layers[i], strlen(layers[i])) != 0)
+        if (strlen(layers[i]) != (size_t)(colon - reference) ||
+            strncmp(reference, layers[i], strlen(layers[i])) != 0)
             continue;
         text_printf(path, "/workspaces/{ws}/%ss/", layers[i]);
         path_escape(path, colon + 1);

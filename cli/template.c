@@ -7,7 +7,6 @@
 #include "prompt.h"
 #include "resource.h"
 #include "tables.h"
-#include "template_check.h"
 #include "template_file.h"
 
 static const char *word(const json_t *object, const char *key)
@@ -62,7 +61,8 @@ static status_class plan_make(invocation *inv, answer *plan, status *st)
     memset(plan, 0, sizeof *plan);
     status_class class = file_of(inv, &tree, st);
     if (class == STATUS_OK)
-        class = template_file_plan(inv, tree, flag_text(inv, "workspace", NULL), flag_given(inv, "all"), plan, st);
+        class = template_file_plan(inv, tree, flag_text(inv, "workspace", NULL), flag_given(inv, "all"), plan,
+                                   st);
     yaml_tree_free(tree);
     return class;
 }
@@ -136,16 +136,13 @@ static const resource all = {.path = "/templates", .columns = "key,version,title
 static const resource one = {.path = "/templates/{0}"};
 
 const command template_commands[] = {
-    {"template", "validate", "FILE|DIR", 1, 1, NULL, "checks a template without a server",
-     "template validate template.yaml", template_validate_run, NULL},
-    {"template", "schema", "", 0, 0, NULL, "prints the JSON Schema of the format, for editors",
-     "template schema > penstock-template.schema.json", template_schema_run, NULL},
     {"template", "plan", "", 0, 0, plan_flags, "says what applying a template would change",
      "template plan -f template.yaml\ntemplate plan -f template.yaml -w plant-a --exit-code", run_plan, NULL},
-    {"template", "apply", "", 0, 0, apply_flags, "publishes a template; with -w or --all upgrades workspaces too",
+    {"template", "apply", "", 0, 0, apply_flags,
+     "publishes a template; with -w or --all upgrades workspaces too",
      "template apply -f template.yaml --yes\ntemplate apply --plan plan_01JZ…", run_apply, NULL},
-    {"template", "list", "", 0, 0, resource_list_flags, "the published templates", "template list", resource_list,
-     &all},
+    {"template", "list", "", 0, 0, resource_list_flags, "the published templates", "template list",
+     resource_list, &all},
     {"template", "show", "KEY", 1, 1, NULL, "one template with its versions", "template show pump-station",
      resource_show, &one},
     {0},

@@ -22,7 +22,8 @@ static void place_translate(const yaml_tree *tree, status *st)
     snprintf(st->where, sizeof st->where, "%s", where);
 }
 
-static status_class identity_check(const yaml_tree *tree, const char **key_out, const char **version_out, status *st)
+static status_class identity_check(const yaml_tree *tree, const char **key_out, const char **version_out,
+                                   status *st)
 {
     const json_t *metadata = json_object_get(yaml_tree_root(tree), "metadata");
     *key_out = json_string_value(json_object_get(metadata, "key"));
@@ -35,8 +36,8 @@ static status_class identity_check(const yaml_tree *tree, const char **key_out, 
     return status_hint(st, "metadata: {key: pump-station, version: 1.0.0}");
 }
 
-status_class template_file_plan(invocation *inv, const yaml_tree *tree, const char *workspace, bool all, answer *ret,
-                                status *st)
+status_class template_file_plan(invocation *inv, const yaml_tree *tree, const char *workspace, bool all,
+                                answer *ret, status *st)
 {
     const char *key, *version;
     text path = {0};
@@ -87,7 +88,8 @@ status_class template_file_publish(invocation *inv, const char *path, status *st
     status_class class = template_file_plan(inv, tree, NULL, false, &plan, st);
     const char *id = json_string_value(json_object_get(plan.json, "id"));
     if (class == STATUS_OK && json_array_size(json_object_get(plan.json, "changes")) > 0)
-        class = id ? template_plan_apply(inv, id, st) : status_set(st, STATUS_INTERNAL, "the server's plan has no id");
+        class = id ? template_plan_apply(inv, id, st)
+                   : status_set(st, STATUS_INTERNAL, "the server's plan has no id");
     answer_release(&plan);
     yaml_tree_free(tree);
     return class;

@@ -8,10 +8,10 @@
 #include "command.h"
 #include "config/yaml_tree.h"
 
-/* The plan of applying the tree to `workspace` (NULL = publish, and upgrade every workspace with `all`). `ret` is the
- * plan document: {id, changes: [{op, object, detail, destructive}], …}. */
-status_class template_file_plan(invocation *inv, const yaml_tree *tree, const char *workspace, bool all, answer *ret,
-                                status *st);
+/* The plan of applying the tree to `workspace` (NULL = publish, and upgrade every workspace with `all`).
+ * `ret` is the plan document: {id, changes: [{op, object, detail, destructive}], …}. */
+status_class template_file_plan(invocation *inv, const yaml_tree *tree, const char *workspace, bool all,
+                                answer *ret, status *st);
 /* Does exactly what the plan says; follows its job. */
 status_class template_plan_apply(invocation *inv, const char *plan_id, status *st);
 /* Reads, plans and applies without asking. */

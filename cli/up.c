@@ -1,5 +1,5 @@
-/* `penstock up`: starts a host in the background, waits until it is ready, keeps its admin key in the context, and
- * sets up the demo if asked. Doing it again is quick and changes nothing that is there. */
+/* `penstock up`: starts a host in the background, waits until it is ready, keeps its admin key in the
+ * context, and sets up the demo if asked. Doing it again is quick and changes nothing that is there. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,7 +90,8 @@ static status_class ready_wait(start *s, client *c, status *st)
     for (;;) {
         answer a;
         int code;
-        status_class class = client_call(c, &(request){.method = "GET", .path = "/readyz", .busy_is_answer = true}, &a, st);
+        status_class class =
+            client_call(c, &(request){.method = "GET", .path = "/readyz", .busy_is_answer = true}, &a, st);
         if (a.http > 0)
             reason_of(&a, reason, sizeof reason);
         answer_release(&a);
@@ -159,7 +160,8 @@ static void farewell(const start *s)
     if (s->stack.own_state)
         printf("export PENSTOCK_CONFIG=%s\n", file);
     if (flag_given(s->inv, "demo"))
-        say("ready; try next:\n  penstock status\n  penstock query pressure --watch 5s\n  penstock alert list");
+        say("ready; try next:\n  penstock status\n  penstock query pressure --watch 5s\n  penstock alert "
+            "list");
     else
         say("ready; try next:\n  penstock status\n  penstock template list\n  penstock help");
 }

@@ -17,7 +17,8 @@ static json_t *create_body(const invocation *inv, status *st)
     json_t *parameters = parameters_of(inv, "param", st);
     if (!parameters)
         return NULL;
-    json_t *body = json_pack("{s:s,s:s,s:o}", "key", argument(inv, 0), "template", template, "parameters", parameters);
+    json_t *body =
+        json_pack("{s:s,s:s,s:o}", "key", argument(inv, 0), "template", template, "parameters", parameters);
     if (flag_given(inv, "version"))
         json_object_set_new(body, "version", json_string(flag_text(inv, "version", "")));
     if (flag_given(inv, "title"))
@@ -76,13 +77,14 @@ static const resource resume_one = {.path = "/workspaces/{0}:resume", .done = "g
 const command workspace_commands[] = {
     {"workspace", "create", "NAME", 1, 1, create_flags, "makes a workspace from a template",
      "workspace create plant-a --template pump-station -p ops_email=ops@example.org", run_create, NULL},
-    {"workspace", "list", "", 0, 0, resource_list_flags, "the workspaces", "workspace list", resource_list, &all},
-    {"workspace", "show", "NAME", 1, 1, NULL, "one workspace with its template and parameters", "workspace show demo",
-     resource_show, &one},
-    {"workspace", "pause", "NAME", 1, 1, NULL, "stops its connectors, refreshes and alerts", "workspace pause demo",
-     resource_post, &pause_one},
-    {"workspace", "resume", "NAME", 1, 1, NULL, "lets a paused one go on", "workspace resume demo", resource_post,
-     &resume_one},
+    {"workspace", "list", "", 0, 0, resource_list_flags, "the workspaces", "workspace list", resource_list,
+     &all},
+    {"workspace", "show", "NAME", 1, 1, NULL, "one workspace with its template and parameters",
+     "workspace show demo", resource_show, &one},
+    {"workspace", "pause", "NAME", 1, 1, NULL, "stops its connectors, refreshes and alerts",
+     "workspace pause demo", resource_post, &pause_one},
+    {"workspace", "resume", "NAME", 1, 1, NULL, "lets a paused one go on", "workspace resume demo",
+     resource_post, &resume_one},
     {"workspace", "delete", "NAME", 1, 1, delete_flags, "deletes a workspace and its data",
      "workspace delete demo --confirm demo", run_delete, &one},
     {0},
