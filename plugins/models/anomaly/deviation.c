@@ -11,7 +11,7 @@
 #include "matrix.h"
 
 enum { BLOCK = 10, BLOCKS_LEAST = 6, ROUNDS = 3, CLIP = 6 };
-static const double RIDGE = 1e-3, OUTSIDE_DECADES = 4, FORWARD_DECADES = 2, LEAVE_OUT_MOST = 0.1;
+static const double RIDGE = 1e-3, OUTSIDE_DECADES = 6, FORWARD_DECADES = 2, LEAVE_OUT_MOST = 0.1;
 
 typedef struct parts { /* views into a fit */
     double *mean, *scale, *within, *between, *inflate;
@@ -164,13 +164,14 @@ static void moments(const blocks *b, uint32_t from, uint32_t to, bool clip, doub
     matrix_nonnegative(f->between, p, b->work + p);
 }
 
-/* Leaves out the blocks far from the others, at most a tenth of all. */
-static void leave_out(blocks *b, const double *mean, const parts *f, double drift)
+/* Leaves out the blocks far from the others, at most a tenth of all. Here `between` counts once: what was
+ * seen in training is asked about, not what may come after it. */
+static void leave_out(blocks *b, const double *mean, const parts *f)
 {
     uint32_t p = b->p, most = (uint32_t)(b->n * LEAVE_OUT_MOST);
     double *block = b->work, *matrix = b->work + p, limit = chi_tail_quantile(OUTSIDE_DECADES, p);
     for (size_t k = 0; k < (size_t)p * p; k++)
-        matrix[k] = f->within[k] / BLOCK + drift * f->between[k] + (k % (p + 1) ? 0 : RIDGE);
+        matrix[k] = f->within[k] / BLOCK + f->between[k] + (k % (p + 1) ? 0 : RIDGE);
     matrix_factor(matrix, p, RIDGE / 2);
     double *sorted = b->work + 2 * (size_t)p * p + 4 * (size_t)p;
     for (uint32_t i = 0; i < b->n; i++) {
@@ -296,7 +297,7 @@ static void fit_blocks(blocks *b, const double *rows, const deviation_options *o
         b->kept[i] = true;
     for (int round = 0; round < ROUNDS; round++) {
         moments(b, 0, b->n, round == 0, mean, f);
-        leave_out(b, mean, f, options->drift);
+        leave_out(b, mean, f);
     }
     *f->inflate = 1;
     for (uint32_t i = 0; i < forward; i++)
