@@ -17,6 +17,10 @@
 #include "flow/plan.h"
 #include "flow/waiter.h"
 
+/* Tag of the journal field that names the columns of a record's rows, each name with its NUL: rows are read
+ * back by name, so a definition may gain columns while records wait. */
+#define JOURNAL_FIELD_COLUMNS 1
+
 typedef struct intake intake;
 
 #define INTAKE_REJECTS_SHOWN 100 /* in one verdict; the others are counted and kept as dead letters */

@@ -20,8 +20,7 @@ static const store_table *referenced(const flow_plan *plan, const char *section,
 }
 
 /* Every reference stays unqualified: the statement around defines a CTE of that name. */
-static status_class on_reference(void *arg, const char *section, const char *key, sql_target *out,
-                                 status *st)
+static status_class on_reference(void *arg, const char *section, const char *key, sql_target *out, status *st)
 {
     resolve_context *r = arg;
     if (!referenced(r->plan, section, key))

@@ -26,7 +26,8 @@ void waiter_table_free(waiter_table *t);
 /* `id` must not be registered already. deadline_us is on the monotonic clock. */
 void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us, waiter_done done,
                 void *arg);
-/* Takes a registration back without calling it (its records were not accepted); false = it has been called. */
+/* Takes a registration back without calling it (its records were not accepted); false = it has been called.
+ */
 bool waiter_remove(waiter_table *t, const char *id);
 /* One record of that request is settled; unknown ids are fine (nobody waits). */
 void waiter_report(waiter_table *t, const char *id, uint64_t stored, uint64_t duplicate, uint64_t dead);

@@ -1,0 +1,262 @@
+#include "flow/dirty_marks.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/fault.h"
+#include "store/copy.h"
+
+typedef struct target {
+    int32_t wid;
+    const char *name;
+} target;
+
+struct dirty_marks {
+    dirty_set *set;
+    target *targets; /* by dirty_mark.dependant */
+    uint32_t n_targets, cap_targets;
+    int64_t seq; /* newest row */
+    arena *arena;
+    text times;
+};
+
+dirty_marks *dirty_marks_create(void)
+{
+    dirty_marks *m = memory_zero(1, sizeof *m);
+    m->set = dirty_create();
+    m->arena = arena_create(0);
+    return m;
+}
+
+void dirty_marks_free(dirty_marks *m)
+{
+    if (!m)
+        return;
+    dirty_free(m->set);
+    arena_free(m->arena);
+    text_free(&m->times);
+    free(m->targets);
+    free(m);
+}
+
+void dirty_marks_clear(dirty_marks *m)
+{
+    dirty_clear(m->set);
+    arena_reset(m->arena);
+    m->n_targets = 0;
+    m->seq = 0;
+}
+
+static uint32_t target_number(dirty_marks *m, int32_t wid, const char *name)
+{
+    for (uint32_t i = 0; i < m->n_targets; i++)
+        if (m->targets[i].wid == wid && strcmp(m->targets[i].name, name) == 0)
+            return i;
+    if (m->n_targets == m->cap_targets) {
+        m->cap_targets = m->cap_targets ? m->cap_targets * 2 : 16;
+        m->targets = memory_grow(m->targets, m->cap_targets * sizeof *m->targets);
+    }
+    m->targets[m->n_targets] = (target){wid, arena_string(m->arena, name)};
+    return m->n_targets++;
+}
+
+void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, uint32_t n, const batch *rows,
+                     int64_t seq)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const dependant *d = &dependants[i];
+        dirty_rule rule = {.dependant = target_number(m, wid, d->name),
+                           .time_column = d->time_column,
+                           .n_entity = d->n_entity,
+                           .entity_columns = d->entity_columns,
+                           .width_us = d->width_us};
+        dirty_add(m->set, rows, &rule);
+    }
+    m->seq = seq > m->seq ? seq : m->seq;
+}
+
+void entity_literal(text *out, const char *parts, uint32_t n)
+{
+    text_add_char(out, '{');
+    for (uint32_t i = 0; i < n; i++, parts += strlen(parts) + 1) {
+        text_add(out, i ? ",\"" : "\"");
+        for (const char *p = parts; *p; p++) {
+            if (*p == '"' || *p == '\\')
+                text_add_char(out, '\\');
+            text_add_char(out, *p);
+        }
+        text_add_char(out, '"');
+    }
+    text_add_char(out, '}');
+}
+
+typedef struct insert_lists {
+    const char **names, **entities;
+    int64_t *buckets;
+    uint32_t n;
+} insert_lists;
+
+static insert_lists collect(dirty_marks *m, int32_t wid)
+{
+    uint32_t count = dirty_count(m->set);
+    insert_lists lists = {arena_zero(m->arena, count, sizeof(char *)),
+                          arena_zero(m->arena, count, sizeof(char *)),
+                          arena_zero(m->arena, count, sizeof(int64_t)), 0};
+    text literal = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        dirty_mark mark = dirty_at(m->set, i);
+        if (m->targets[mark.dependant].wid != wid)
+            continue;
+        text_clear(&literal);
+        entity_literal(&literal, mark.parts, mark.n_parts);
+        lists.names[lists.n] = m->targets[mark.dependant].name;
+        lists.entities[lists.n] = arena_string_n(m->arena, literal.data, literal.len);
+        lists.buckets[lists.n++] = mark.bucket_us;
+    }
+    text_free(&literal);
+    return lists;
+}
+
+static status_class write_workspace(dirty_marks *m, connection *c, int32_t wid, status *st)
+{
+    char sql[320];
+    insert_lists lists = collect(m, wid);
+    column buckets = {.type = COLUMN_TIMESTAMP, .values = lists.buckets};
+    text_clear(&m->times);
+    copy_encode_array(&m->times, &buckets, NULL, lists.n);
+    snprintf(
+        sql, sizeof sql,
+        "INSERT INTO penstock.dirty_wid%d (dependant, bucket, entity, seq)"
+        " SELECT d, b, e::text[], $4 FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS u(d, b, e)",
+        wid);
+    statement insert = {"write dirty marks", sql};
+    value params[] = {value_texts(lists.names, lists.n),
+                      value_binary(column_array_oid(COLUMN_TIMESTAMP), m->times.data, m->times.len),
+                      value_texts(lists.entities, lists.n), value_integer(m->seq)};
+    return connection_run(c, &insert, params, 4, NULL, st);
+}
+
+static bool seen_before(const dirty_marks *m, uint32_t i)
+{
+    for (uint32_t k = 0; k < i; k++)
+        if (m->targets[k].wid == m->targets[i].wid)
+            return true;
+    return false;
+}
+
+status_class dirty_marks_write(dirty_marks *m, connection *c, status *st)
+{
+    status_class class = STATUS_OK;
+    for (uint32_t i = 0; i < m->n_targets && class == STATUS_OK && dirty_count(m->set) > 0; i++)
+        if (!seen_before(m, i))
+            class = write_workspace(m, c, m->targets[i].wid, st);
+    return class;
+}
+
+/* ---- the refresher's side ---- */
+
+static int compare_keys(const void *left, const void *right, void *arg)
+{
+    const dirty_key *a = left, *b = right;
+    uint32_t n_entity = *(const uint32_t *)arg;
+    for (uint32_t i = 0; i < n_entity; i++) {
+        int order = strcmp(a->entity[i], b->entity[i]);
+        if (order)
+            return order;
+    }
+    return a->bucket_us < b->bucket_us ? -1 : a->bucket_us > b->bucket_us;
+}
+
+static uint32_t keys_read(const rows *found, uint32_t n_entity, arena *a, dirty_key **keys_out)
+{
+    dirty_key *keys = arena_zero(a, rows_count(found), sizeof *keys);
+    uint32_t n = 0, kept = 0;
+    for (uint32_t i = 0; i < rows_count(found); i++) {
+        uint32_t parts;
+        const char *const *entity = (const char *const *)rows_texts(found, i, 1, a, &parts);
+        if (parts == n_entity)
+            keys[n++] = (dirty_key){rows_time_us(found, i, 0), entity};
+    }
+    qsort_r(keys, n, sizeof *keys, compare_keys, &n_entity);
+    for (uint32_t i = 0; i < n; i++)
+        if (kept == 0 || compare_keys(&keys[kept - 1], &keys[i], &n_entity) != 0)
+            keys[kept++] = keys[i];
+    *keys_out = keys;
+    return kept;
+}
+
+status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uint32_t n_entity,
+                               uint32_t limit, arena *a, dirty_key **keys_out, uint32_t *n_out, status *st)
+{
+    char sql[320];
+    rows *found;
+    snprintf(sql, sizeof sql,
+             "DELETE FROM penstock.dirty_wid%d WHERE ctid = ANY (ARRAY(SELECT ctid FROM penstock.dirty_wid%d"
+             " WHERE dependant = $1 LIMIT $2)) RETURNING bucket, entity",
+             wid, wid);
+    if (fault_active("mark_order"))
+        snprintf(sql, sizeof sql,
+                 "SELECT bucket, entity FROM penstock.dirty_wid%d WHERE dependant = $1 LIMIT $2", wid);
+    statement claim = {"claim dirty marks", sql};
+    value params[] = {value_text(name), value_integer(limit)};
+    status_class class = connection_run(c, &claim, params, 2, &found, st);
+    if (class != STATUS_OK)
+        return class;
+    *n_out = keys_read(found, n_entity, a, keys_out);
+    rows_free(found);
+    return STATUS_OK;
+}
+
+#ifdef PENSTOCK_FAULTS
+status_class dirty_marks_remove_late(connection *c, int32_t wid, const char *name, status *st)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql, "DELETE FROM penstock.dirty_wid%d WHERE dependant = $1", wid);
+    value params[] = {value_text(name)};
+    return connection_exec(c, sql, params, 1, NULL, st);
+}
+#endif
+
+status_class dirty_marks_all(connection *c, int32_t wid, const store_table *source, const dependant *d,
+                             status *st)
+{
+    char label[TABLE_LABEL_SIZE];
+    text sql = {0};
+    table_label(label, source);
+    text_printf(
+        &sql, "INSERT INTO penstock.dirty_wid%d (dependant, bucket, entity, seq) SELECT DISTINCT $1, ", wid);
+    if (d->width_us)
+        text_printf(&sql, "date_bin('%" PRId64 " microseconds', ", d->width_us);
+    sql_identifier(&sql, source->columns[d->time_column].name);
+    text_add(&sql, d->width_us ? ", 'epoch'), ARRAY[" : ", ARRAY[");
+    for (uint32_t i = 0; i < d->n_entity; i++) {
+        text_add(&sql, i ? ", " : "");
+        sql_identifier(&sql, source->columns[d->entity_columns[i]].name);
+        text_add(&sql, "::text");
+    }
+    text_printf(&sql, "]::text[], 0 FROM %s", label);
+    value params[] = {value_text(d->name)};
+    statement mark = {"mark everything dirty", sql.data};
+    status_class class = connection_run(c, &mark, params, 1, NULL, st);
+    text_free(&sql);
+    return class;
+}
+
+status_class dirty_marks_waiting(connection *c, int32_t wid, const char *name, bool *any_out, status *st)
+{
+    char sql[160];
+    rows *found;
+    snprintf(sql, sizeof sql, "SELECT EXISTS (SELECT 1 FROM penstock.dirty_wid%d WHERE dependant = $1)", wid);
+    statement look = {"look for dirty marks", sql};
+    value params[] = {value_text(name)};
+    status_class class = connection_run(c, &look, params, 1, &found, st);
+    if (class != STATUS_OK)
+        return class;
+    *any_out = rows_boolean(found, 0, 0);
+    rows_free(found);
+    return STATUS_OK;
+}

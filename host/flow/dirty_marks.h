@@ -1,0 +1,44 @@
+/* Dirty marks in the data plane: written with the rows that caused them, claimed by the one refresher of a
+ * dependant. penstock.dirty_wid{N}(dependant, bucket, entity, seq) is append-only; a mark may stand there
+ * many times. */
+#ifndef PENSTOCK_FLOW_DIRTY_MARKS_H
+#define PENSTOCK_FLOW_DIRTY_MARKS_H
+#include "base/arena.h"
+#include "flow/dirty.h"
+#include "flow/plan.h"
+#include "store/connection.h"
+
+typedef struct dirty_marks dirty_marks;
+
+dirty_marks *dirty_marks_create(void);
+void dirty_marks_free(dirty_marks *m);
+void dirty_marks_clear(dirty_marks *m);
+/* Marks for every dependant of a store: `rows` are rows of its table (only the key columns are read). */
+void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, uint32_t n, const batch *rows,
+                     int64_t seq);
+/* Inserts what was added; inside the rows' transaction. */
+status_class dirty_marks_write(dirty_marks *m, connection *c, status *st);
+
+/* A text[] literal, {"a","b"}, of n NUL-terminated parts that follow one another. */
+void entity_literal(text *out, const char *parts, uint32_t n);
+
+/* Keys that a refresher took. One entry a distinct (bucket, entity), ordered by entity, then bucket. */
+typedef struct dirty_key {
+    int64_t bucket_us;
+    const char *const *entity; /* n_entity texts */
+} dirty_key;
+
+/* Deletes at most `limit` marks of the dependant that this transaction sees and returns their keys. Must come
+ * before the statements that recompute them. */
+status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uint32_t n_entity,
+                               uint32_t limit, arena *a, dirty_key **keys_out, uint32_t *n_out, status *st);
+#ifdef PENSTOCK_FAULTS
+/* With the fault "mark_order" claiming leaves the marks; this removes them after the computation: the wrong
+ * way round. */
+status_class dirty_marks_remove_late(connection *c, int32_t wid, const char *name, status *st);
+#endif
+/* One mark for every key of the dependant for which `source` holds rows. */
+status_class dirty_marks_all(connection *c, int32_t wid, const store_table *source, const dependant *d,
+                             status *st);
+status_class dirty_marks_waiting(connection *c, int32_t wid, const char *name, bool *any_out, status *st);
+#endif

@@ -1,0 +1,379 @@
+/* One order makes one journal submission: a record of rows for each shard that has any, one of rejected rows,
+ * the source's cursor, the Idempotency-Key. A ticket lives from the submission to the answer; it is held
+ * twice, once by the journal's callback and once by whoever answers. */
+#include "flow/intake.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/batch_json.h"
+#include "base/batch_split.h"
+#include "base/clock.h"
+#include "flow/rejected.h"
+#include "flow/validate.h"
+
+enum { WORKERS_KEPT = 16, TICKET_BYTES = 4096 };
+
+/* What one thread needs to take a body apart; kept warm in a small stack. */
+typedef struct worker {
+    struct worker *next;
+    decoder *decoder;
+    validator *validator;
+    text rejected;
+} worker;
+
+struct intake {
+    journal *journal;
+    waiter_table *waiters;
+    unsigned shards;
+    pthread_mutex_t lock;
+    worker *idle;
+    unsigned n_idle;
+};
+
+typedef struct ticket {
+    intake *in;
+    arena *arena;
+    atomic_int holders;
+    bool wait_stored;
+    char id[JOURNAL_REQUEST_MAX + 1], key[JOURNAL_KEY_MAX + 1];
+    uint32_t wid;
+    intake_verdict verdict;
+    intake_done done;
+    void *arg;
+} ticket;
+
+/* The answer that an Idempotency-Key repeats. */
+typedef struct kept_verdict {
+    uint64_t received, accepted, rejected;
+} kept_verdict;
+
+intake *intake_create(journal *j, waiter_table *waiters, unsigned shards)
+{
+    intake *in = memory_zero(1, sizeof *in);
+    in->journal = j;
+    in->waiters = waiters;
+    in->shards = shards;
+    pthread_mutex_init(&in->lock, NULL);
+    return in;
+}
+
+static void worker_free(worker *w)
+{
+    decoder_free(w->decoder);
+    validator_free(w->validator);
+    text_free(&w->rejected);
+    free(w);
+}
+
+void intake_free(intake *in)
+{
+    if (!in)
+        return;
+    while (in->idle) {
+        worker *w = in->idle;
+        in->idle = w->next;
+        worker_free(w);
+    }
+    pthread_mutex_destroy(&in->lock);
+    free(in);
+}
+
+static worker *worker_take(intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    worker *w = in->idle;
+    if (w) {
+        in->idle = w->next;
+        in->n_idle--;
+    }
+    pthread_mutex_unlock(&in->lock);
+    if (!w) {
+        w = memory_zero(1, sizeof *w);
+        w->decoder = decoder_create();
+        w->validator = validator_create();
+    }
+    text_clear(&w->rejected);
+    return w;
+}
+
+static void worker_return(intake *in, worker *w)
+{
+    pthread_mutex_lock(&in->lock);
+    bool keep = in->n_idle < WORKERS_KEPT;
+    if (keep) {
+        w->next = in->idle;
+        in->idle = w;
+        in->n_idle++;
+    }
+    pthread_mutex_unlock(&in->lock);
+    if (!keep)
+        worker_free(w);
+}
+
+/* ---- tickets ---- */
+
+static ticket *ticket_create(intake *in, const intake_order *order)
+{
+    arena *a = arena_create(TICKET_BYTES);
+    ticket *t = arena_zero(a, 1, sizeof *t);
+    t->in = in;
+    t->arena = a;
+    t->holders = 1;
+    t->wait_stored = order->wait_stored;
+    t->wid = (uint32_t)order->store->plan->wid;
+    snprintf(t->id, sizeof t->id, "%s", order->request_id);
+    if (order->idempotency_key)
+        snprintf(t->key, sizeof t->key, "%s", order->idempotency_key);
+    t->done = order->done;
+    t->arg = order->arg;
+    return t;
+}
+
+static void ticket_drop(ticket *t)
+{
+    if (atomic_fetch_sub(&t->holders, 1) == 1)
+        arena_free(t->arena);
+}
+
+static void ticket_answer(ticket *t)
+{
+    t->done(t->arg, &t->verdict);
+    ticket_drop(t);
+}
+
+static void ticket_refuse(ticket *t, const status *st)
+{
+    t->verdict.st = *st;
+    ticket_answer(t);
+}
+
+static void add_reject(ticket *t, const intake_reject *r)
+{
+    if (t->verdict.n_rejects == INTAKE_REJECTS_SHOWN)
+        return;
+    if (!t->verdict.rejects)
+        t->verdict.rejects = arena_zero(t->arena, INTAKE_REJECTS_SHOWN, sizeof *r);
+    intake_reject *kept = (intake_reject *)&t->verdict.rejects[t->verdict.n_rejects++];
+    *kept = *r;
+    kept->code = arena_string(t->arena, r->code);
+    kept->pointer = arena_string(t->arena, r->pointer);
+    kept->detail = arena_string(t->arena, r->detail);
+}
+
+/* ---- answers ---- */
+
+static void on_stored(void *arg, const waiter_result *result)
+{
+    ticket *t = arg;
+    t->verdict.stored = result->class == STATUS_OK;
+    t->verdict.new_rows = result->stored;
+    t->verdict.duplicates = result->duplicate;
+    t->verdict.dead = result->dead;
+    if (result->class == STATUS_UNAVAILABLE)
+        status_set(&t->verdict.st, STATUS_UNAVAILABLE,
+                   "the host stopped before the rows were in the table; they are kept");
+    ticket_answer(t);
+}
+
+/* The key was used before: its verdict is the answer. */
+static void answer_repeated(ticket *t, const status *why)
+{
+    const void *kept;
+    size_t len;
+    status st;
+    kept_verdict old;
+    if (journal_idempotency_find(t->in->journal, t->wid, t->key, t->arena, &kept, &len, &st) != STATUS_OK ||
+        len != sizeof old) {
+        ticket_refuse(t, why);
+        return;
+    }
+    memcpy(&old, kept, sizeof old);
+    t->verdict = (intake_verdict){
+        .received = old.received, .accepted = old.accepted, .rejected = old.rejected, .repeated = true};
+    ticket_answer(t);
+}
+
+static void on_journal(void *arg, status_class class, const status *st)
+{
+    ticket *t = arg;
+    bool waits = t->wait_stored;
+    if (class == STATUS_OK) {
+        if (waits)
+            ticket_drop(t); /* the writer's report is the answer */
+        else
+            ticket_answer(t);
+        return;
+    }
+    if (waits && !waiter_remove(t->in->waiters, t->id)) {
+        ticket_drop(t);
+        return; /* answered meanwhile */
+    }
+    if (waits)
+        ticket_drop(t);
+    if (class == STATUS_CONFLICT && t->key[0])
+        answer_repeated(t, st);
+    else
+        ticket_refuse(t, st);
+}
+
+/* ---- the submission ---- */
+
+typedef struct parcel {
+    journal_entry entries[BATCH_SHARDS_MAX + 1];
+    uint32_t n;
+    journal_field names;
+} parcel;
+
+static journal_entry entry_base(const intake_order *order, journal_kind kind)
+{
+    return (journal_entry){.kind = kind,
+                           .wid = (uint32_t)order->store->plan->wid,
+                           .store = order->store->table.key,
+                           .lane = order->lane,
+                           .generation = (uint64_t)order->store->plan->definition->generation,
+                           .origin = order->origin,
+                           .request_id = order->request_id,
+                           .received_us = clock_wall_us()};
+}
+
+static void add_rows(parcel *p, const intake_order *order, const batch *rows, unsigned shards, arena *a)
+{
+    batch parts[BATCH_SHARDS_MAX];
+    const store_table *table = &order->store->table;
+    unsigned n = table->n_entity ? shards : 1;
+    batch_split(rows, table->entity, table->n_entity, n, a, parts);
+    p->names = (journal_field){JOURNAL_FIELD_COLUMNS, (uint16_t)order->store->names_len, order->store->names};
+    for (unsigned i = 0; i < n; i++) {
+        if (parts[i].n_rows == 0)
+            continue;
+        journal_entry e = entry_base(order, JOURNAL_ROWS);
+        e.shard = (uint16_t)i;
+        e.rows = arena_copy(a, &parts[i], sizeof parts[i]);
+        e.count_received = parts[i].n_rows;
+        e.fields = &p->names;
+        e.n_fields = 1;
+        p->entries[p->n++] = e;
+    }
+}
+
+static void add_rejected(parcel *p, const intake_order *order, const text *packed, uint32_t n)
+{
+    if (n == 0)
+        return;
+    journal_entry e = entry_base(order, JOURNAL_REJECTED);
+    e.payload = packed->data;
+    e.payload_len = packed->len;
+    e.payload_rows = n;
+    e.count_received = e.count_rejected = n;
+    p->entries[p->n++] = e;
+}
+
+static void submit(ticket *t, const intake_order *order, const parcel *p)
+{
+    kept_verdict kept = {t->verdict.received, t->verdict.accepted, t->verdict.rejected};
+    journal_key key = {t->wid, t->key, &kept, sizeof kept};
+    journal_submission s = {.entries = p->entries,
+                            .n_entries = p->n,
+                            .cursor = order->cursor,
+                            .key = t->key[0] ? &key : NULL,
+                            .on_done = on_journal,
+                            .arg = t};
+    status st;
+    t->wait_stored = t->wait_stored && p->n > 0;
+    if (t->wait_stored) {
+        t->holders = 2;
+        waiter_add(t->in->waiters, t->id, p->n, order->deadline_us, on_stored, t);
+    }
+    if (journal_submit(t->in->journal, &s, &st) == STATUS_OK)
+        return;
+    if (t->wait_stored) {
+        if (!waiter_remove(t->in->waiters, t->id)) {
+            ticket_drop(t);
+            return;
+        }
+        ticket_drop(t);
+    }
+    ticket_refuse(t, &st);
+}
+
+/* Nothing to keep and nothing to move on: the answer needs no disk. */
+static bool is_empty(const parcel *p, const intake_order *order, const ticket *t)
+{
+    return p->n == 0 && !order->cursor && !t->key[0];
+}
+
+static void finish(ticket *t, const intake_order *order, const batch *rows, const text *rejected)
+{
+    parcel p = {.n = 0};
+    t->verdict.accepted = rows->n_rows;
+    t->verdict.received = rows->n_rows + t->verdict.rejected;
+    add_rows(&p, order, rows, t->in->shards, t->arena);
+    add_rejected(&p, order, rejected, (uint32_t)t->verdict.rejected);
+    if (is_empty(&p, order, t))
+        ticket_answer(t);
+    else
+        submit(t, order, &p);
+}
+
+void intake_body(intake *in, const intake_order *order, const char *body, size_t len)
+{
+    ticket *t = ticket_create(in, order);
+    worker *w = worker_take(in);
+    decode_context context = {clock_wall_us(), order->time_shift_us};
+    decode_result decoded;
+    status st;
+    if (decode_body(w->decoder, order->decode, &context, body, len, &decoded, &st) != STATUS_OK) {
+        worker_return(in, w);
+        ticket_refuse(t, &st);
+        return;
+    }
+    for (size_t i = 0; i < decoded.n_rejects; i++) {
+        const decode_reject *r = &decoded.rejects[i];
+        rejected_pack(&w->rejected, &(rejected_row){r->row, r->line, r->column, r->code, r->pointer,
+                                                    r->detail, body + r->offset, r->length});
+        add_reject(t, &(intake_reject){r->row, r->line, r->column, r->code, r->pointer, r->detail});
+    }
+    t->verdict.rejected = decoded.n_rejects;
+    finish(t, order, &decoded.rows, &w->rejected);
+    worker_return(in, w);
+}
+
+static void pack_column_reject(worker *w, ticket *t, const validate_reject *r, const batch *rows,
+                               const char *const *names)
+{
+    char pointer[ROW_PLAN_NAME_MAX + 2];
+    text json = {0};
+    batch_row_json(&json, rows, names, r->row);
+    snprintf(pointer, sizeof pointer, "%s%s", r->column[0] ? "/" : "", r->column);
+    rejected_pack(&w->rejected,
+                  &(rejected_row){r->row, 0, 0, r->code, pointer, r->detail, json.data, json.len});
+    add_reject(t, &(intake_reject){r->row, 0, 0, r->code, pointer, r->detail});
+    text_free(&json);
+}
+
+void intake_columns(intake *in, const intake_order *order, const batch *rows, const char *const *names)
+{
+    ticket *t = ticket_create(in, order);
+    worker *w = worker_take(in);
+    validate_result checked;
+    validate_columns(w->validator, order->store, rows, names, clock_wall_us(), order->time_shift_us,
+                     &checked);
+    for (uint32_t i = 0; i < checked.n_rejects; i++)
+        pack_column_reject(w, t, &checked.rejects[i], rows, names);
+    t->verdict.rejected = checked.n_rejects;
+    finish(t, order, &checked.rows, &w->rejected);
+    worker_return(in, w);
+}
+
+void intake_cursor(intake *in, const intake_order *order)
+{
+    ticket *t = ticket_create(in, order);
+    parcel p = {.n = 0};
+    t->wait_stored = false;
+    submit(t, order, &p);
+}

@@ -1,0 +1,363 @@
+#include "flow/write_set.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/batch_builder.h"
+#include "base/batch_json.h"
+#include "base/fault.h"
+#include "flow/dead_letter.h"
+#include "flow/dirty_marks.h"
+#include "flow/intake.h"
+#include "flow/ledger.h"
+#include "flow/rejected.h"
+#include "store/copy.h"
+
+struct write_set {
+    uint8_t incarnation[16];
+    text buffer; /* COPY bytes */
+    dirty_marks *marks;
+    ledger_book *ledger;
+    arena *arena; /* of one transaction */
+};
+
+enum { SET_ARENA_BYTES = 65536, UUID_OID = 2950 };
+
+write_set *write_set_create(const uint8_t incarnation[16])
+{
+    write_set *w = memory_zero(1, sizeof *w);
+    memcpy(w->incarnation, incarnation, sizeof w->incarnation);
+    w->marks = dirty_marks_create();
+    w->ledger = ledger_book_create();
+    w->arena = arena_create(SET_ARENA_BYTES);
+    return w;
+}
+
+void write_set_free(write_set *w)
+{
+    if (!w)
+        return;
+    text_free(&w->buffer);
+    dirty_marks_free(w->marks);
+    ledger_book_free(w->ledger);
+    arena_free(w->arena);
+    free(w);
+}
+
+/* ---- positions ---- */
+
+static const statement position_first = {
+    "take a stream's first position",
+    "INSERT INTO penstock.position (incarnation, wid, store, lane, shard, seq, fence)"
+    " VALUES ($1, $2::int, $3, $4::smallint, $5::smallint, $6, 0) ON CONFLICT DO NOTHING"};
+static const statement position_move = {
+    "move a stream's position",
+    "UPDATE penstock.position SET seq = $6 WHERE incarnation = $1 AND wid = $2::int AND store = $3"
+    " AND lane = $4::smallint AND shard = $5::smallint AND seq = $7"};
+static const statement position_force = {
+    "move a stream's position unchecked", /* the fault: without compare-and-set */
+    "INSERT INTO penstock.position (incarnation, wid, store, lane, shard, seq, fence)"
+    " VALUES ($1, $2::int, $3, $4::smallint, $5::smallint, $6, 0)"
+    " ON CONFLICT (incarnation, wid, store, lane, shard) DO UPDATE SET seq = excluded.seq"};
+static const statement position_read = {
+    "read a stream's position",
+    "SELECT seq FROM penstock.position WHERE incarnation = $1 AND wid = $2::int AND store = $3"
+    " AND lane = $4::smallint AND shard = $5::smallint"};
+
+enum { POSITION_PARAMS = 7, PIPELINE_MAX = 64 };
+
+static void stream_params(const uint8_t incarnation[16], const journal_record *r, value out[POSITION_PARAMS])
+{
+    out[0] = value_binary(UUID_OID, incarnation, 16);
+    out[1] = value_integer(r->wid);
+    out[2] = value_text(r->store);
+    out[3] = value_integer((int64_t)r->lane);
+    out[4] = value_integer(r->shard);
+}
+
+status_class write_position_read(const uint8_t incarnation[16], connection *c, const journal_record *record,
+                                 uint64_t *seq_out, status *st)
+{
+    value params[POSITION_PARAMS];
+    rows *found;
+    stream_params(incarnation, record, params);
+    status_class class = connection_run(c, &position_read, params, 5, &found, st);
+    if (class != STATUS_OK)
+        return class;
+    *seq_out = rows_count(found) ? (uint64_t)rows_integer(found, 0, 0) : 0;
+    rows_free(found);
+    return STATUS_OK;
+}
+
+/* True for the last record of its stream in this set: the position moves there from where the first expects
+ * it. */
+static bool ends_stream(const write_record *records, uint32_t n, uint32_t i)
+{
+    return i + 1 == n || records[i + 1].record->stream != records[i].record->stream;
+}
+
+static status_class check_moved(statement_call *calls, uint32_t n, status *st)
+{
+    status_class class = STATUS_OK;
+    for (uint32_t i = 0; i < n; i++) {
+        if (class == STATUS_OK && rows_affected(calls[i].result) != 1)
+            class =
+                status_set(st, STATUS_CONFLICT, "a stream's position was not where the journal expects it");
+        rows_free(calls[i].result);
+    }
+    return class;
+}
+
+static status_class move_positions(write_set *w, connection *c, const write_record *records, uint32_t n,
+                                   status *st)
+{
+    statement_call calls[PIPELINE_MAX];
+    value params[PIPELINE_MAX][POSITION_PARAMS];
+    uint32_t n_calls = 0, first = 0;
+    status_class class = STATUS_OK;
+    for (uint32_t i = 0; i < n && class == STATUS_OK; i++) {
+        if (!ends_stream(records, n, i))
+            continue;
+        uint64_t expected = records[first].expected_seq;
+        value *p = params[n_calls];
+        stream_params(w->incarnation, records[i].record, p);
+        p[5] = value_integer((int64_t)records[i].record->seq);
+        p[6] = value_integer((int64_t)expected);
+        const statement *s = fault_active("position") ? &position_force
+                             : expected               ? &position_move
+                                                      : &position_first;
+        calls[n_calls++] = (statement_call){s, p, s == &position_move ? 7 : 6, NULL};
+        first = i + 1;
+        if (n_calls < PIPELINE_MAX && i + 1 < n)
+            continue;
+        class = connection_pipeline(c, calls, n_calls, NULL, st);
+        if (class == STATUS_OK)
+            class = check_moved(calls, n_calls, st);
+        n_calls = 0;
+    }
+    return class;
+}
+
+/* ---- rows ---- */
+
+static const char *const *split_names(arena *a, const char *names, size_t len, uint32_t *n_out)
+{
+    const char **out = arena_zero(a, len / 2 + 1, sizeof *out);
+    uint32_t n = 0;
+    for (size_t at = 0; at < len; at += strlen(names + at) + 1)
+        out[n++] = names + at;
+    *n_out = n;
+    return out;
+}
+
+/* A column of n absent nulls; integers that became numbers are converted. */
+static column absent_column(arena *a, column_type type, uint32_t n)
+{
+    size_t bits = n / 8 + 1, width = column_width(type) ? column_width(type) : 1;
+    uint8_t *none = arena_zero(a, bits, 1);
+    return (column){.type = type,
+                    .valid = none,
+                    .present = none,
+                    .values = arena_zero(a, n + 1, width),
+                    .offsets = arena_zero(a, n + 1, sizeof(int32_t)),
+                    .data = ""};
+}
+
+static column arranged_column(arena *a, const column *from, column_type type, uint32_t n)
+{
+    if (from->type == type)
+        return *from;
+    assert(from->type == COLUMN_INTEGER && type == COLUMN_NUMBER); /* the only change of type there is */
+    double *numbers = arena_zero(a, n + 1, sizeof *numbers);
+    for (uint32_t i = 0; i < n; i++)
+        numbers[i] = (double)((const int64_t *)from->values)[i];
+    column out = *from;
+    out.type = type;
+    out.values = numbers;
+    return out;
+}
+
+static int find_name(const char *const *names, uint32_t n, const char *name)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
+batch write_rows_arrange(const datastore_plan *store, const journal_record *record, arena *a)
+{
+    const journal_field *field = NULL;
+    for (uint32_t i = 0; i < record->n_fields; i++)
+        if (record->fields[i].tag == JOURNAL_FIELD_COLUMNS)
+            field = &record->fields[i];
+    assert(field);
+    if (field->len == store->names_len && memcmp(field->data, store->names, field->len) == 0)
+        return record->rows;
+    uint32_t n_from, n_to;
+    const char *const *from = split_names(a, field->data, field->len, &n_from);
+    const char *const *to = split_names(a, store->names, store->names_len, &n_to);
+    column *columns = arena_zero(a, n_to, sizeof *columns);
+    for (uint32_t i = 0; i < n_to; i++) {
+        int at = find_name(from, n_from, to[i]);
+        column_type type = i < store->table.n_columns ? store->table.columns[i].type : COLUMN_JSON;
+        columns[i] = at < 0 ? absent_column(a, type, record->rows.n_rows)
+                            : arranged_column(a, &record->rows.columns[at], type, record->rows.n_rows);
+    }
+    return (batch){record->rows.n_rows, n_to, columns};
+}
+
+/* Writes part of a record's rows; `first_seq` is the _seq of the part's first row. */
+static status_class write_rows(write_set *w, connection *c, write_record *r, const batch *rows,
+                               int64_t first_seq, status *st)
+{
+    if (r->store->upsert) {
+        upsert_counts counts;
+        status_class class =
+            upsert_write(c, r->store->upsert, rows, first_seq, r->record->received_us, &counts, st);
+        if (class == STATUS_OK) {
+            r->stored += (uint64_t)(counts.stored + counts.updated);
+            r->updated += (uint64_t)counts.updated;
+            r->duplicate += (uint64_t)counts.duplicate;
+        }
+        return class;
+    }
+    int64_t stored;
+    copy_rows how = {.system = true, .first_seq = first_seq, .received_us = r->record->received_us};
+    copy_encode(&w->buffer, rows, &how);
+    status_class class = copy_send(c, r->store->copy_sql, &w->buffer, &stored, st);
+    if (class == STATUS_OK)
+        r->stored += (uint64_t)stored;
+    return class;
+}
+
+static status_class bury_row(write_set *w, connection *c, write_record *r, uint32_t row, const status *why,
+                             status *st)
+{
+    uint32_t n;
+    text json = {0};
+    const char *const *names = split_names(w->arena, r->store->names, r->store->names_len, &n);
+    batch_row_json(&json, &r->rows, names, row);
+    rejected_row dead = {.row = row,
+                         .code = "not_storable",
+                         .pointer = "",
+                         .detail = why->text,
+                         .bytes = json.data,
+                         .len = json.len};
+    status_class class = dead_letter_write(c, r->record, &dead, 1, st);
+    text_free(&json);
+    r->dead++;
+    return class;
+}
+
+/* Rows lo … hi-1, each refused one set aside: half and half again until it stands alone. */
+static status_class write_rows_careful(write_set *w, connection *c, write_record *r, uint32_t lo, uint32_t hi,
+                                       status *st)
+{
+    uint32_t *order = arena_zero(w->arena, hi - lo, sizeof *order);
+    column_type *types = arena_zero(w->arena, r->rows.n_columns, sizeof *types);
+    for (uint32_t i = lo; i < hi; i++)
+        order[i - lo] = i;
+    for (uint32_t i = 0; i < r->rows.n_columns; i++)
+        types[i] = r->rows.columns[i].type;
+    batch_builder *part = batch_builder_create(types, r->rows.n_columns);
+    batch_builder_copy_rows(part, &r->rows, order, hi - lo);
+    batch rows = batch_builder_freeze(part);
+    status_class class = connection_exec(c, "SAVEPOINT careful", NULL, 0, NULL, st);
+    if (class == STATUS_OK)
+        class = write_rows(w, c, r, &rows, r->record->first_row + lo, st);
+    batch_builder_free(part);
+    if (class == STATUS_OK)
+        return connection_exec(c, "RELEASE SAVEPOINT careful", NULL, 0, NULL, st);
+    if (!connection_row_refused(c))
+        return class;
+    status why = *st;
+    class = connection_exec(c, "ROLLBACK TO SAVEPOINT careful", NULL, 0, NULL, st);
+    if (class != STATUS_OK)
+        return class;
+    if (hi - lo == 1)
+        return bury_row(w, c, r, lo, &why, st);
+    uint32_t middle = lo + (hi - lo) / 2;
+    class = write_rows_careful(w, c, r, lo, middle, st);
+    return class == STATUS_OK ? write_rows_careful(w, c, r, middle, hi, st) : class;
+}
+
+static status_class write_rejected(connection *c, write_record *r, status *st)
+{
+    rejected_row row;
+    size_t at = 0;
+    status_class class = STATUS_OK;
+    while (class == STATUS_OK && rejected_unpack(r->record->payload, r->record->payload_len, &at, &row)) {
+        class = dead_letter_write(c, r->record, &row, 1, st);
+        r->dead++;
+    }
+    return class;
+}
+
+static status_class write_record_rows(write_set *w, connection *c, write_record *r, bool careful, status *st)
+{
+    status_class class = STATUS_OK;
+    r->stored = r->updated = r->duplicate = r->dead = 0;
+    if (r->record->kind == JOURNAL_REJECTED)
+        return write_rejected(c, r, st);
+    if (r->record->kind != JOURNAL_ROWS || r->record->damaged)
+        return STATUS_OK;
+    if (careful)
+        class = write_rows_careful(w, c, r, 0, r->rows.n_rows, st);
+    else
+        class = write_rows(w, c, r, &r->rows, r->record->first_row, st);
+    if (class == STATUS_OK)
+        dirty_marks_add(w->marks, r->store->plan->wid, r->store->dependants, r->store->n_dependants, &r->rows,
+                        r->record->first_row);
+    return class;
+}
+
+static void book(write_set *w, const write_record *r)
+{
+    const journal_record *j = r->record;
+    bool rejected = j->kind == JOURNAL_REJECTED;
+    ledger_counts counts = {.received = j->count_received,
+                            .stored = r->stored,
+                            .updated = r->updated,
+                            .duplicate = r->duplicate,
+                            .rejected = rejected ? j->count_rejected : r->dead,
+                            .dropped = j->count_dropped};
+    ledger_book_add(w->ledger, (int32_t)j->wid, j->store, j->received_us, &counts);
+}
+
+static status_class write_all(write_set *w, connection *c, write_record *records, uint32_t n, bool careful,
+                              status *st)
+{
+    status_class class = move_positions(w, c, records, n, st);
+    for (uint32_t i = 0; i < n && class == STATUS_OK; i++) {
+        class = write_record_rows(w, c, &records[i], careful, st);
+        if (class == STATUS_OK)
+            book(w, &records[i]);
+    }
+    if (class == STATUS_OK)
+        class = dirty_marks_write(w->marks, c, st);
+    if (class == STATUS_OK)
+        class = ledger_book_write(w->ledger, c, st);
+    return class;
+}
+
+status_class write_set_commit(write_set *w, connection *c, write_record *records, uint32_t n, bool careful,
+                              status *st)
+{
+    arena_reset(w->arena);
+    dirty_marks_clear(w->marks);
+    ledger_book_clear(w->ledger);
+    status_class class = connection_begin(c, st);
+    if (class != STATUS_OK)
+        return class;
+    class = write_all(w, c, records, n, careful, st);
+    if (class == STATUS_OK)
+        return connection_commit(c, st);
+    /* connection_row_refused must still speak of the failure after the rollback */
+    bool refused = connection_row_refused(c);
+    connection_rollback(c);
+    return refused ? STATUS_INVALID : class == STATUS_INVALID ? STATUS_INTERNAL : class;
+}

@@ -1,0 +1,51 @@
+/* Writers: the threads that carry records from the journal into the datastores. Each owns the shards whose
+ * number it has, so a stream has one writer, and works in turns: take what waits (small records of many
+ * requests and stores coalesce by themselves while the last transaction runs), make partitions, commit one
+ * transaction, trim the journal, report to the waiters.
+ *
+ * A COMMIT whose answer was lost is a retry: the position tells whether it happened. A position that is not
+ * where the journal expects it (a restored database, a lost journal) stops that stream with an alarm; nothing
+ * is skipped silently. PostgreSQL away: the writer backs off, the journal holds the rows. */
+#ifndef PENSTOCK_FLOW_WRITER_H
+#define PENSTOCK_FLOW_WRITER_H
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "flow/journal.h"
+#include "flow/plan.h"
+#include "flow/waiter.h"
+#include "store/partitions.h"
+#include "store/pool.h"
+
+typedef struct writer writer;
+
+typedef enum writer_plan { WRITER_PLAN_READY, WRITER_PLAN_LATER, WRITER_PLAN_GONE } writer_plan;
+
+typedef struct writer_parts {
+    journal *journal;
+    pool *data;
+    partition_cache *partitions;
+    waiter_table *waiters;
+    /* The plan of a workspace, retained; LATER = it exists but cannot be used now, GONE = it was deleted.
+     * [any] */
+    writer_plan (*plan_of)(void *arg, uint32_t wid, const flow_plan **plan_out);
+    /* After a commit, once a store that got rows. On the writer's thread, must not block. */
+    void (*on_stored)(void *arg, uint32_t wid, const char *store);
+    void *arg;
+    unsigned number, of; /* this writer's shards: shard % of == number */
+} writer_parts;
+
+typedef struct writer_figures {
+    uint64_t transactions, records, rows_stored, rows_duplicate, rows_dead, retries;
+    uint32_t streams_stopped;
+    bool away; /* PostgreSQL cannot be reached */
+} writer_figures;
+
+/* Starts with what the journal has waiting. */
+writer *writer_start(const writer_parts *parts);
+/* A stream got records. [any], must be cheap: it runs on the journal's thread. */
+void writer_wake(writer *w, uint32_t stream);
+/* Finishes the turn at hand and ends the thread; what waits stays in the journal. NULL is fine. */
+void writer_stop(writer *w);
+writer_figures writer_look(writer *w);
+#endif
