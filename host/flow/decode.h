@@ -52,6 +52,7 @@ typedef struct decode_map { /* one column that is not simply read from the membe
 #define DECODE_ANY INT64_MAX /* no bound of the window */
 #define DECODE_BODY_MAX (1U << 30)
 #define DECODE_DEPTH_MAX 256
+#define DECODE_CSV_COLUMNS_MAX 4096
 
 typedef struct decode_limits { /* 0 = the default in brackets */
     size_t body_bytes;         /* [64 MiB] at most DECODE_BODY_MAX */

@@ -25,6 +25,8 @@ typedef enum pattern_result { PATTERN_NO = 0, PATTERN_YES = 1, PATTERN_LIMIT = -
 /* `text` need not end in NUL. STATUS_INVALID (bad expression) or STATUS_LIMIT. */
 pattern *pattern_compile(const char *text, size_t len, status *st);
 void pattern_free(pattern *p); /* NULL is fine */
+/* Machine code for an expression that will see many strings. Before it is shared between threads. */
+void pattern_speed_up(pattern *p);
 /* Does it match anywhere in the string? `s` must be valid UTF-8. */
 pattern_result pattern_match(const pattern *p, const char *s, size_t len);
 /* Only the syntax, for `format: regex`. */
