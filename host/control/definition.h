@@ -16,6 +16,8 @@
 #include "base/status.h"
 #include "store/table.h"
 
+struct row_plan; /* schema/row_plan.h */
+
 #define DEFINITION_ANY INT64_MAX /* "any", "all", "never": no limit on a duration */
 #define DEFINITION_OBJECTS_MAX 5000
 
@@ -86,15 +88,16 @@ typedef struct schedule_rule {
 typedef struct defined_datastore {
     defined_object object;
     json_t *schema;              /* JSON Schema of one row */
+    const struct row_plan *plan; /* the same, compiled: what the decoder works by */
     bool extra;                  /* additional properties are allowed and kept in _extra */
     const store_column *columns; /* in the order of the table, without the system columns */
     uint32_t n_columns;
     const char *time; /* event-time column or NULL */
     text_list entity;
-    text_list unique;          /* empty = append only */
+    text_list unique;           /* empty = append only */
     table_conflict on_conflict; /* CONFLICT_APPEND if `unique` is empty */
-    const char *version;       /* column that orders updates, or NULL = _seq */
-    int64_t retention_us;      /* DEFINITION_ANY = kept for ever */
+    const char *version;        /* column that orders updates, or NULL = _seq */
+    int64_t retention_us;       /* DEFINITION_ANY = kept for ever */
     int64_t accept_past_us, accept_future_us;
     int64_t cadence_us; /* 0 = nothing expected */
     partition_choice partition;
@@ -119,6 +122,7 @@ typedef struct defined_featurestore {
 typedef struct defined_inferencestore {
     defined_object object;
     json_t *schema;
+    const struct row_plan *plan;
     text_list key;
     const store_column *columns; /* without _model, _version, _run, _features */
     uint32_t n_columns;
@@ -277,7 +281,7 @@ const char *class_section(object_class class);
 object_class class_parse(const char *word, size_t len);
 object_class class_of_section(const char *section);
 /* "class:key[.column]" → borrowed pieces in `buffer` (size ≥ strlen + 1). False if it is none. */
-bool reference_parse(const char *text, char *buffer, size_t size, object_reference *ret);
+bool reference_parse(const char *word, char *buffer, size_t size, object_reference *ret);
 
 /* What definition_make needs beside the checked documents. */
 typedef struct definition_source {

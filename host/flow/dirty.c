@@ -174,10 +174,10 @@ void dirty_add(dirty_set *set, const batch *rows, const dirty_rule *rule)
     const int64_t *times = rows->columns[rule->time_column].values;
     uint64_t hash = 0;
     int64_t last_bucket = INT64_MIN;
-    assert(rule->width_us > 0 && rows->columns[rule->time_column].type == COLUMN_TIMESTAMP);
+    assert(rule->width_us >= 0 && rows->columns[rule->time_column].type == COLUMN_TIMESTAMP);
     for (uint32_t row = 0; row < rows->n_rows; row++) {
         bool same = same_entity_as_before(rows, rule, row);
-        int64_t bucket = bucket_floor(times[row], rule->width_us);
+        int64_t bucket = rule->width_us ? bucket_floor(times[row], rule->width_us) : times[row];
         if (same && bucket == last_bucket)
             continue;
         if (!same) {

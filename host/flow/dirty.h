@@ -26,7 +26,7 @@ typedef struct dirty_rule {
     uint32_t time_column;
     uint32_t n_entity;
     const uint32_t *entity_columns;
-    int64_t width_us;
+    int64_t width_us; /* 0 = the time itself is the bucket */
 } dirty_rule;
 
 dirty_set *dirty_create(void);

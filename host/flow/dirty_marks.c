@@ -1,11 +1,13 @@
 #include "flow/dirty_marks.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "store/copy.h"
 
 typedef struct target {
@@ -62,11 +64,12 @@ static uint32_t target_number(dirty_marks *m, int32_t wid, const char *name)
     return m->n_targets++;
 }
 
-void dirty_marks_add(dirty_marks *m, const datastore_plan *store, const batch *rows, int64_t seq)
+void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, uint32_t n, const batch *rows,
+                     int64_t seq)
 {
-    for (uint32_t i = 0; i < store->n_dependants; i++) {
-        const dependant *d = &store->dependants[i];
-        dirty_rule rule = {.dependant = target_number(m, store->plan->wid, d->name),
+    for (uint32_t i = 0; i < n; i++) {
+        const dependant *d = &dependants[i];
+        dirty_rule rule = {.dependant = target_number(m, wid, d->name),
                            .time_column = d->time_column,
                            .n_entity = d->n_entity,
                            .entity_columns = d->entity_columns,
@@ -195,6 +198,9 @@ status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uin
              "DELETE FROM penstock.dirty_wid%d WHERE ctid = ANY (ARRAY(SELECT ctid FROM penstock.dirty_wid%d"
              " WHERE dependant = $1 LIMIT $2)) RETURNING bucket, entity",
              wid, wid);
+    if (fault_active("mark_order"))
+        snprintf(sql, sizeof sql,
+                 "SELECT bucket, entity FROM penstock.dirty_wid%d WHERE dependant = $1 LIMIT $2", wid);
     statement claim = {"claim dirty marks", sql};
     value params[] = {value_text(name), value_integer(limit)};
     status_class class = connection_run(c, &claim, params, 2, &found, st);
@@ -203,6 +209,41 @@ status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uin
     *n_out = keys_read(found, n_entity, a, keys_out);
     rows_free(found);
     return STATUS_OK;
+}
+
+#ifdef PENSTOCK_FAULTS
+status_class dirty_marks_remove_late(connection *c, int32_t wid, const char *name, status *st)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql, "DELETE FROM penstock.dirty_wid%d WHERE dependant = $1", wid);
+    value params[] = {value_text(name)};
+    return connection_exec(c, sql, params, 1, NULL, st);
+}
+#endif
+
+status_class dirty_marks_all(connection *c, int32_t wid, const store_table *source, const dependant *d,
+                             status *st)
+{
+    char label[TABLE_LABEL_SIZE];
+    text sql = {0};
+    table_label(label, source);
+    text_printf(
+        &sql, "INSERT INTO penstock.dirty_wid%d (dependant, bucket, entity, seq) SELECT DISTINCT $1, ", wid);
+    if (d->width_us)
+        text_printf(&sql, "date_bin('%" PRId64 " microseconds', ", d->width_us);
+    sql_identifier(&sql, source->columns[d->time_column].name);
+    text_add(&sql, d->width_us ? ", 'epoch'), ARRAY[" : ", ARRAY[");
+    for (uint32_t i = 0; i < d->n_entity; i++) {
+        text_add(&sql, i ? ", " : "");
+        sql_identifier(&sql, source->columns[d->entity_columns[i]].name);
+        text_add(&sql, "::text");
+    }
+    text_printf(&sql, "]::text[], 0 FROM %s", label);
+    value params[] = {value_text(d->name)};
+    statement mark = {"mark everything dirty", sql.data};
+    status_class class = connection_run(c, &mark, params, 1, NULL, st);
+    text_free(&sql);
+    return class;
 }
 
 status_class dirty_marks_waiting(connection *c, int32_t wid, const char *name, bool *any_out, status *st)

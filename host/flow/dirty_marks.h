@@ -13,8 +13,9 @@ typedef struct dirty_marks dirty_marks;
 dirty_marks *dirty_marks_create(void);
 void dirty_marks_free(dirty_marks *m);
 void dirty_marks_clear(dirty_marks *m);
-/* Marks for every dependant of the store. */
-void dirty_marks_add(dirty_marks *m, const datastore_plan *store, const batch *rows, int64_t seq);
+/* Marks for every dependant of a store: `rows` are rows of its table (only the key columns are read). */
+void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, uint32_t n, const batch *rows,
+                     int64_t seq);
 /* Inserts what was added; inside the rows' transaction. */
 status_class dirty_marks_write(dirty_marks *m, connection *c, status *st);
 
@@ -31,5 +32,13 @@ typedef struct dirty_key {
  * before the statements that recompute them. */
 status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uint32_t n_entity,
                                uint32_t limit, arena *a, dirty_key **keys_out, uint32_t *n_out, status *st);
+#ifdef PENSTOCK_FAULTS
+/* With the fault "mark_order" claiming leaves the marks; this removes them after the computation: the wrong
+ * way round. */
+status_class dirty_marks_remove_late(connection *c, int32_t wid, const char *name, status *st);
+#endif
+/* One mark for every key of the dependant for which `source` holds rows. */
+status_class dirty_marks_all(connection *c, int32_t wid, const store_table *source, const dependant *d,
+                             status *st);
 status_class dirty_marks_waiting(connection *c, int32_t wid, const char *name, bool *any_out, status *st);
 #endif

@@ -17,19 +17,19 @@ typedef struct write_set write_set;
 typedef struct write_record {
     const journal_record *record;
     const datastore_plan *store;
-    batch rows;                       /* the record's, in the order of the store's columns now */
-    uint64_t expected_seq;            /* of the stream before this record */
-    uint64_t stored, duplicate, dead; /* out, after a commit */
+    batch rows;                                /* the record's, in the order of the store's columns now */
+    uint64_t expected_seq;                     /* of the stream before this record */
+    uint64_t stored, updated, duplicate, dead; /* out, after a commit */
 } write_record;
 
 write_set *write_set_create(const uint8_t incarnation[16]);
 void write_set_free(write_set *w);
 
-/* Commits them all. STATUS_CONFLICT: a position was not where it was expected, nothing was written. STATUS_INVALID:
- * PostgreSQL refuses a row (SQLSTATE class 22 or 23), nothing was written. `careful`: such rows are found by
- * halving and become dead letters; much slower. */
-status_class write_set_commit(write_set *w, connection *c, write_record *records, uint32_t n,
-                                              bool careful, status *st);
+/* Commits them all. STATUS_CONFLICT: a position was not where it was expected, nothing was written.
+ * STATUS_INVALID: PostgreSQL refuses a row (SQLSTATE class 22 or 23), nothing was written. `careful`: such
+ * rows are found by halving and become dead letters; much slower. */
+status_class write_set_commit(write_set *w, connection *c, write_record *records, uint32_t n, bool careful,
+                              status *st);
 /* The record's rows by name in the store's present order; columns that it did not have are absent. */
 batch write_rows_arrange(const datastore_plan *store, const journal_record *record, arena *a);
 /* The position of a stream as the data plane has it; 0 = none. */

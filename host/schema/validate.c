@@ -530,7 +530,7 @@ static int member_compare(const void *name, const void *m)
     return strcmp(name, ((const node_member *)m)->name);
 }
 
-static const node_member *member_find(const node_keyword *properties, const char *name)
+const node_member *node_member_find(const node_keyword *properties, const char *name)
 {
     if (!properties || properties->as.members.n == 0)
         return NULL;
@@ -547,7 +547,7 @@ static bool check_properties(evaluation *e, const frame *f, const node_keyword *
         return true;
     json_object_foreach((json_t *)f->value, key, value)
     {
-        const node_member *m = member_find(k, key);
+        const node_member *m = node_member_find(k, key);
         if (!m)
             continue;
         mark_member(e, f, key);
@@ -609,7 +609,8 @@ static bool check_additional_properties(evaluation *e, const frame *f, const nod
     {
         if (!spend(e, 1))
             return false;
-        if (member_find(k->as.additional.properties, key) || matches_any(e, k->as.additional.patterns, key))
+        if (node_member_find(k->as.additional.properties, key) ||
+            matches_any(e, k->as.additional.patterns, key))
             continue;
         mark_member(e, f, key);
         valid = apply_rest(e, f, k, k->as.additional.node, key, value) && valid;

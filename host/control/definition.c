@@ -1,0 +1,471 @@
+/* Life of a definition: parameters are put in, the two layers become one list of objects, each object is read
+ * into its struct, featurestores are put behind what they read, and an index makes lookups one hash. The
+ * documents it was made of are kept, so that it can be stored and made again. */
+#include "control/definition.h"
+
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/checked.h"
+#include "base/name.h"
+#include "control/definition_read.h"
+#include "control/parameter.h"
+#include "schema/row_plan.h"
+
+#define DEFINITION_MAGIC 0x44464E31
+
+typedef struct held {
+    definition public; /* first: the pointer that everybody holds */
+    uint32_t magic;
+    atomic_uint references;
+    arena *arena;
+    json_t *document; /* what definition_to_json gives */
+    json_t *bodies;   /* parameters put in: {"template": …, "local": …} */
+    json_t *empty;
+    row_plan **plans;
+    unsigned n_plans;
+    const defined_object **slots; /* open addressing by class and key */
+    uint32_t slot_mask;
+} held;
+
+static held *held_of(const definition *d)
+{
+    held *h = (held *)d;
+    assert(h->magic == DEFINITION_MAGIC);
+    return h;
+}
+
+/* ---- references
+ * ------------------------------------------------------------------------------------------------- */
+
+const definition *definition_retain(const definition *d)
+{
+    atomic_fetch_add(&held_of(d)->references, 1);
+    return d;
+}
+
+static void held_free(held *h)
+{
+    for (unsigned i = 0; i < h->n_plans; i++)
+        row_plan_free(h->plans[i]);
+    free(h->plans);
+    json_decref(h->public.parameters);
+    json_decref(h->document);
+    json_decref(h->bodies);
+    json_decref(h->empty);
+    arena_free(h->arena);
+    h->magic = 0;
+    free(h);
+}
+
+void definition_release(const definition *d)
+{
+    if (d && atomic_fetch_sub(&held_of(d)->references, 1) == 1)
+        held_free(held_of(d));
+}
+
+/* ---- index
+ * ------------------------------------------------------------------------------------------------------ */
+
+static const defined_object **slot_of(const held *h, object_class class, const char *key)
+{
+    uint32_t slot = ((uint32_t)name_hash(key, strlen(key)) + class * 0x9E3779B9u) & h->slot_mask;
+    while (h->slots[slot] && (h->slots[slot]->class != class || strcmp(h->slots[slot]->key, key) != 0))
+        slot = (slot + 1) & h->slot_mask;
+    return &h->slots[slot];
+}
+
+static bool index_object(void *arg, const defined_object *o)
+{
+    *slot_of(arg, o->class, o->key) = o;
+    return true;
+}
+
+static void index_all(held *h, size_t n_objects)
+{
+    uint32_t size = 16;
+    while (size < 2 * n_objects)
+        size *= 2;
+    h->slots = arena_zero(h->arena, size, sizeof *h->slots);
+    h->slot_mask = size - 1;
+    definition_each(&h->public, index_object, h);
+}
+
+const defined_object *definition_object(const definition *d, object_class class, const char *key)
+{
+    return key ? *slot_of(held_of(d), class, key) : NULL;
+}
+
+const defined_datastore *definition_datastore(const definition *d, const char *key)
+{
+    return (const defined_datastore *)definition_object(d, CLASS_DATASTORE, key);
+}
+
+const defined_featurestore *definition_featurestore(const definition *d, const char *key)
+{
+    return (const defined_featurestore *)definition_object(d, CLASS_FEATURESTORE, key);
+}
+
+const defined_inferencestore *definition_inferencestore(const definition *d, const char *key)
+{
+    return (const defined_inferencestore *)definition_object(d, CLASS_INFERENCESTORE, key);
+}
+
+const defined_model *definition_model(const definition *d, const char *key)
+{
+    return (const defined_model *)definition_object(d, CLASS_MODEL, key);
+}
+
+const defined_metric *definition_metric(const definition *d, const char *key)
+{
+    return (const defined_metric *)definition_object(d, CLASS_METRIC, key);
+}
+
+const defined_connector *definition_connector(const definition *d, const char *key)
+{
+    return (const defined_connector *)definition_object(d, CLASS_CONNECTOR, key);
+}
+
+const defined_notifier *definition_notifier(const definition *d, const char *key)
+{
+    return (const defined_notifier *)definition_object(d, CLASS_NOTIFIER, key);
+}
+
+const defined_alert *definition_alert(const definition *d, const char *key)
+{
+    return (const defined_alert *)definition_object(d, CLASS_ALERT, key);
+}
+
+/* ---- lists of objects
+ * ------------------------------------------------------------------------------------------- */
+
+/* Where the objects of each class lie in a definition, and how large one is. */
+static const struct {
+    size_t items, n, size;
+} lists[CLASS_COUNT] = {
+#define LIST(field, type)                                                          \
+    {                                                                              \
+        offsetof(definition, field), offsetof(definition, n_##field), sizeof(type) \
+    }
+    [CLASS_DATASTORE] = LIST(datastores, defined_datastore),
+    [CLASS_FEATURESTORE] = LIST(featurestores, defined_featurestore),
+    [CLASS_INFERENCESTORE] = LIST(inferencestores, defined_inferencestore),
+    [CLASS_MODEL] = LIST(models, defined_model),
+    [CLASS_METRIC] = LIST(metrics, defined_metric),
+    [CLASS_CONNECTOR] = LIST(connectors, defined_connector),
+    [CLASS_NOTIFIER] = LIST(notifiers, defined_notifier),
+    [CLASS_ALERT] = LIST(alerts, defined_alert),
+    [CLASS_DASHBOARD] = LIST(dashboards, defined_object),
+    [CLASS_REPORT] = LIST(reports, defined_object),
+    [CLASS_TEST] = LIST(tests, defined_object),
+#undef LIST
+};
+
+static char *list_items(const definition *d, object_class class)
+{
+    char *items;
+    memcpy(&items, (const char *)d + lists[class].items, sizeof items);
+    return items;
+}
+
+static uint32_t *list_count(const definition *d, object_class class)
+{
+    return (uint32_t *)((char *)d + lists[class].n);
+}
+
+void definition_each(const definition *d, definition_visit visit, void *arg)
+{
+    for (object_class c = CLASS_DATASTORE; c < CLASS_COUNT; c++)
+        for (uint32_t i = 0; i < *list_count(d, c); i++)
+            if (!visit(arg, (const defined_object *)(list_items(d, c) + i * lists[c].size)))
+                return;
+}
+
+static void hash_body(json_t *body, char out[33])
+{
+    unsigned char digest[16];
+    char *canonical = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    crypto_generichash(digest, sizeof digest, (unsigned char *)canonical, strlen(canonical), NULL, 0);
+    sodium_bin2hex(out, 33, digest, sizeof digest);
+    free(canonical);
+}
+
+/* Appends the objects of one section of one layer; the template's keys win over nothing: a second one is
+ * refused. */
+static status_class add_section(held *h, object_class class, json_t *section, object_origin origin,
+                                status *st)
+{
+    const char *key;
+    json_t *body;
+    uint32_t *n = list_count(&h->public, class);
+    char *items = list_items(&h->public, class);
+    json_object_foreach(section, key, body)
+    {
+        char where[sizeof st->where];
+        if (strncmp(key, "x-", 2) == 0)
+            continue;
+        snprintf(where, sizeof where, "/%s/%s", class_section(class), key);
+        for (uint32_t i = 0; i < *n; i++)
+            if (strcmp(((defined_object *)(items + i * lists[class].size))->key, key) == 0)
+                return status_at(st, STATUS_INVALID, where,
+                                 "the %s %s belongs to the template: a local layer only adds",
+                                 class_name(class), key);
+        if (!json_is_object(body))
+            return status_at(st, STATUS_INVALID, where, "the %s %s must be a mapping", class_name(class),
+                             key);
+        const char *title = json_string_value(json_object_get(body, "title"));
+        defined_object *o = (defined_object *)(items + (*n)++ * lists[class].size);
+        *o = (defined_object){
+            .class = class, .origin = origin, .key = arena_string(h->arena, key), .body = body};
+        o->title = title ? arena_string(h->arena, title) : o->key;
+        hash_body(body, o->hash);
+    }
+    return STATUS_OK;
+}
+
+static status_class add_objects(held *h, json_t *template_body, json_t *local_body, size_t *ret_n, status *st)
+{
+    *ret_n = 0;
+    for (object_class c = CLASS_DATASTORE; c < CLASS_COUNT; c++) {
+        json_t *own = json_object_get(template_body, class_section(c)),
+               *local = json_object_get(local_body, class_section(c));
+        size_t most = json_object_size(own) + json_object_size(local);
+        char *items = arena_zero(h->arena, most + 1, lists[c].size);
+        memcpy((char *)&h->public + lists[c].items, &items, sizeof items);
+        status_class class = add_section(h, c, own, ORIGIN_TEMPLATE, st);
+        if (class == STATUS_OK)
+            class = add_section(h, c, local, ORIGIN_LOCAL, st);
+        if (class != STATUS_OK)
+            return class;
+        *ret_n += *list_count(&h->public, c);
+    }
+    if (*ret_n > DEFINITION_OBJECTS_MAX)
+        return status_set(st, STATUS_LIMIT, "the definition is too large: more than %d objects",
+                          DEFINITION_OBJECTS_MAX);
+    return STATUS_OK;
+}
+
+/* ---- reading
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void read_one(definition_reader *r, const defined_object *o, const json_t *columns)
+{
+    r->at = o;
+    switch (o->class) {
+    case CLASS_DATASTORE:
+        read_datastore(r, (defined_datastore *)o);
+        break;
+    case CLASS_FEATURESTORE:
+        read_featurestore(r, (defined_featurestore *)o, json_object_get(columns, o->key));
+        break;
+    case CLASS_INFERENCESTORE:
+        read_inferencestore(r, (defined_inferencestore *)o);
+        break;
+    case CLASS_MODEL:
+        read_model(r, (defined_model *)o);
+        break;
+    case CLASS_METRIC:
+        read_metric(r, (defined_metric *)o);
+        break;
+    case CLASS_CONNECTOR:
+        read_connector(r, (defined_connector *)o);
+        break;
+    case CLASS_NOTIFIER:
+        read_notifier(r, (defined_notifier *)o);
+        break;
+    case CLASS_ALERT:
+        read_alert(r, (defined_alert *)o);
+        break;
+    default:
+        break;
+    }
+}
+
+static status_class read_objects(held *h, const json_t *columns, status *st)
+{
+    definition_reader r = {.arena = h->arena, .st = st, .empty = h->empty};
+    for (object_class c = CLASS_DATASTORE; c < CLASS_COUNT && r.class == STATUS_OK; c++)
+        for (uint32_t i = 0; i < *list_count(&h->public, c) && r.class == STATUS_OK; i++)
+            read_one(&r, (const defined_object *)(list_items(&h->public, c) + i * lists[c].size), columns);
+    h->plans = r.plans;
+    h->n_plans = r.n_plans;
+    return r.class;
+}
+
+/* ---- order of the featurestores
+ * --------------------------------------------------------------------------------- */
+
+typedef struct sorter {
+    const definition *d;
+    defined_featurestore *to;
+    uint32_t n;
+    char *state; /* of each: 0 not seen, 1 being visited, 2 done */
+} sorter;
+
+static bool sort_store(sorter *s, object_class class, const char *key);
+
+static bool sort_sources(sorter *s, const defined_featurestore *f)
+{
+    for (uint32_t i = 0; i < f->n_from; i++)
+        if (!sort_store(s, f->from[i].class, f->from[i].key))
+            return false;
+    return true;
+}
+
+/* What an inferencestore depends on is what the models that write it read. */
+static bool sort_models(sorter *s, const char *key)
+{
+    for (uint32_t i = 0; i < s->d->n_models; i++) {
+        const defined_model *m = &s->d->models[i];
+        if (strcmp(m->infer.into.key, key) == 0 && !sort_store(s, m->infer.from.class, m->infer.from.key))
+            return false;
+    }
+    return true;
+}
+
+/* Depth first; false on a cycle. */
+static bool sort_store(sorter *s, object_class class, const char *key)
+{
+    if (class == CLASS_INFERENCESTORE)
+        return sort_models(s, key);
+    const defined_featurestore *f = class == CLASS_FEATURESTORE ? definition_featurestore(s->d, key) : NULL;
+    if (!f)
+        return true;
+    char *state = &s->state[f - s->d->featurestores];
+    if (*state)
+        return *state == 2;
+    *state = 1;
+    if (!sort_sources(s, f))
+        return false;
+    *state = 2;
+    s->to[s->n++] = *f;
+    return true;
+}
+
+static status_class sort_featurestores(held *h, status *st)
+{
+    definition *d = &h->public;
+    sorter s = {.d = d,
+                .to = arena_zero(h->arena, d->n_featurestores + 1, sizeof *s.to),
+                .state = arena_zero(h->arena, d->n_featurestores + 1, 1)};
+    for (uint32_t i = 0; i < d->n_featurestores; i++) {
+        const char *key = d->featurestores[i].object.key;
+        char where[sizeof st->where];
+        snprintf(where, sizeof where, "/featurestores/%s/from", key);
+        if (!sort_store(&s, CLASS_FEATURESTORE, key))
+            return status_at(st, STATUS_INVALID, where,
+                             "the featurestore %s reads what is computed from itself", key);
+    }
+    d->featurestores = s.to;
+    return STATUS_OK;
+}
+
+/* ---- making
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void set_head(held *h, const definition_source *s)
+{
+    definition *d = &h->public;
+    const json_t *metadata = json_object_get(s->template_body, "metadata");
+    d->wid = s->wid;
+    d->workspace = arena_string(h->arena, s->workspace);
+    d->workspace_id = arena_string(h->arena, s->workspace_id);
+    d->generation = s->generation;
+    d->template_key = arena_string(h->arena, json_string_value(json_object_get(metadata, "key")));
+    d->template_version = arena_string(h->arena, json_string_value(json_object_get(metadata, "version")));
+    const char *title = json_string_value(json_object_get(metadata, "title"));
+    d->title = title ? arena_string(h->arena, title) : d->template_key;
+}
+
+static json_t *document_of(const definition_source *s)
+{
+    json_t *d = json_pack("{s:i, s:s?, s:s?, s:I, s:O?, s:O?, s:O?, s:O?}", "wid", (int)s->wid, "workspace",
+                          s->workspace, "workspace_id", s->workspace_id, "generation",
+                          (json_int_t)s->generation, "template", s->template_body, "local", s->local_body,
+                          "parameters", s->parameters, "columns", s->columns);
+    assert(d);
+    json_t *own = json_deep_copy(d);
+    json_decref(d);
+    return own;
+}
+
+static status_class fill(held *h, const definition_source *s, status *st)
+{
+    definition *d = &h->public;
+    size_t n;
+    status_class class = parameters_resolve(json_object_get(s->template_body, "parameters"), s->parameters,
+                                            false, &d->parameters, st);
+    if (class != STATUS_OK)
+        return class;
+    json_t *own = parameters_fill(s->template_body, d->parameters, NULL, NULL);
+    json_t *local = s->local_body ? parameters_fill(s->local_body, d->parameters, NULL, NULL) : json_null();
+    h->bodies = json_pack("{s:o, s:o}", "template", own, "local", local);
+    class = add_objects(h, own, local, &n, st);
+    if (class != STATUS_OK)
+        return class;
+    index_all(h, n);
+    class = read_objects(h, s->columns, st);
+    if (class != STATUS_OK || (class = sort_featurestores(h, st)) != STATUS_OK)
+        return class;
+    index_all(h, n);
+    return STATUS_OK;
+}
+
+status_class definition_make(const definition_source *source, const definition **ret, status *st)
+{
+    held *h = memory_zero(1, sizeof *h);
+    h->magic = DEFINITION_MAGIC;
+    atomic_init(&h->references, 1);
+    h->arena = arena_create(16384);
+    h->empty = json_object();
+    h->document = document_of(source);
+    set_head(h, source);
+    status_class class = fill(h, source, st);
+    if (class != STATUS_OK) {
+        held_free(h);
+        return class;
+    }
+    *ret = &h->public;
+    return STATUS_OK;
+}
+
+json_t *definition_to_json(const definition *d)
+{
+    return json_incref(held_of(d)->document);
+}
+
+static json_t *unless_null(json_t *v)
+{
+    return json_is_null(v) ? NULL : v;
+}
+
+status_class definition_from_json(json_t *document, const definition **ret, status *st)
+{
+    json_t *body = json_object_get(document, "template");
+    if (!json_is_object(body))
+        return status_at(st, STATUS_INVALID, "/template",
+                         "the definition cannot be read: it has no template");
+    const definition_source source = {
+        .template_body = body,
+        .local_body = unless_null(json_object_get(document, "local")),
+        .parameters = unless_null(json_object_get(document, "parameters")),
+        .columns = unless_null(json_object_get(document, "columns")),
+        .wid = (int32_t)json_integer_value(json_object_get(document, "wid")),
+        .workspace = json_string_value(json_object_get(document, "workspace")),
+        .workspace_id = json_string_value(json_object_get(document, "workspace_id")),
+        .generation = json_integer_value(json_object_get(document, "generation")),
+    };
+    return definition_make(&source, ret, st);
+}
+
+status_class definition_with_columns(const definition *d, json_t *columns, const definition **ret, status *st)
+{
+    json_t *document = json_copy(held_of(d)->document);
+    json_object_set(document, "columns", columns);
+    status_class class = definition_from_json(document, ret, st);
+    json_decref(document);
+    return class;
+}

@@ -1,0 +1,269 @@
+#include "flow/featurestore.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/fault.h"
+#include "base/text.h"
+#include "control/definition_table.h"
+#include "flow/dirty_marks.h"
+#include "store/copy.h"
+
+enum { STEP_ARENA_BYTES = 65536, PARAMS_MAX = 2 * (TABLE_KEY_COLUMNS_MAX + 2) + 8 };
+
+typedef struct step {
+    const featurestore_plan *f;
+    connection *c;
+    arena *arena;
+    dirty_key *keys;
+    uint32_t n_keys;
+    int64_t *range_starts, *range_ends;
+    const char *const **range_entities; /* as in dirty_key */
+    uint32_t n_ranges;
+} step;
+
+/* ---- ranges of the sources that the keys need ---- */
+
+static bool same_entity(const dirty_key *a, const dirty_key *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(a->entity[i], b->entity[i]) != 0)
+            return false;
+    return true;
+}
+
+/* Keys are sorted by entity, then bucket: neighbours whose ranges touch become one. */
+static void merge_ranges(step *s)
+{
+    const defined_featurestore *d = s->f->defined;
+    s->range_starts = arena_zero(s->arena, s->n_keys, sizeof(int64_t));
+    s->range_ends = arena_zero(s->arena, s->n_keys, sizeof(int64_t));
+    s->range_entities = arena_zero(s->arena, s->n_keys, sizeof(char *));
+    for (uint32_t i = 0; i < s->n_keys; i++) {
+        int64_t start = s->keys[i].bucket_us - d->reach_before_us;
+        int64_t end = s->keys[i].bucket_us + d->bucket_us + d->reach_after_us;
+        uint32_t last = s->n_ranges - 1;
+        if (i > 0 && same_entity(&s->keys[i - 1], &s->keys[i], s->f->table.n_entity) &&
+            start <= s->range_ends[last]) {
+            s->range_ends[last] = end;
+            continue;
+        }
+        s->range_starts[s->n_ranges] = start;
+        s->range_ends[s->n_ranges] = end;
+        s->range_entities[s->n_ranges++] = s->keys[i].entity;
+    }
+}
+
+/* ---- parameters ---- */
+
+static value times_value(step *s, const int64_t *times, uint32_t n)
+{
+    text bytes = {0};
+    column c = {.type = COLUMN_TIMESTAMP, .values = times};
+    copy_encode_array(&bytes, &c, NULL, n);
+    value v = value_binary(column_array_oid(COLUMN_TIMESTAMP), arena_copy(s->arena, bytes.data, bytes.len),
+                           bytes.len);
+    text_free(&bytes);
+    return v;
+}
+
+static value key_times(step *s)
+{
+    int64_t *times = arena_zero(s->arena, s->n_keys, sizeof *times);
+    for (uint32_t i = 0; i < s->n_keys; i++)
+        times[i] = s->keys[i].bucket_us;
+    return times_value(s, times, s->n_keys);
+}
+
+static value key_entities(step *s, uint32_t part)
+{
+    const char **texts = arena_zero(s->arena, s->n_keys, sizeof *texts);
+    for (uint32_t i = 0; i < s->n_keys; i++)
+        texts[i] = s->keys[i].entity[part];
+    return value_texts(texts, s->n_keys);
+}
+
+static value range_entities(step *s, uint32_t part)
+{
+    const char **texts = arena_zero(s->arena, s->n_ranges, sizeof *texts);
+    for (uint32_t i = 0; i < s->n_ranges; i++)
+        texts[i] = s->range_entities[i][part];
+    return value_texts(texts, s->n_ranges);
+}
+
+/* What the host knows under a name that the author's SQL may use. */
+static value host_parameter(step *s, const char *name)
+{
+    const defined_featurestore *d = s->f->defined;
+    if (strcmp(name, "bucket") == 0)
+        return value_text(d->bucket);
+    return value_text(d->timezone);
+}
+
+static unsigned bind_values(step *s, value *out)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < s->f->n_params; i++)
+        out[n++] = host_parameter(s, s->f->params[i]);
+    out[n++] = key_times(s);
+    for (uint32_t i = 0; i < s->f->table.n_entity; i++)
+        out[n++] = key_entities(s, i);
+    out[n++] = times_value(s, s->range_starts, s->n_ranges);
+    out[n++] = times_value(s, s->range_ends, s->n_ranges);
+    for (uint32_t i = 0; i < s->f->table.n_entity; i++)
+        out[n++] = range_entities(s, i);
+    return n;
+}
+
+/* ---- the statements of a step ---- */
+
+static status_class delete_keys(step *s, status *st)
+{
+    char label[TABLE_LABEL_SIZE];
+    text sql = {0};
+    value params[TABLE_KEY_COLUMNS_MAX + 1];
+    const store_table *t = &s->f->table;
+    unsigned n = 0;
+    table_label(label, t);
+    text_printf(&sql, "DELETE FROM %s t USING unnest($1::timestamptz[]", label);
+    for (uint32_t i = 0; i < t->n_entity; i++)
+        text_printf(&sql, ", $%u::text[]", i + 2);
+    text_add(&sql, ") AS k(b0");
+    for (uint32_t i = 0; i < t->n_entity; i++)
+        text_printf(&sql, ", e%u", i + 1);
+    text_add(&sql, ") WHERE t.");
+    sql_identifier(&sql, t->columns[t->time_column].name);
+    text_add(&sql, " = k.b0");
+    params[n++] = key_times(s);
+    for (uint32_t i = 0; i < t->n_entity; i++) {
+        text_add(&sql, " AND t.");
+        sql_identifier(&sql, t->columns[t->entity[i]].name);
+        text_printf(&sql, " = k.e%u::%s", i + 1, column_sql_type(t->columns[t->entity[i]].type));
+        params[n++] = key_entities(s, i);
+    }
+    statement remove = {"remove features to be computed again", sql.data};
+    status_class class = connection_run(s->c, &remove, params, n, NULL, st);
+    text_free(&sql);
+    return class;
+}
+
+static status_class insert_keys(step *s, uint64_t *rows_out, status *st)
+{
+    value params[PARAMS_MAX];
+    rows *done;
+    statement insert = {"compute features", s->f->refresh_sql};
+    status_class class = connection_run(s->c, &insert, params, bind_values(s, params), &done, st);
+    if (class != STATUS_OK)
+        return status_wrap(st, "featurestore %s", s->f->defined->object.key);
+    *rows_out = (uint64_t)rows_affected(done);
+    rows_free(done);
+    return STATUS_OK;
+}
+
+/* The keys as rows of the featurestore's table: only the key columns are there. */
+static batch keys_as_rows(step *s)
+{
+    const store_table *t = &s->f->table;
+    column *columns = arena_zero(s->arena, t->n_columns, sizeof *columns);
+    int64_t *times = arena_zero(s->arena, s->n_keys, sizeof *times);
+    for (uint32_t k = 0; k < s->n_keys; k++)
+        times[k] = s->keys[k].bucket_us;
+    columns[t->time_column] = (column){.type = COLUMN_TIMESTAMP, .values = times};
+    for (uint32_t i = 0; i < t->n_entity; i++) {
+        int32_t *offsets = arena_zero(s->arena, s->n_keys + 1, sizeof *offsets);
+        text data = {0};
+        for (uint32_t k = 0; k < s->n_keys; k++) {
+            text_add(&data, s->keys[k].entity[i]);
+            offsets[k + 1] = (int32_t)data.len;
+        }
+        columns[t->entity[i]] = (column){.type = COLUMN_TEXT,
+                                         .offsets = offsets,
+                                         .data = arena_copy(s->arena, text_or_empty(&data), data.len)};
+        text_free(&data);
+    }
+    return (batch){s->n_keys, t->n_columns, columns};
+}
+
+static status_class mark_dependants(step *s, status *st)
+{
+    if (s->f->n_dependants == 0)
+        return STATUS_OK;
+    dirty_marks *marks = dirty_marks_create();
+    batch keys = keys_as_rows(s);
+    dirty_marks_add(marks, s->f->plan->wid, s->f->dependants, s->f->n_dependants, &keys, 0);
+    status_class class = dirty_marks_write(marks, s->c, st);
+    dirty_marks_free(marks);
+    return class;
+}
+
+static status_class recompute(step *s, refresh_result *out, status *st)
+{
+    merge_ranges(s);
+    status_class class = delete_keys(s, st);
+    if (class == STATUS_OK)
+        class = insert_keys(s, &out->rows, st);
+    if (class == STATUS_OK)
+        class = mark_dependants(s, st);
+    return class;
+}
+
+/* With the fault "mark_order" the marks go after the computation instead of before it. */
+static status_class remove_late(const step *s, status *st)
+{
+#ifdef PENSTOCK_FAULTS
+    if (fault_active("mark_order"))
+        return dirty_marks_remove_late(s->c, s->f->plan->wid, s->f->name, st);
+#endif
+    (void)s, (void)st;
+    return STATUS_OK;
+}
+
+status_class featurestore_step(const featurestore_plan *f, connection *c, refresh_result *out, status *st)
+{
+    *out = (refresh_result){0};
+    if (!f->refresh_sql)
+        return status_set(st, STATUS_UNSUPPORTED, "%s", f->problem);
+    status_class class = connection_begin(c, st);
+    if (class != STATUS_OK)
+        return class;
+    step s = {.f = f, .c = c, .arena = arena_create(STEP_ARENA_BYTES)};
+    class = dirty_marks_claim(c, f->plan->wid, f->name, f->table.n_entity, FEATURESTORE_KEYS_A_STEP, s.arena,
+                              &s.keys, &s.n_keys, st);
+    out->keys = s.n_keys;
+    if (class == STATUS_OK && s.n_keys > 0)
+        class = recompute(&s, out, st);
+    if (class == STATUS_OK)
+        class = remove_late(&s, st);
+    if (class == STATUS_OK)
+        class = connection_commit(c, st);
+    else
+        connection_rollback(c);
+    arena_free(s.arena);
+    return class;
+}
+
+static status_class mark_from(const featurestore_plan *f, connection *c, const store_table *source,
+                              const dependant *dependants, uint32_t n, status *st)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(dependants[i].name, f->name) == 0)
+            return dirty_marks_all(c, f->plan->wid, source, &dependants[i], st);
+    return STATUS_OK;
+}
+
+status_class featurestore_mark_all(const featurestore_plan *f, connection *c, status *st)
+{
+    status_class class = STATUS_OK;
+    for (uint32_t i = 0; i < f->defined->n_from && class == STATUS_OK; i++) {
+        const object_reference *from = &f->defined->from[i];
+        const datastore_plan *d =
+            from->class == CLASS_DATASTORE ? flow_plan_datastore(f->plan, from->key) : NULL;
+        const featurestore_plan *o = d ? NULL : flow_plan_featurestore(f->plan, from->key);
+        if (d)
+            class = mark_from(f, c, &d->table, d->dependants, d->n_dependants, st);
+        else if (o)
+            class = mark_from(f, c, &o->table, o->dependants, o->n_dependants, st);
+    }
+    return class;
+}
