@@ -8,6 +8,7 @@
  * eat the memory. */
 #ifndef PENSTOCK_BASE_METRIC_H
 #define PENSTOCK_BASE_METRIC_H
+#include <stdbool.h>
 #include <stdint.h>
 
 #define METRIC_LIMIT 20000

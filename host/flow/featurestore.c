@@ -101,7 +101,7 @@ static value host_parameter(step *s, const char *name)
     return value_text(d->timezone);
 }
 
-static unsigned bind(step *s, value *out)
+static unsigned bind_values(step *s, value *out)
 {
     unsigned n = 0;
     for (uint32_t i = 0; i < s->f->n_params; i++)
@@ -153,7 +153,7 @@ static status_class insert_keys(step *s, uint64_t *rows_out, status *st)
     value params[PARAMS_MAX];
     rows *done;
     statement insert = {"compute features", s->f->refresh_sql};
-    status_class class = connection_run(s->c, &insert, params, bind(s, params), &done, st);
+    status_class class = connection_run(s->c, &insert, params, bind_values(s, params), &done, st);
     if (class != STATUS_OK)
         return status_wrap(st, "featurestore %s", s->f->defined->object.key);
     *rows_out = (uint64_t)rows_affected(done);

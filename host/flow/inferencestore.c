@@ -33,11 +33,11 @@ typedef struct stretch {
 
 /* ---- reading: from W rows before the first dirty bucket to W rows after the last ---- */
 
-static void add_same_entity(text *sql, const store_table *t)
+static void add_same_entity(text *sql, const store_table *t, unsigned first)
 {
     for (uint32_t i = 0; i < t->n_entity; i++) {
         sql_identifier(sql, t->columns[t->entity[i]].name);
-        text_printf(sql, " = $%u::%s AND ", i + 4, column_sql_type(t->columns[t->entity[i]].type));
+        text_printf(sql, " = $%u::%s AND ", first + i, column_sql_type(t->columns[t->entity[i]].type));
     }
 }
 
@@ -49,7 +49,7 @@ static void add_neighbour(text *sql, const store_table *t, const char *pick, con
     text_printf(sql, "(SELECT %s(b) FROM (SELECT ", pick);
     sql_identifier(sql, t->columns[t->time_column].name);
     text_printf(sql, " AS b FROM %s WHERE ", label);
-    add_same_entity(sql, t);
+    add_same_entity(sql, t, 4);
     sql_identifier(sql, t->columns[t->time_column].name);
     text_printf(sql, " %s ORDER BY 1 %s LIMIT $3) x)", compare, order);
 }
@@ -57,7 +57,7 @@ static void add_neighbour(text *sql, const store_table *t, const char *pick, con
 static const char *stretch_condition(arena *a, const store_table *t)
 {
     text sql = {0};
-    add_same_entity(&sql, t);
+    add_same_entity(&sql, t, 4);
     sql_identifier(&sql, t->columns[t->time_column].name);
     text_add(&sql, " >= coalesce(");
     add_neighbour(&sql, t, "min", "< $1", "DESC");
@@ -89,16 +89,16 @@ static status_class remove_old(step *s, const stretch *r, int64_t last_us, statu
     const store_table *t = s->m->table;
     char label[TABLE_LABEL_SIZE];
     text sql = {0};
-    value params[RUN_PARAMS_MAX] = {value_time_us(r->first_us), value_time_us(last_us), value_null()};
+    value params[RUN_PARAMS_MAX] = {value_time_us(r->first_us), value_time_us(last_us)};
     table_label(label, t);
-    text_printf(&sql, "DELETE FROM %s WHERE $3::text IS NULL AND ", label);
-    add_same_entity(&sql, t);
+    text_printf(&sql, "DELETE FROM %s WHERE ", label);
+    add_same_entity(&sql, t, 3);
     sql_identifier(&sql, t->columns[t->time_column].name);
     text_add(&sql, " BETWEEN $1 AND $2");
     for (uint32_t i = 0; i < t->n_entity; i++)
-        params[3 + i] = value_text(r->entity[i]);
+        params[2 + i] = value_text(r->entity[i]);
     statement remove = {"remove scores to be computed again", sql.data};
-    status_class class = connection_run(s->c, &remove, params, 3 + t->n_entity, NULL, st);
+    status_class class = connection_run(s->c, &remove, params, 2 + t->n_entity, NULL, st);
     text_free(&sql);
     return class;
 }

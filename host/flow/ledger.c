@@ -62,6 +62,7 @@ void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t rec
     ledger_counts *sum = &line_of(b, wid, store, bucket_floor(received_us, minute))->counts;
     sum->received += counts->received;
     sum->stored += counts->stored;
+    sum->updated += counts->updated;
     sum->duplicate += counts->duplicate;
     sum->rejected += counts->rejected;
     sum->dropped += counts->dropped;
@@ -69,13 +70,14 @@ void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t rec
 
 static status_class write_line(const line *l, connection *c, status *st)
 {
-    char sql[512];
+    char sql[640];
     snprintf(sql, sizeof sql,
              "INSERT INTO penstock.ledger_wid%d AS l (store, minute, received, stored, duplicate, rejected, "
              "dropped)"
-             " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (store, minute) DO UPDATE SET"
+             " VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (store, minute) DO UPDATE SET"
              " received = l.received + excluded.received, stored = l.stored + excluded.stored,"
-             " duplicate = l.duplicate + excluded.duplicate, rejected = l.rejected + excluded.rejected,"
+             " updated = l.updated + excluded.updated, duplicate = l.duplicate + excluded.duplicate, "
+             "rejected = l.rejected + excluded.rejected,"
              " dropped = l.dropped + excluded.dropped",
              l->wid);
     statement add = {"book the ledger", sql};
@@ -83,10 +85,11 @@ static status_class write_line(const line *l, connection *c, status *st)
                       value_time_us(l->minute_us),
                       value_integer((int64_t)l->counts.received),
                       value_integer((int64_t)l->counts.stored),
+                      value_integer((int64_t)l->counts.updated),
                       value_integer((int64_t)l->counts.duplicate),
                       value_integer((int64_t)l->counts.rejected),
                       value_integer((int64_t)l->counts.dropped)};
-    return connection_run(c, &add, params, 7, NULL, st);
+    return connection_run(c, &add, params, 8, NULL, st);
 }
 
 /* Two writers of one store meet on a ledger row; one order of locking keeps them from a deadlock. */

@@ -6,7 +6,7 @@
 #include "store/connection.h"
 
 typedef struct ledger_counts {
-    uint64_t received, stored, duplicate, rejected, dropped;
+    uint64_t received, stored, updated, duplicate, rejected, dropped;
 } ledger_counts;
 
 typedef struct ledger_book ledger_book;

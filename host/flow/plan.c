@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "control/definition_table.h"
+#include "flow/metric_sql.h"
 #include "flow/refresh_sql.h"
 #include "store/copy.h"
 
@@ -210,6 +211,17 @@ static void make_models(flow_plan *p)
     }
 }
 
+static void make_metrics(flow_plan *p)
+{
+    status st;
+    for (uint32_t i = 0; i < p->definition->n_metrics; i++) {
+        metric_plan *m = &p->metrics[i];
+        *m = (metric_plan){.plan = p, .defined = &p->definition->metrics[i]};
+        if (metric_sql_make(p->arena, p, m, &st) != STATUS_OK)
+            m->problem = arena_printf(p->arena, "%s%s%s", st.text, st.where[0] ? " at " : "", st.where);
+    }
+}
+
 status_class flow_plan_create(const definition *d, const flow_plan **out, status *st)
 {
     arena *a = arena_create(PLAN_ARENA_BYTES);
@@ -222,6 +234,7 @@ status_class flow_plan_create(const definition *d, const flow_plan **out, status
     p->datastores = arena_zero(a, d->n_datastores, sizeof *p->datastores);
     p->featurestores = arena_zero(a, d->n_featurestores, sizeof *p->featurestores);
     p->models = arena_zero(a, d->n_models, sizeof *p->models);
+    p->metrics = arena_zero(a, d->n_metrics, sizeof *p->metrics);
     p->inferencestores = arena_zero(a, d->n_inferencestores, sizeof *p->inferencestores);
     for (uint32_t i = 0; i < d->n_inferencestores; i++)
         inferencestore_table(a, p->wid, &d->inferencestores[i], &p->inferencestores[i]);
@@ -234,6 +247,7 @@ status_class flow_plan_create(const definition *d, const flow_plan **out, status
     make_featurestores(p);
     make_models(p);
     make_dependants(p);
+    make_metrics(p);
     *out = p;
     return STATUS_OK;
 }
@@ -256,6 +270,24 @@ const model_plan *flow_plan_model(const flow_plan *p, const char *key)
 {
     const defined_model *m = definition_model(p->definition, key);
     return m ? &p->models[m - p->definition->models] : NULL;
+}
+
+const metric_plan *flow_plan_metric(const flow_plan *p, const char *key)
+{
+    const defined_metric *m = definition_metric(p->definition, key);
+    return m ? &p->metrics[m - p->definition->metrics] : NULL;
+}
+
+int64_t flow_plan_width(const flow_plan *p, const store_table *table)
+{
+    if (table->class == STORE_FEATURESTORE) {
+        const featurestore_plan *f = flow_plan_featurestore(p, table->key);
+        return f ? f->defined->bucket_us : 0;
+    }
+    for (uint32_t i = 0; table->class == STORE_INFERENCESTORE && i < p->definition->n_models; i++)
+        if (p->models[i].table == table && p->models[i].from)
+            return p->models[i].from->defined->bucket_us;
+    return 0;
 }
 
 const store_table *flow_plan_table(const flow_plan *p, object_class class, const char *key)

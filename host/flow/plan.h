@@ -11,6 +11,7 @@
 #include "flow/decode.h"
 #include "flow/dirty.h"
 #include "schema/row_plan.h"
+#include "store/sql_guard.h"
 #include "store/table.h"
 #include "store/upsert.h"
 
@@ -64,6 +65,18 @@ typedef struct model_plan {
     const store_table *table;        /* of the inferencestore */
 } model_plan;
 
+/* A metric, compiled. */
+typedef struct metric_plan {
+    const flow_plan *plan;
+    const defined_metric *defined;
+    const sql_statement *statement; /* SQL metrics */
+    const char *as_of_sql;          /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
+    const sql_statement **inputs;   /* plugin metrics: of each input that is SQL, else NULL */
+    const char *problem;            /* why it cannot be run, or NULL */
+    const store_table *driver;      /* the store that moves it: the first one it reads; NULL = none */
+    int64_t driver_width_us;        /* a row at t is about [t, t + width); 0 for raw rows */
+} metric_plan;
+
 struct flow_plan {
     const definition *definition;
     arena *arena;
@@ -73,6 +86,7 @@ struct flow_plan {
     featurestore_plan *featurestores;
     store_table *inferencestores;
     model_plan *models;
+    metric_plan *metrics;
 };
 
 /* `d` is retained. */
@@ -83,6 +97,9 @@ void flow_plan_release(const flow_plan *p); /* NULL is fine */
 const datastore_plan *flow_plan_datastore(const flow_plan *p, const char *key);
 const featurestore_plan *flow_plan_featurestore(const flow_plan *p, const char *key);
 const model_plan *flow_plan_model(const flow_plan *p, const char *key);
+const metric_plan *flow_plan_metric(const flow_plan *p, const char *key);
+/* How long a row of the store is about: the bucket of a derived store, 0 for raw rows. */
+int64_t flow_plan_width(const flow_plan *p, const store_table *table);
 /* The table of any store; NULL if there is none of that name. */
 const store_table *flow_plan_table(const flow_plan *p, object_class class, const char *key);
 #endif

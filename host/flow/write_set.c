@@ -220,6 +220,7 @@ static status_class write_rows(write_set *w, connection *c, write_record *r, con
             upsert_write(c, r->store->upsert, rows, first_seq, r->record->received_us, &counts, st);
         if (class == STATUS_OK) {
             r->stored += (uint64_t)(counts.stored + counts.updated);
+            r->updated += (uint64_t)counts.updated;
             r->duplicate += (uint64_t)counts.duplicate;
         }
         return class;
@@ -299,7 +300,7 @@ static status_class write_rejected(connection *c, write_record *r, status *st)
 static status_class write_record_rows(write_set *w, connection *c, write_record *r, bool careful, status *st)
 {
     status_class class = STATUS_OK;
-    r->stored = r->duplicate = r->dead = 0;
+    r->stored = r->updated = r->duplicate = r->dead = 0;
     if (r->record->kind == JOURNAL_REJECTED)
         return write_rejected(c, r, st);
     if (r->record->kind != JOURNAL_ROWS || r->record->damaged)
@@ -320,6 +321,7 @@ static void book(write_set *w, const write_record *r)
     bool rejected = j->kind == JOURNAL_REJECTED;
     ledger_counts counts = {.received = j->count_received,
                             .stored = r->stored,
+                            .updated = r->updated,
                             .duplicate = r->duplicate,
                             .rejected = rejected ? j->count_rejected : r->dead,
                             .dropped = j->count_dropped};

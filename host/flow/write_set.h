@@ -17,9 +17,9 @@ typedef struct write_set write_set;
 typedef struct write_record {
     const journal_record *record;
     const datastore_plan *store;
-    batch rows;                       /* the record's, in the order of the store's columns now */
-    uint64_t expected_seq;            /* of the stream before this record */
-    uint64_t stored, duplicate, dead; /* out, after a commit */
+    batch rows;                                /* the record's, in the order of the store's columns now */
+    uint64_t expected_seq;                     /* of the stream before this record */
+    uint64_t stored, updated, duplicate, dead; /* out, after a commit */
 } write_record;
 
 write_set *write_set_create(const uint8_t incarnation[16]);

@@ -180,8 +180,8 @@ struct schema {
 
 /* JSON Pointer of the node within its document, in the arena. */
 char *node_pointer(const schema_node *n, arena *a);
-/* Node of a place in the main document, or NULL. */
-const schema_node *schema_property_node(const schema *s, const char *property);
+/* The entry of a `properties` keyword, or NULL. */
+const node_member *node_member_find(const node_keyword *properties, const char *name);
 /* Verdict of one node on a value; used by deep columns of a row plan. See schema_validate. */
 struct schema_errors;
 status_class node_validate(const schema *s, const schema_node *n, const json_t *value,

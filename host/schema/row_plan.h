@@ -13,9 +13,9 @@
  * ROW_FORMAT;
  *   - row_plan_check_text (text, timestamp, date, uuid: on the unescaped text), _integer, _number or _boolean
  * is ROW_OK;
- *   - if column.deep: row_plan_check_json on the value parsed by jansson is ROW_OK. True for JSON columns
- * with rules of their own and for scalars with rules that do not fit the plan (anyOf, not, …); and every
- * column with `required` stood in the input (n_required says how many there are), else ROW_REQUIRED.
+ *   - if column.deep: row_plan_check_json on the value parsed by jansson (null too) is ROW_OK. True for JSON
+ * columns with rules of their own and for scalars with rules that do not fit the plan (anyOf, not, …); and
+ * every column with `required` stood in the input (n_required says how many there are), else ROW_REQUIRED.
  * Enumerations that hold null are in `nullable` already.
  *
  * Not flat (flat_reason, flat_where say why): the decoder parses the row with jansson, calls
@@ -38,6 +38,7 @@
 #include "base/status.h"
 #include "schema/compile.h"
 #include "schema/format.h"
+#include "schema/number.h"
 #include "schema/pattern.h"
 #include "schema/validate.h"
 
@@ -113,6 +114,7 @@ typedef struct plan_column {
     bool min_exclusive, max_exclusive;
     format_kind format;
     uint64_t min_length, max_length; /* code points */
+    decimal divisor;                 /* multipleOf */
     const plan_choices *choices;
     const pattern *pattern;
     const char *unit;     /* annotation, or NULL */

@@ -46,8 +46,10 @@ typedef struct http_pair {
 struct route;
 struct principal;
 struct services;
+struct router;
 
-typedef struct http_request {
+typedef struct http_request http_request;
+struct http_request {
     http_method method;
     const char *method_text;
     const char *raw_path;    /* as sent, without the query */
@@ -66,10 +68,14 @@ typedef struct http_request {
     unsigned listener;   /* the number that http_listen gave back */
     int64_t received_us; /* monotonic: when the request line was complete */
     const struct route *route;
+    unsigned route_row;          /* its place in the table */
     const struct principal *who; /* NULL = nobody asked who it is (public routes) */
     int64_t wid;                 /* of {ws}, when the route has one and it was found */
     struct services *services;   /* what the handlers' resources are made of; app.c fills it */
-} http_request;
+    struct router *router;
+    /* Called on the answering thread with what http_answer was given, before it is given (idempotency). */
+    void (*on_answer)(struct http_request *r, int status, const char *body, size_t len);
+};
 
 const char *http_request_header(const http_request *r, const char *name); /* NULL = not sent */
 const char *http_request_param(const http_request *r, const char *name);  /* NULL = not in the template */

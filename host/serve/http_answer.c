@@ -83,6 +83,8 @@ void http_answer(http_request *public, int status, const char *type, text *body)
 {
     request *r = request_of(public);
     r->answer.status = status;
+    if (r->public.on_answer)
+        r->public.on_answer(public, status, body ? text_or_empty(body) : "", body ? body->len : 0);
     if (body && body->len) {
         r->answer.type = type;
         r->answer.len = body->len;

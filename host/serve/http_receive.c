@@ -20,7 +20,7 @@ static request *request_make(http_server *s)
         a = r->public.arena;
     } else {
         r = memory_alloc(sizeof *r);
-        a = arena_create(0);
+        a = arena_create(8 << 10);
     }
     memset(r, 0, sizeof *r);
     r->magic = REQUEST_MAGIC;

@@ -91,7 +91,8 @@ const route *route_table_at(const route_table *t, size_t i);
 
 typedef struct route_match {
     const route *route; /* NULL = no such path, or not this method */
-    unsigned allowed;   /* bit (1 << method) for each method that the path has; 0 = no such path */
+    unsigned row;
+    unsigned allowed; /* bit (1 << method) for each method that the path has; 0 = no such path */
     http_pair params[HTTP_PARAMS_MAX]; /* values in the arena */
     unsigned n_params;
 } route_match;

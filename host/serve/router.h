@@ -12,7 +12,7 @@ typedef bool (*ready_check)(void *arg, status *st);
 /* Idempotency keys: stored by whoever has a database. A lane; may block. */
 typedef enum idempotency_verdict {
     IDEMPOTENCY_NEW,     /* go on, then finish */
-    IDEMPOTENCY_REPLAY,  /* answered before: *status_out and body_out (malloc'ed by text) */
+    IDEMPOTENCY_REPLAY,  /* answered before: *http_status_out and body_out */
     IDEMPOTENCY_RUNNING, /* 409 */
     IDEMPOTENCY_OTHER,   /* same key, other request: 422 */
 } idempotency_verdict;
@@ -20,8 +20,9 @@ typedef struct idempotency_store {
     void *self;
     /* `request_hash` is BLAKE2b-256 over method, target and body; `who` the principal's id. */
     status_class (*begin)(void *self, const char *who, const char *key, const uint8_t request_hash[32],
-                          idempotency_verdict *verdict_out, int *status_out, text *body_out, status *st);
-    status_class (*finish)(void *self, const char *who, const char *key, int status, const char *body,
+                          idempotency_verdict *verdict_out, int *http_status_out, text *body_out, status *st);
+    /* `http_status` 0 = forget it: the request failed in a way that a repetition may cure (5xx). */
+    status_class (*finish)(void *self, const char *who, const char *key, int http_status, const char *body,
                            size_t len, status *st);
 } idempotency_store;
 

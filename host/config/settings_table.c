@@ -1,0 +1,50 @@
+/* Every key of the host's configuration. */
+#include "config/settings.h"
+
+#define MIB (1024LL * 1024)
+#define GIB (1024 * MIB)
+#define SECOND 1000000LL
+
+const setting_key settings_table[] = {
+    {"state", SETTING_TEXT, "/var/lib/penstock", "folder of everything the host keeps", false, 0, 0, NULL},
+    {"listen", SETTING_TEXT, "127.0.0.1:8080", "address and port of the API", false, 0, 0, NULL},
+    {"admin_listen", SETTING_TEXT, "127.0.0.1:8081",
+     "address and port of /metrics and health; empty = on `listen`", false, 0, 0, NULL},
+    {"public_url", SETTING_TEXT, NULL, "how people reach the API, for links in messages", true, 0, 0, NULL},
+    {"roles", SETTING_LIST, "api,flow,jobs", "what this host does", false, 0, 0, "api flow jobs"},
+    {"log.format", SETTING_TEXT, "logfmt", "form of the log lines", true, 0, 0, "logfmt json"},
+    {"log.level", SETTING_TEXT, "info", "least level that is written", true, 0, 0, "debug info warn error"},
+    {"database.control.dsn_file", SETTING_TEXT, NULL,
+     "file with the connection string of the control plane; unset = the private cluster", false, 0, 0, NULL},
+    {"database.data.dsn_file", SETTING_TEXT, NULL,
+     "file with the connection string of the data plane; unset = the private cluster", false, 0, 0, NULL},
+    {"database.user", SETTING_TEXT, "penstock",
+     "system user of the private cluster when the host runs as root", false, 0, 0, NULL},
+    {"plugins.folders", SETTING_LIST, "/usr/lib/penstock/plugins,/var/lib/penstock/plugins",
+     "folders with connectors/, notifiers/, metrics/, models/", true, 0, 0, NULL},
+    {"plugins.cell", SETTING_TEXT, NULL, "path of penstock-cell; unset = beside penstockd", false, 0, 0,
+     NULL},
+    {"templates.folder", SETTING_TEXT, "/usr/share/penstock/templates", "templates that ship", true, 0, 0,
+     NULL},
+    {"journal.size", SETTING_BYTES, "4GiB", "most bytes the journal takes", false, 64 * MIB, 1024 * GIB,
+     NULL},
+    {"limits.body_bytes", SETTING_BYTES, "16MiB", "largest request body, unpacked", true, 1024, 256 * MIB,
+     NULL},
+    {"limits.rows_per_request", SETTING_INTEGER, "100000", "most rows in one request", true, 1, 1000000,
+     NULL},
+    {"limits.connections", SETTING_INTEGER, "1000", "most client connections", false, 1, 100000, NULL},
+    {"limits.query_rows", SETTING_INTEGER, "100000", "most rows a metric may give", true, 1, 10000000, NULL},
+    {"limits.query_timeout", SETTING_DURATION, "5s", "longest time a metric's statement may run", true,
+     SECOND / 10, 600 * SECOND, NULL},
+    {"limits.workspace_bytes", SETTING_BYTES, "1GiB", "journal bytes one workspace may hold", true, MIB,
+     1024 * GIB, NULL},
+    {"limits.dead_letter_bytes", SETTING_BYTES, "1GiB", "dead letters one workspace may keep", true, MIB,
+     1024 * GIB, NULL},
+    {"limits.cells", SETTING_INTEGER, "64", "most plugin processes at a time", true, 1, 10000, NULL},
+    {"networks.allow", SETTING_LIST, "", "private networks that plugins may reach, as CIDR", true, 0, 0,
+     NULL},
+    {"lanes.threads", SETTING_INTEGER, "0", "worker threads; 0 = by the number of cores", false, 0, 256,
+     NULL},
+    {"writers", SETTING_INTEGER, "2", "datastore writers", false, 1, 64, NULL},
+};
+const size_t settings_table_n = sizeof settings_table / sizeof *settings_table;

@@ -1,0 +1,51 @@
+/* Metrics: callers send a name and typed values, never SQL; columns come back.
+ *
+ * SQL metrics run on a connection of the workspace's own login, read only, with a statement timeout and a row
+ * cap; plugin metrics get the inputs that the host fetched the same way. */
+#ifndef PENSTOCK_FLOW_METRIC_H
+#define PENSTOCK_FLOW_METRIC_H
+#include <jansson.h>
+
+#include "base/batch_builder.h"
+#include "base/text.h"
+#include "flow/plan.h"
+#include "plugin/instance.h"
+#include "store/connection.h"
+
+#define METRIC_ROWS_MAX 100000
+#define METRIC_TIMEOUT_MS 10000
+
+typedef struct metric_request {
+    const json_t *params; /* object: values, or their texts; NULL = all defaults */
+    int64_t now_us;       /* what `now` means */
+    int64_t as_of_us;     /* data time to look from; 0 = everything */
+} metric_request;
+
+typedef struct metric_result {
+    batch rows;
+    const char *const *names; /* rows.n_columns; in the caller's arena */
+    bool cut;                 /* more rows than METRIC_ROWS_MAX */
+    batch_builder *builder;   /* private */
+    instance_batch *answer;   /* private */
+} metric_result;
+
+/* `engine` is asked for plugin metrics only and may be NULL otherwise. `c` is a connection of the workspace's
+ * login. */
+status_class metric_run(const metric_plan *m, connection *c, instance *engine, const metric_request *request,
+                        arena *a, metric_result *out, status *st);
+/* Rows of any query in the same form. */
+void metric_result_of_rows(const rows *found, arena *a, metric_result *out);
+void metric_result_free(metric_result *r); /* zeroed is fine */
+
+/* {"metric", "columns": [{"name","type"}], "rows": [[…]], "cut"} */
+void metric_result_json(const metric_result *r, const defined_metric *d, bool int64_text, text *out);
+/* RFC 4180 with a header line. Cells that a spreadsheet would take for a formula are kept as they are: this
+ * is data. */
+void metric_result_csv(const metric_result *r, text *out);
+/* One JSON object a line. */
+void metric_result_ndjson(const metric_result *r, text *out);
+
+/* The value of one parameter as it is bound. STATUS_INVALID with where = "/name". */
+status_class metric_parameter_value(const metric_parameter *p, const json_t *given, int64_t now_us, arena *a,
+                                    value *out, status *st);
+#endif

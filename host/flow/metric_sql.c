@@ -1,0 +1,131 @@
+#include "flow/metric_sql.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+typedef struct resolve_context {
+    const flow_plan *plan;
+    arena *arena;
+} resolve_context;
+
+static const store_table *referenced(const flow_plan *plan, const char *section, const char *key, status *st)
+{
+    const store_table *t = flow_plan_table(plan, class_parse(section, strlen(section)), key);
+    if (!t)
+        status_set(st, STATUS_NOT_FOUND, "there is no %s named %s, or its columns are not known", section,
+                   key);
+    return t;
+}
+
+static status_class on_table(void *arg, const char *section, const char *key, sql_target *out, status *st)
+{
+    resolve_context *r = arg;
+    const store_table *t = referenced(r->plan, section, key, st);
+    if (!t)
+        return st->class;
+    char *name = arena_alloc(r->arena, TABLE_NAME_SIZE);
+    table_name(name, t->key, NULL, t->wid);
+    *out = (sql_target){store_class_schema(t->class), name};
+    return STATUS_OK;
+}
+
+static status_class on_wrapped(void *arg, const char *section, const char *key, sql_target *out, status *st)
+{
+    resolve_context *r = arg;
+    if (!referenced(r->plan, section, key, st))
+        return st->class;
+    *out = (sql_target){.relation = arena_printf(r->arena, "%s:%s", section, key)};
+    return STATUS_OK;
+}
+
+static void add_as_of_store(text *sql, const flow_plan *plan, const sql_reference *reference, unsigned moment)
+{
+    status st;
+    char label[TABLE_LABEL_SIZE], name[TABLE_NAME_SIZE + 20];
+    const store_table *t = referenced(plan, reference->store_class, reference->key, &st);
+    table_label(label, t);
+    snprintf(name, sizeof name, "%s:%s", reference->store_class, reference->key);
+    sql_identifier(sql, name);
+    text_printf(sql, " AS NOT MATERIALIZED (SELECT * FROM %s", label);
+    if (t->time_column >= 0) {
+        text_add(sql, " WHERE ");
+        sql_identifier(sql, t->columns[t->time_column].name);
+        text_printf(sql, " <= $%u::timestamptz - '%" PRId64 " microseconds'::interval", moment,
+                    flow_plan_width(plan, t));
+    }
+    text_add_char(sql, ')');
+}
+
+static status_class make_as_of(arena *a, const flow_plan *plan, metric_plan *m, const sql_guard_options *base,
+                               status *st)
+{
+    resolve_context context = {plan, a};
+    sql_guard_options options = *base;
+    const sql_statement *wrapped;
+    text sql = {0};
+    options.resolve = on_wrapped;
+    options.arg = &context;
+    status_class class = sql_guard_check(a, m->defined->sql, strlen(m->defined->sql), &options, &wrapped, st);
+    if (class != STATUS_OK)
+        return class;
+    for (uint32_t i = 0; i < wrapped->n_references; i++) {
+        text_add(&sql, i ? ", " : "WITH ");
+        add_as_of_store(&sql, plan, &wrapped->references[i], wrapped->n_params + 1);
+    }
+    text_printf(&sql, " SELECT * FROM (%s) q", wrapped->sql);
+    if (wrapped->n_references == 0) /* $n must be used by somebody */
+        text_printf(&sql, " WHERE $%u::timestamptz IS NOT NULL", wrapped->n_params + 1);
+    m->as_of_sql = arena_string_n(a, sql.data, sql.len);
+    text_free(&sql);
+    return STATUS_OK;
+}
+
+static const char **parameter_names(arena *a, const defined_metric *d)
+{
+    const char **names = arena_zero(a, d->n_params + 1, sizeof *names);
+    for (uint32_t i = 0; i < d->n_params; i++)
+        names[i] = d->params[i].name;
+    return names;
+}
+
+static void find_driver(const flow_plan *plan, metric_plan *m, const sql_statement *s)
+{
+    if (m->driver || s->n_references == 0)
+        return;
+    const sql_reference *r = &s->references[0];
+    m->driver = flow_plan_table(plan, class_parse(r->store_class, strlen(r->store_class)), r->key);
+    m->driver_width_us = m->driver ? flow_plan_width(plan, m->driver) : 0;
+}
+
+static status_class make_inputs(arena *a, metric_plan *m, const sql_guard_options *options, status *st)
+{
+    const defined_metric *d = m->defined;
+    m->inputs = arena_zero(a, d->n_inputs, sizeof *m->inputs);
+    for (uint32_t i = 0; i < d->n_inputs; i++) {
+        if (!d->inputs[i].sql)
+            continue;
+        status_class class =
+            sql_guard_check(a, d->inputs[i].sql, strlen(d->inputs[i].sql), options, &m->inputs[i], st);
+        if (class != STATUS_OK)
+            return status_wrap(st, "input %s", d->inputs[i].name);
+        find_driver(m->plan, m, m->inputs[i]);
+    }
+    return STATUS_OK;
+}
+
+status_class metric_sql_make(arena *a, const flow_plan *plan, metric_plan *m, status *st)
+{
+    const defined_metric *d = m->defined;
+    resolve_context context = {plan, a};
+    sql_guard_options options = {on_table, &context, parameter_names(a, d), d->n_params};
+    if (!d->sql)
+        return make_inputs(a, m, &options, st);
+    status_class class = sql_guard_check(a, d->sql, strlen(d->sql), &options, &m->statement, st);
+    if (class != STATUS_OK)
+        return class;
+    find_driver(plan, m, m->statement);
+    return make_as_of(a, plan, m, &options, st);
+}

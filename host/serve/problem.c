@@ -1,0 +1,146 @@
+/* Builds the JSON by hand: errors must not fail for want of a library. */
+#include "serve/problem.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+typedef struct kind {
+    int status;
+    const char *name, *title;
+} kind;
+
+enum { KIND_INTERNAL = 19 }; /* its row below */
+static const kind kinds[] = {
+    {400, "malformed", "The request is malformed"},
+    {401, "unauthenticated", "A valid key is needed"},
+    {403, "forbidden", "The key does not allow this"},
+    {404, "not-found", "There is no such thing here"},
+    {405, "method-not-allowed", "This path does not take this method"},
+    {406, "not-acceptable", "No offered format is acceptable"},
+    {408, "timeout", "The request took too long"},
+    {409, "conflict", "The state does not allow this"},
+    {410, "gone", "This is gone"},
+    {411, "length-required", "A Content-Length is needed"},
+    {412, "precondition-failed", "The object has changed"},
+    {413, "too-large", "The body is too large"},
+    {414, "uri-too-long", "The address is too long"},
+    {415, "unsupported-media-type", "This body format is not taken here"},
+    {417, "expectation-failed", "This expectation cannot be met"},
+    {422, "invalid", "The request is understood and wrong"},
+    {428, "precondition-required", "A precondition is needed"},
+    {429, "limit", "A limit is reached"},
+    {431, "headers-too-large", "The headers are too large"},
+    {500, "internal", "Something went wrong here"},
+    {501, "not-implemented", "This is not offered"},
+    {503, "unavailable", "Not available now"},
+    {504, "upstream-timeout", "It took too long"},
+};
+
+static const kind *kind_of(int status)
+{
+    const kind *found = &kinds[KIND_INTERNAL];
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].status == status)
+            found = &kinds[i];
+    return found;
+}
+
+int problem_status(status_class class)
+{
+    switch (class) {
+    case STATUS_INVALID:
+        return 400;
+    case STATUS_NOT_FOUND:
+        return 404;
+    case STATUS_CONFLICT:
+        return 409;
+    case STATUS_DENIED:
+        return 403;
+    case STATUS_LIMIT:
+        return 429;
+    case STATUS_UNAVAILABLE:
+    case STATUS_CANCELLED:
+        return 503;
+    case STATUS_TIMEOUT:
+        return 504;
+    case STATUS_UNSUPPORTED:
+        return 501;
+    default:
+        return 500;
+    }
+}
+
+static void add_member(text *out, const char *name, const char *value)
+{
+    if (!value || !*value)
+        return;
+    text_printf(out, ",\"%s\":", name);
+    text_add_json_string(out, value, strlen(value));
+}
+
+static void add_errors(text *out, const problem_error *errors, size_t n)
+{
+    text_add(out, ",\"errors\":[");
+    for (size_t i = 0; i < n; i++) {
+        const char *pointer = errors[i].pointer ? errors[i].pointer : "";
+        text_add(out, i ? ",{\"pointer\":" : "{\"pointer\":");
+        text_add_json_string(out, pointer, strlen(pointer));
+        add_member(out, "code", errors[i].code);
+        add_member(out, "detail", errors[i].detail);
+        text_add_char(out, '}');
+    }
+    text_add_char(out, ']');
+}
+
+void problem_body(text *out, const http_request *r, int http_status, const char *detail, const char *hint,
+                  const problem_error *errors, size_t n_errors)
+{
+    const kind *k = kind_of(http_status);
+    text_printf(out, "{\"type\":\"" PROBLEM_TYPE_BASE "%s\",\"title\":\"%s\",\"status\":%d", k->name,
+                k->title, http_status);
+    add_member(out, "detail", detail);
+    add_member(out, "instance", r->path);
+    add_member(out, "request_id", r->id);
+    add_member(out, "hint", hint);
+    if (n_errors)
+        add_errors(out, errors, n_errors);
+    text_add(out, "}\n");
+}
+
+void problem_answer_errors(http_request *r, int http_status, const status *st, const problem_error *errors,
+                           size_t n_errors)
+{
+    text body = {0};
+    bool ours =
+        st->class == STATUS_INTERNAL; /* may tell of our insides: it stands in the log under the request id */
+    problem_body(&body, r, http_status,
+                 ours ? "an internal error; the log has more under this request_id" : st->text,
+                 ours ? NULL : st->hint, errors, n_errors);
+    if (http_status == 429 || http_status == 503)
+        http_header(r, "Retry-After", http_status == 429 ? "1" : "5");
+    http_header(r, "Cache-Control", "no-store");
+    http_answer(r, http_status, "application/problem+json", &body);
+}
+
+void problem_answer_as(http_request *r, int http_status, const status *st)
+{
+    problem_error one = {.pointer = st->where, .code = status_class_name(st->class), .detail = st->text};
+    problem_answer_errors(r, http_status, st, &one, st->where[0] && st->class != STATUS_INTERNAL);
+}
+
+void problem_answer(http_request *r, const status *st)
+{
+    problem_answer_as(r, problem_status(st->class), st);
+}
+
+void problem_answer_text(http_request *r, int http_status, const char *fmt, ...)
+{
+    status st = {.class = STATUS_INVALID};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(st.text, sizeof st.text, fmt, args);
+    va_end(args);
+    problem_answer_as(r, http_status, &st);
+}
