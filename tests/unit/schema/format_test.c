@@ -37,6 +37,7 @@ static const format_case cases[] = {
     {FORMAT_HOSTNAME, "a..b", false},
     {FORMAT_HOSTNAME, "-a", false},
     {FORMAT_HOSTNAME, "xn--", false},
+    {FORMAT_IDN_EMAIL, "a@xn--\xCF\xB1-x", false}, /* an A-label is ASCII */
     {FORMAT_IPV4, "255.255.255.255", true},
     {FORMAT_IPV4, "1.2.3.04", false},
     {FORMAT_IPV6, "::", true},
