@@ -44,7 +44,8 @@ status_class relative_time_parse(const char *s, int64_t now_us, int64_t *us_out,
         return STATUS_OK;
     if (strncmp(s, "now", 3) == 0) {
         const char *p = s + 3;
-        if (add_duration(&p, &us) && round_down(&p, &us) && *p == '\0' && us >= UTC_MIN_US && us <= UTC_MAX_US) {
+        if (add_duration(&p, &us) && round_down(&p, &us) && *p == '\0' && us >= UTC_MIN_US &&
+            us <= UTC_MAX_US) {
             *us_out = us;
             return STATUS_OK;
         }

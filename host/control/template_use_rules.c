@@ -185,6 +185,9 @@ static void check_inputs(template_checker *c, const char *key, const json_t *bod
                                      : NULL;
         if (s)
             check_metric_references(c, key, arena_printf(c->arena, "inputs/%s/sql", name), s);
+        if (!metric_key == !sql)
+            checker_problem(c, CLASS_METRIC, key, arena_printf(c->arena, "inputs/%s", name),
+                            "an input is either a metric or SQL");
         if (!metric_key)
             continue;
         const char *field = arena_printf(c->arena, "inputs/%s/metric", name);
@@ -200,6 +203,10 @@ void check_metric(template_checker *c, const char *key, json_t *body)
 {
     const char *names[PARAMS_MAX];
     unsigned n = check_params(c, key, body, names);
+    if (!text_at(body, "sql") == !text_at(body, "plugin")) {
+        checker_problem(c, CLASS_METRIC, key, NULL, "a metric has either sql or plugin");
+        return;
+    }
     if (text_at(body, "sql"))
         check_metric_sql(c, key, body, names, n);
     check_inputs(c, key, body, names, n);
