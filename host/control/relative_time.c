@@ -1,20 +1,54 @@
-/* `now`, a sign and a duration, or a plain date-time. */
 #include "control/relative_time.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/utc.h"
 
-bool relative_time_parse(const char *s, int64_t now_us, int64_t *ret_us)
+static bool add_duration(const char **p, int64_t *us)
 {
-    int64_t distance = 0;
-    if (strncmp(s, "now", 3) != 0)
-        return utc_parse(s, strlen(s), ret_us);
-    if (s[3] != '\0' && s[3] != '-' && s[3] != '+')
+    int64_t part;
+    bool minus = **p == '-';
+    if (!minus && **p != '+')
+        return true;
+    size_t len = strcspn(*p + 1, "/");
+    if (!duration_parse(*p + 1, len, &part))
         return false;
-    if (s[3] && !duration_parse(s + 4, strlen(s + 4), &distance))
+    *p += 1 + len;
+    return !__builtin_add_overflow(*us, minus ? -part : part, us);
+}
+
+static bool round_down(const char **p, int64_t *us)
+{
+    int64_t unit;
+    if (**p != '/')
+        return true;
+    if ((*p)[1] == 'd')
+        unit = UTC_DAY_US;
+    else if ((*p)[1] == 'h')
+        unit = 3600 * UTC_SECOND_US;
+    else if ((*p)[1] == 'm')
+        unit = 60 * UTC_SECOND_US;
+    else
         return false;
-    if (__builtin_add_overflow(now_us, s[3] == '-' ? -distance : distance, ret_us))
-        return false;
-    return *ret_us >= UTC_MIN_US && *ret_us <= UTC_MAX_US;
+    int64_t rest = *us % unit;
+    *us -= rest + (rest < 0 ? unit : 0);
+    *p += 2;
+    return true;
+}
+
+status_class relative_time_parse(const char *s, int64_t now_us, int64_t *us_out, status *st)
+{
+    int64_t us = now_us;
+    if (utc_parse(s, strlen(s), us_out))
+        return STATUS_OK;
+    if (strncmp(s, "now", 3) == 0) {
+        const char *p = s + 3;
+        if (add_duration(&p, &us) && round_down(&p, &us) && *p == '\0' && us >= UTC_MIN_US && us <= UTC_MAX_US) {
+            *us_out = us;
+            return STATUS_OK;
+        }
+    }
+    status_set(st, STATUS_INVALID, "\"%.60s\" is not a time", s);
+    return status_hint(st, "write 2026-01-31T12:00:00Z, now, now-24h or now-1d/d");
 }
