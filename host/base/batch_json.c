@@ -66,6 +66,21 @@ void batch_value_json(text *out, const column *c, uint32_t row)
     }
 }
 
+void batch_value_text(text *out, const column *c, uint32_t row)
+{
+    if (column_is_null(c, row))
+        return;
+    if (c->type == COLUMN_TEXT || c->type == COLUMN_JSON) {
+        text_add_n(out, c->data + c->offsets[row], (size_t)(c->offsets[row + 1] - c->offsets[row]));
+        return;
+    }
+    text value = {0};
+    batch_value_json(&value, c, row);
+    bool quoted = value.data[0] == '"';
+    text_add_n(out, value.data + quoted, value.len - 2 * (size_t)quoted);
+    text_free(&value);
+}
+
 void batch_row_json(text *out, const batch *b, const char *const *names, uint32_t row)
 {
     bool first = true;

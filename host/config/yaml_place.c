@@ -108,6 +108,7 @@ void yaml_place_copy(arena *a, const yaml_node *from, yaml_node *to)
         yaml_node *copy = yaml_place_add(a, to, n->key, n->line, n->column);
         copy->key_line = n->key_line;
         copy->key_column = n->key_column;
+        copy->inset = n->inset;
         yaml_place_copy(a, n, copy);
     }
 }

@@ -360,6 +360,21 @@ static status_class build_value(builder *b, const yaml_event_t *e, yaml_node *pl
     }
 }
 
+static uint8_t inset_of(const yaml_event_t *e)
+{
+    if (e->type != YAML_SCALAR_EVENT)
+        return 0;
+    switch (e->data.scalar.style) {
+    case YAML_LITERAL_SCALAR_STYLE:
+        return YAML_LITERAL;
+    case YAML_SINGLE_QUOTED_SCALAR_STYLE:
+    case YAML_DOUBLE_QUOTED_SCALAR_STYLE:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 static status_class build_node(builder *b, const yaml_event_t *e, yaml_node *place, unsigned depth,
                                json_t **ret)
 {
@@ -368,6 +383,7 @@ static status_class build_node(builder *b, const yaml_event_t *e, yaml_node *pla
     status_class class = count_nodes(b, 1, e->start_mark);
     if (class != STATUS_OK)
         return class;
+    place->inset = inset_of(e);
     anchor *a = remember_anchor(b, anchor_name(e), place);
     class = build_value(b, e, place, depth, ret);
     if (class == STATUS_OK && a)
@@ -456,6 +472,18 @@ void yaml_tree_where(const yaml_tree *t, const char *pointer, bool of_key, char 
 {
     yaml_place p = yaml_tree_place(t, pointer, of_key);
     snprintf(out, size, "%s:%u:%u", p.file, p.line, p.column);
+}
+
+/* A `|` block begins on the next line; libyaml drops its indentation, which is taken to be two blanks. */
+void yaml_tree_where_inside(const yaml_tree *t, const char *pointer, unsigned line, unsigned column,
+                            char *out, size_t size)
+{
+    const yaml_node *n = yaml_place_find(t->places, pointer);
+    bool literal = n->inset == YAML_LITERAL;
+    unsigned first = literal ? n->key_column + 2 : n->column + n->inset;
+    bool shifted = literal || line <= 1;
+    snprintf(out, size, "%s:%u:%u", n->file, n->line + line - !literal,
+             shifted ? first + column - 1 : column);
 }
 
 /* ---- files and folders

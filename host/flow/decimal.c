@@ -55,7 +55,7 @@ static bool few_digits(const char *from, const char *to)
     return n <= DIGITS_MAX;
 }
 
-const char *decimal_read(const char *p, const char *end, decimal *out)
+const char *decimal_read(const char *p, const char *end, number_text *out)
 {
     const char *start = p;
     uint64_t mantissa = 0;
@@ -98,7 +98,7 @@ static void make_locale(void)
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-static double slow_double(const decimal *d)
+static double slow_double(const number_text *d)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     char small[128], *text = d->len < sizeof small ? small : memory_alloc((size_t)d->len + 1);
@@ -111,7 +111,7 @@ static double slow_double(const decimal *d)
     return value;
 }
 
-double decimal_double(const decimal *d)
+double decimal_double(const number_text *d)
 {
     if (!d->exact || d->mantissa > (UINT64_C(1) << 53) || d->exponent < -22 || d->exponent > 22)
         return slow_double(d);
@@ -121,7 +121,7 @@ double decimal_double(const decimal *d)
 }
 
 /* The significant digits of a number that is longer than 19, without zeros at either end. */
-static bool shorten(const decimal *d, uint64_t *mantissa, int64_t *exponent)
+static bool shorten(const number_text *d, uint64_t *mantissa, int64_t *exponent)
 {
     const char *p = d->text + d->negative, *end = d->text + d->len;
     uint64_t m = 0;
@@ -168,7 +168,7 @@ static decimal_fit scale(uint64_t m, int64_t exponent, bool negative, bool cut, 
     return with_sign(m + (rest && negative), negative, out);
 }
 
-decimal_fit decimal_int64(const decimal *d, int64_t *out)
+decimal_fit decimal_int64(const number_text *d, int64_t *out)
 {
     if (d->exact && d->exponent == 0)
         return with_sign(d->mantissa, d->negative, out);
@@ -179,7 +179,7 @@ decimal_fit decimal_int64(const decimal *d, int64_t *out)
     return scale(m, exponent, d->negative, false, out);
 }
 
-decimal_fit decimal_scaled(const decimal *d, int shift, int64_t *out)
+decimal_fit decimal_scaled(const number_text *d, int shift, int64_t *out)
 {
     uint64_t m = d->mantissa;
     int64_t exponent = d->exponent;

@@ -144,7 +144,7 @@ static bool special_number(const char *s, size_t len, double *out)
 static void put_number_cell(decoder *d, uint32_t column, const char *s, size_t len, const char *at)
 {
     char copy[64];
-    decimal value;
+    number_text value;
     double special;
     const plan_column *rule = d->plan->fields[column].rule;
     if (d->plan->options.decimal_comma && len < sizeof copy && memchr(s, ',', len)) {

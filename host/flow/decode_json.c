@@ -92,7 +92,7 @@ static bool read_literal(decoder *d, uint32_t column, char c)
 static bool read_number(decoder *d, uint32_t column)
 {
     const char *at = d->reader.p;
-    decimal value;
+    number_text value;
     if (!json_reader_number(&d->reader, &value))
         return false;
     row_put_number(d, column, &value, at);

@@ -221,7 +221,7 @@ static row_reason put_double(decoder *d, uint32_t column, double value)
     return reason;
 }
 
-static row_reason put_unix_time(decoder *d, uint32_t column, const decimal *value, const char *at)
+static row_reason put_unix_time(decoder *d, uint32_t column, const number_text *value, const char *at)
 {
     static const int shifts[] = {
         [DECODE_TIME_UNIX_S] = 6, [DECODE_TIME_UNIX_MS] = 3, [DECODE_TIME_UNIX_NS] = -3};
@@ -233,7 +233,7 @@ static row_reason put_unix_time(decoder *d, uint32_t column, const decimal *valu
     return ROW_OK;
 }
 
-static row_reason convert_number(decoder *d, uint32_t column, const decimal *value, const char *at)
+static row_reason convert_number(decoder *d, uint32_t column, const number_text *value, const char *at)
 {
     const decode_field *f = &d->plan->fields[column];
     if (f->rule->type == COLUMN_NUMBER || (f->rule->type == COLUMN_INTEGER && f->scaled)) {
@@ -252,7 +252,7 @@ static row_reason convert_number(decoder *d, uint32_t column, const decimal *val
     return ROW_TYPE;
 }
 
-void row_put_number(decoder *d, uint32_t column, const decimal *value, const char *at)
+void row_put_number(decoder *d, uint32_t column, const number_text *value, const char *at)
 {
     row_reason reason = convert_number(d, column, value, at);
     if (reason != ROW_OK)
@@ -320,7 +320,7 @@ static unsigned json_kind(char c)
 bool row_json_fits(const plan_column *rule, const char *from, size_t len)
 {
     unsigned kind = json_kind(*from);
-    decimal number;
+    number_text number;
     int64_t whole;
     if (rule->json_types & kind)
         return true;

@@ -87,7 +87,7 @@ void row_place(decoder *d, const char *at, uint64_t *line_out, uint32_t *column_
 
 /* Each converts, checks and stores, or fails the row. */
 void row_put_text(decoder *d, uint32_t column, const char *s, size_t len, bool has_nul, const char *at);
-void row_put_number(decoder *d, uint32_t column, const decimal *value, const char *at);
+void row_put_number(decoder *d, uint32_t column, const number_text *value, const char *at);
 void row_put_double(decoder *d, uint32_t column, double value, const char *at);
 void row_put_boolean(decoder *d, uint32_t column, bool value, const char *at);
 void row_put_null(decoder *d, uint32_t column, const char *at);

@@ -307,12 +307,19 @@ static bool is_empty(const parcel *p, const intake_order *order, const ticket *t
     return p->n == 0 && !order->cursor && !t->key[0];
 }
 
-static void finish(ticket *t, const intake_order *order, const batch *rows, const text *rejected)
+static void finish(ticket *t, const intake_order *order, const batch *rows, text *rejected)
 {
     parcel p = {.n = 0};
+    for (uint32_t i = 0; i < order->n_refused; i++) {
+        const rejected_row *r = &order->refused[i];
+        rejected_pack(rejected, r);
+        add_reject(t, &(intake_reject){r->row, r->line, r->column, r->code, r->pointer, r->detail});
+    }
+    t->verdict.rejected += order->n_refused;
     t->verdict.accepted = rows->n_rows;
     t->verdict.received = rows->n_rows + t->verdict.rejected;
-    add_rows(&p, order, rows, t->in->shards, t->arena);
+    if (rows->n_rows > 0)
+        add_rows(&p, order, rows, t->in->shards, t->arena);
     add_rejected(&p, order, rejected, (uint32_t)t->verdict.rejected);
     if (is_empty(&p, order, t))
         ticket_answer(t);
@@ -373,7 +380,8 @@ void intake_columns(intake *in, const intake_order *order, const batch *rows, co
 void intake_cursor(intake *in, const intake_order *order)
 {
     ticket *t = ticket_create(in, order);
-    parcel p = {.n = 0};
-    t->wait_stored = false;
-    submit(t, order, &p);
+    worker *w = worker_take(in);
+    batch none = {0};
+    finish(t, order, &none, &w->rejected);
+    worker_return(in, w);
 }

@@ -15,6 +15,7 @@
 #include "flow/decode.h"
 #include "flow/journal.h"
 #include "flow/plan.h"
+#include "flow/rejected.h"
 #include "flow/waiter.h"
 
 /* Tag of the journal field that names the columns of a record's rows, each name with its NUL: rows are read
@@ -55,6 +56,9 @@ typedef struct intake_order {
     int64_t time_shift_us;
     const journal_cursor *cursor; /* of a source: committed with the rows; NULL = none */
     const char *idempotency_key;  /* NULL = none */
+    const rejected_row
+        *refused; /* rows that a plugin could not read: kept as dead letters, counted as rejected */
+    uint32_t n_refused;
     intake_done done;
     void *arg;
 } intake_order;
@@ -66,6 +70,6 @@ void intake_free(intake *in);
 void intake_body(intake *in, const intake_order *order, const char *body, size_t len);
 /* Columns by name, as a plugin handed them over; checked like decoded ones. */
 void intake_columns(intake *in, const intake_order *order, const batch *rows, const char *const *names);
-/* Takes only the order's cursor (a source moved on without rows). */
+/* Takes only the order's cursor and refused rows (a source moved on without good rows). */
 void intake_cursor(intake *in, const intake_order *order);
 #endif

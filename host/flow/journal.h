@@ -208,6 +208,7 @@ typedef enum journal_fault {
     JOURNAL_FAULT_SYNC_LATE, /* EIO, though the commit did reach the disk */
     JOURNAL_FAULT_DISK_FULL, /* ENOSPC */
     JOURNAL_FAULT_MAP_FULL,  /* no free page */
+    JOURNAL_FAULT_SYNC_SLOW, /* takes 100 ms, then succeeds */
 } journal_fault;
 void journal_fault_set(journal *j, journal_fault fault, unsigned times);
 #endif

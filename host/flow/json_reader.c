@@ -258,7 +258,7 @@ bool json_reader_string(json_reader *r, json_text *out)
 
 /* ---- scalars ---- */
 
-bool json_reader_number(json_reader *r, decimal *out)
+bool json_reader_number(json_reader *r, number_text *out)
 {
     const char *p = decimal_read(r->p, r->end, out);
     if (!p)
@@ -339,7 +339,7 @@ static bool scalar(json_reader *r, json_sink *sink)
 {
     const char *from = r->p;
     json_text text;
-    decimal number;
+    number_text number;
     bool ok;
     switch (*from) {
     case '"':

@@ -89,7 +89,7 @@ static inline bool json_reader_take(json_reader *r, char c)
 /* At the opening quote. */
 bool json_reader_string(json_reader *r, json_text *out);
 /* At `-` or a digit. */
-bool json_reader_number(json_reader *r, decimal *out);
+bool json_reader_number(json_reader *r, number_text *out);
 /* "true", "false" or "null". */
 bool json_reader_literal(json_reader *r, const char *word, size_t len);
 /* A whole value of any kind; `depth` is how deep it lies already. Goes to the sink without blanks. */

@@ -302,6 +302,13 @@ status_class metric_run(const metric_plan *m, connection *c, instance *engine, c
     return class;
 }
 
+void metric_result_of_rows(const rows *found, arena *a, metric_result *out)
+{
+    fetched f = {0};
+    take_rows(found, a, &f);
+    *out = (metric_result){f.rows, f.names, f.cut, f.builder, NULL};
+}
+
 void metric_result_free(metric_result *r)
 {
     batch_builder_free(r->builder);
@@ -363,14 +370,9 @@ static void add_csv_value(text *out, text *scratch, const column *c, uint32_t ro
 {
     if (column_is_null(c, row))
         return;
-    if (c->type == COLUMN_TEXT || c->type == COLUMN_JSON) {
-        add_csv_cell(out, c->data + c->offsets[row], (size_t)(c->offsets[row + 1] - c->offsets[row]));
-        return;
-    }
     text_clear(scratch);
-    batch_value_json(scratch, c, row);
-    bool quoted = scratch->data[0] == '"';
-    text_add_n(out, scratch->data + quoted, scratch->len - 2 * (size_t)quoted);
+    batch_value_text(scratch, c, row);
+    add_csv_cell(out, text_or_empty(scratch), scratch->len);
 }
 
 void metric_result_csv(const metric_result *r, text *out)

@@ -33,6 +33,8 @@ typedef struct metric_result {
  * login. */
 status_class metric_run(const metric_plan *m, connection *c, instance *engine, const metric_request *request,
                         arena *a, metric_result *out, status *st);
+/* Rows of any query in the same form. */
+void metric_result_of_rows(const rows *found, arena *a, metric_result *out);
 void metric_result_free(metric_result *r); /* zeroed is fine */
 
 /* {"metric", "columns": [{"name","type"}], "rows": [[…]], "cut"} */

@@ -10,13 +10,10 @@
 #include <string.h>
 
 #include "schema/compiler.h"
-#include "schema/metaschema.h"
 #include "schema/uri.h"
 
-#define DRAFT_7_URI "http://json-schema.org/draft-07/schema"
-#define DRAFT_2020_12_URI "https://json-schema.org/draft/2020-12/schema"
-#define METASCHEMA_CHAIN_MAX 8
 #define POINTER_STEPS_MAX 512
+#define CHAIN_MAX (SCHEMA_NESTING_MAX * 2 + POINTER_STEPS_MAX)
 
 /* ---- places */
 
@@ -34,10 +31,10 @@ static void pointer_add(text *out, const char *token)
 
 char *node_pointer(const schema_node *n, arena *a)
 {
-    const schema_node *chain[SCHEMA_NESTING_MAX * 2 + POINTER_STEPS_MAX];
+    const schema_node *chain[CHAIN_MAX];
     size_t depth = 0;
     text t = {0};
-    for (; n && n->keyword && depth < sizeof chain / sizeof *chain; n = n->parent)
+    for (; n && n->keyword && depth < CHAIN_MAX; n = n->parent)
         chain[depth++] = n;
     while (depth-- > 0) {
         text_printf(&t, "/%s", chain[depth]->keyword);
@@ -117,187 +114,6 @@ static schema_node *node_make(compiler *c, const json_t *source, schema_node *pa
     }
     s->nodes[s->n_nodes++] = n;
     return n;
-}
-
-/* ---- identities */
-
-/* The first one of a name stays. */
-static void remember(json_t *map, const char *key, size_t index)
-{
-    if (!json_object_get(map, key))
-        (void)json_object_set_new(map, key, json_integer((json_int_t)index));
-}
-
-static json_t *document_find(compiler *c, const char *uri)
-{
-    json_t *document = schema_registry_find(c->options->registry, uri);
-    if (document) {
-        json_array_append(c->schema->owned, document);
-        return document;
-    }
-    document = metaschema_find(uri);
-    if (document)
-        json_array_append_new(c->schema->owned, document);
-    return document;
-}
-
-static uint32_t vocabulary_of(const char *uri)
-{
-    static const struct {
-        const char *name;
-        uint32_t vocabulary;
-    } known[] = {
-        {"core", VOCABULARY_CORE},
-        {"applicator", VOCABULARY_APPLICATOR},
-        {"unevaluated", VOCABULARY_UNEVALUATED},
-        {"validation", VOCABULARY_VALIDATION},
-        {"meta-data", VOCABULARY_META},
-        {"format-annotation", VOCABULARY_FORMAT_ANNOTATION},
-        {"format-assertion", VOCABULARY_FORMAT_ASSERTION},
-        {"content", VOCABULARY_CONTENT},
-    };
-    static const char prefix[] = "https://json-schema.org/draft/2020-12/vocab/";
-    if (strncmp(uri, prefix, sizeof prefix - 1) != 0)
-        return 0;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i].name, uri + sizeof prefix - 1) == 0)
-            return known[i].vocabulary;
-    return 0;
-}
-
-static status_class vocabularies_read(compiler *c, schema_node *n, const json_t *map, uint32_t *out)
-{
-    const char *uri;
-    json_t *needed;
-    *out = VOCABULARY_CORE;
-    json_object_foreach((json_t *)map, uri, needed)
-    {
-        uint32_t vocabulary = vocabulary_of(uri);
-        if (!vocabulary && json_is_true(needed))
-            return compiler_fail(c, n, "$schema", STATUS_UNSUPPORTED, "vocabulary %.100s is not known", uri);
-        *out |= vocabulary;
-    }
-    return STATUS_OK;
-}
-
-/* Draft and vocabularies from a `$schema`; metaschemas of one's own are followed to the draft they build on.
- */
-static status_class dialect_read(compiler *c, schema_node *n, const char *uri, schema_draft *draft,
-                                 uint32_t *vocabularies)
-{
-    const json_t *map = NULL;
-    for (int i = 0; i < METASCHEMA_CHAIN_MAX; i++) {
-        char *bare = arena_string(c->arena, uri);
-        if (!uri_split_fragment(c->arena, bare))
-            break;
-        bool draft_7 = strcmp(bare, DRAFT_7_URI) == 0;
-        if (draft_7 || strcmp(bare, DRAFT_2020_12_URI) == 0) {
-            *draft = draft_7 ? SCHEMA_DRAFT_7 : SCHEMA_DRAFT_2020_12;
-            *vocabularies = VOCABULARY_ALL;
-            return map ? vocabularies_read(c, n, map, vocabularies) : STATUS_OK;
-        }
-        const json_t *metaschema = document_find(c, bare);
-        uri = json_string_value(json_object_get(metaschema, "$schema"));
-        if (!uri)
-            break;
-        if (!map)
-            map = json_object_get(metaschema, "$vocabulary");
-    }
-    return compiler_fail(c, n, "$schema", STATUS_UNSUPPORTED,
-                         "a `$schema` that is neither draft 2020-12 nor draft 7");
-}
-
-static resource *resource_make(compiler *c, const char *uri, const json_t *root, const resource *outer)
-{
-    resource *r = arena_zero(c->arena, 1, sizeof *r);
-    r->uri = uri;
-    r->root = root;
-    r->index = c->n_resources;
-    r->draft = outer ? outer->draft : c->options->draft;
-    r->vocabularies = outer ? outer->vocabularies : (uint32_t)VOCABULARY_ALL;
-    if (c->n_resources == c->resources_room) {
-        c->resources_room = c->resources_room ? c->resources_room * 2 : 16;
-        c->resources = memory_grow(c->resources, c->resources_room * sizeof(resource *));
-    }
-    c->resources[c->n_resources] = r;
-    remember(c->uris, uri, c->n_resources++);
-    return r;
-}
-
-static bool anchor_is_valid(const char *s)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-    return *s && strchr(letters, *s) &&
-           s[1 + strspn(s + 1, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                               "_-.0123456789")] == '\0';
-}
-
-static status_class anchor_note(compiler *c, schema_node *n, const char *keyword, const char *name)
-{
-    if (!name || !anchor_is_valid(name))
-        return compiler_fail(c, n, keyword, STATUS_INVALID, "an anchor's name is needed");
-    remember(c->anchors, arena_printf(c->arena, "%s#%s", n->resource->uri, name), c->schema->n_nodes - 1);
-    if (strcmp(keyword, "$dynamicAnchor") == 0) {
-        resource *r = (resource *)n->resource;
-        dynamic_anchor *d = arena_zero(c->arena, 1, sizeof *d);
-        *d = (dynamic_anchor){.name = name, .node = n, .next = r->dynamic};
-        r->dynamic = d;
-    }
-    return STATUS_OK;
-}
-
-/* `$id`: a new resource, or in draft 7 perhaps an anchor. */
-static status_class identity_note(compiler *c, schema_node *n, const char *id, schema_draft draft)
-{
-    if (!id)
-        return compiler_fail(c, n, "$id", STATUS_INVALID, "must be a string");
-    char *uri = uri_resolve(c->arena, n->resource ? n->resource->uri : "", id);
-    const char *fragment = uri_split_fragment(c->arena, uri);
-    if (!fragment || (*fragment && draft != SCHEMA_DRAFT_7))
-        return compiler_fail(c, n, "$id", STATUS_INVALID, "must have no fragment");
-    if (!n->resource || id[0] != '#')
-        n->resource = resource_make(c, uri, n->source, n->resource);
-    return *fragment ? anchor_note(c, n, "$id", fragment) : STATUS_OK;
-}
-
-static status_class dialect_note(compiler *c, schema_node *n)
-{
-    const json_t *dialect = json_object_get(n->source, "$schema");
-    resource *r = (resource *)n->resource;
-    if (!dialect || r->root != n->source)
-        return STATUS_OK;
-    if (!json_is_string(dialect))
-        return compiler_fail(c, n, "$schema", STATUS_INVALID, "must be a string");
-    return dialect_read(c, n, json_string_value(dialect), &r->draft, &r->vocabularies);
-}
-
-/* The draft a schema object is to be read by, before its `$id` is looked at. */
-static schema_draft draft_before(compiler *c, const schema_node *n)
-{
-    const char *uri = json_string_value(json_object_get(n->source, "$schema"));
-    if (uri && strncmp(uri, DRAFT_7_URI, sizeof DRAFT_7_URI - 1) == 0)
-        return SCHEMA_DRAFT_7;
-    if (uri && strcmp(uri, DRAFT_2020_12_URI) == 0)
-        return SCHEMA_DRAFT_2020_12;
-    return n->resource ? n->resource->draft : c->options->draft;
-}
-
-static status_class identities_note(compiler *c, schema_node *n)
-{
-    schema_draft draft = draft_before(c, n);
-    const json_t *id = json_object_get(n->source, "$id");
-    bool hidden = draft == SCHEMA_DRAFT_7 && json_object_get(n->source, "$ref");
-    if (id && !hidden && identity_note(c, n, json_string_value(id), draft) != STATUS_OK)
-        return c->st->class;
-    if (dialect_note(c, n) != STATUS_OK)
-        return c->st->class;
-    static const char *const anchors[] = {"$anchor", "$dynamicAnchor"};
-    for (int i = 0; i < 2 && n->resource->draft != SCHEMA_DRAFT_7; i++) {
-        const json_t *anchor = json_object_get(n->source, anchors[i]);
-        if (anchor && anchor_note(c, n, anchors[i], json_string_value(anchor)) != STATUS_OK)
-            return c->st->class;
-    }
-    return STATUS_OK;
 }
 
 /* ---- the walk */
@@ -384,7 +200,7 @@ static status_class walk(compiler *c, schema_node *n, unsigned depth)
                              c->schema->limits.nesting);
     if (c->schema->n_nodes > c->schema->limits.nodes)
         return compiler_fail(c, NULL, NULL, STATUS_LIMIT, "more than %u subschemas", c->schema->limits.nodes);
-    if (identities_note(c, n) != STATUS_OK)
+    if (compiler_identify(c, n) != STATUS_OK)
         return c->st->class;
     json_object_foreach((json_t *)n->source, name, value)
     {
@@ -405,7 +221,7 @@ static schema_node *document_walk(compiler *c, const json_t *document, const cha
     }
     schema_node *n = node_make(c, document, NULL, NULL, NULL, -1);
     n->document = uri;
-    n->resource = resource_make(c, uri, document, NULL);
+    n->resource = compiler_resource_make(c, uri, document, NULL);
     if (n->is_boolean)
         return n;
     node_slot *slot = slot_of(c, document);
@@ -426,7 +242,7 @@ resource *compiler_resource(compiler *c, const char *uri)
     const json_t *known = json_object_get(c->uris, uri);
     if (known)
         return c->resources[json_integer_value(known)];
-    const json_t *document = document_find(c, uri);
+    const json_t *document = compiler_document(c, uri);
     if (!document) {
         status_set(c->st, STATUS_NOT_FOUND, "there is no schema %.200s", uri);
         return NULL;

@@ -54,6 +54,11 @@ schema_node *compiler_child(compiler *c, schema_node *n, const json_t *sub, cons
                             const char *member, int64_t index);
 /* The node that a reference means, or NULL and c->st. */
 schema_node *compiler_resolve(compiler *c, schema_node *n, const char *keyword, const char *reference);
+/* A document of the registry or a metaschema, kept alive by the schema; NULL if there is none. */
+json_t *compiler_document(compiler *c, const char *uri);
+resource *compiler_resource_make(compiler *c, const char *uri, const json_t *root, const resource *outer);
+/* Notes `$id`, `$schema` and anchors of the node that was made last; sets its resource. */
+status_class compiler_identify(compiler *c, schema_node *n);
 /* Resource by absolute URI without fragment; loads it if it is not known yet. NULL: there is none, or c->st.
  */
 resource *compiler_resource(compiler *c, const char *uri);

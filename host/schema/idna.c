@@ -58,8 +58,11 @@ static size_t punycode_decode(const char *s, size_t len, uint32_t out[LABEL_MAX]
     size_t n = 0, dash = len;
     while (dash > 0 && s[dash - 1] != '-')
         dash--;
-    for (size_t k = 0; dash && k + 1 < dash; k++)
+    for (size_t k = 0; dash && k + 1 < dash; k++) {
+        if ((unsigned char)s[k] >= 0x80)
+            return 0;
         out[n++] = (uint32_t)(s[k] >= 'A' && s[k] <= 'Z' ? s[k] | 0x20 : s[k]);
+    }
     const char *p = s + dash, *end = s + len;
     uint32_t code = 128, i = 0, bias = 72;
     if (p == end)

@@ -4,19 +4,27 @@
 #include <stddef.h>
 #include <string.h>
 
-#define META(symbol)            \
-    extern const char symbol[]; \
-    extern const size_t symbol##_len
-META(meta_draft7);
-META(meta_2020_12_schema);
-META(meta_2020_12_core);
-META(meta_2020_12_applicator);
-META(meta_2020_12_unevaluated);
-META(meta_2020_12_validation);
-META(meta_2020_12_meta_data);
-META(meta_2020_12_format_annotation);
-META(meta_2020_12_format_assertion);
-META(meta_2020_12_content);
+/* Embedded files. */
+extern const char meta_draft7[];
+extern const size_t meta_draft7_len;
+extern const char meta_2020_12_schema[];
+extern const size_t meta_2020_12_schema_len;
+extern const char meta_2020_12_core[];
+extern const size_t meta_2020_12_core_len;
+extern const char meta_2020_12_applicator[];
+extern const size_t meta_2020_12_applicator_len;
+extern const char meta_2020_12_unevaluated[];
+extern const size_t meta_2020_12_unevaluated_len;
+extern const char meta_2020_12_validation[];
+extern const size_t meta_2020_12_validation_len;
+extern const char meta_2020_12_meta_data[];
+extern const size_t meta_2020_12_meta_data_len;
+extern const char meta_2020_12_format_annotation[];
+extern const size_t meta_2020_12_format_annotation_len;
+extern const char meta_2020_12_format_assertion[];
+extern const size_t meta_2020_12_format_assertion_len;
+extern const char meta_2020_12_content[];
+extern const size_t meta_2020_12_content_len;
 
 #define PREFIX "https://json-schema.org/draft/2020-12/"
 

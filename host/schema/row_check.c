@@ -227,9 +227,10 @@ void row_reason_sentence(row_reason reason, const plan_column *c, char *out, siz
         [ROW_SCHEMA] = "does not fit the schema",
     };
     assert(reason < ROW_REASON_COUNT);
+    snprintf(out, size, "%s", plain[reason]);
     if (!c)
-        snprintf(out, size, "%s", plain[reason]);
-    else if (reason == ROW_TYPE)
+        return;
+    if (reason == ROW_TYPE)
         snprintf(out, size, "must be of type %s%s", column_type_name(c->type), c->nullable ? " or null" : "");
     else if (reason == ROW_MINIMUM || reason == ROW_MAXIMUM)
         number_sentence(reason, c, out, size);
@@ -239,6 +240,4 @@ void row_reason_sentence(row_reason reason, const plan_column *c, char *out, siz
         snprintf(out, size, "must have at most %llu characters", (unsigned long long)c->max_length);
     else if (reason == ROW_FORMAT)
         snprintf(out, size, "must be a %s", format_name(c->format));
-    else
-        snprintf(out, size, "%s", plain[reason]);
 }

@@ -151,7 +151,7 @@ value_set *value_set_make(arena *a, const json_t *array)
 {
     size_t n = json_array_size(array);
     uint64_t steps = 0, *hashes = arena_zero(a, n + 1, sizeof *hashes);
-    const json_t **values = arena_zero(a, n + 1, sizeof *values);
+    const json_t **values = arena_zero(a, n + 1, sizeof(void *));
     hashed *all = hash_all(array, &steps);
     for (size_t i = 0; i < n; i++) {
         hashes[i] = all[i].hash;

@@ -4,7 +4,7 @@
  * scan (token limit) → references and :parameters put into a form that PostgreSQL's grammar takes → parse →
  * walk of the tree → deparse. Exactly one SELECT (or VALUES); a relation is either a reference
  * (`datastore:key`, `featurestore:key`, `inferencestore:key`) or a CTE in scope where it stands; functions,
- * types and operators come from allow-lists; no INTO, no row locks, no SELECT with side effects. The deparsed
+ * and types come from allow-lists; no INTO, no row locks, no SELECT with side effects. The deparsed
  * tree is what is sent; the author's text never is. The second wall is the workspace's own login (roles.h).
  *
  * [any thread]; works on a thread of its own with a known stack, so no input can overflow the caller's.

@@ -10,11 +10,12 @@
 #include "chi.h"
 #include "matrix.h"
 
-enum { BLOCK = 10, BLOCKS_LEAST = 6, ROUNDS = 3, CLIP = 6 };
-static const double RIDGE = 1e-3, OUTSIDE_DECADES = 4, FORWARD_DECADES = 2, LEAVE_OUT_MOST = 0.1;
+enum { BLOCK = 10, BLOCKS_LEAST = 6, STRETCHES = 8, ROUNDS = 3, CLIP = 6 };
+static const double RIDGE = 1e-3, OUTSIDE_DECADES = 6, FORWARD_DECADES = 2, LEAVE_OUT_MOST = 0.1,
+                    BEYOND_SEEN = 2;
 
 typedef struct parts { /* views into a fit */
-    double *mean, *scale, *within, *between, *inflate;
+    double *mean, *scale, *within, *between, *trend, *inflate;
 } parts;
 
 typedef struct blocks {
@@ -22,13 +23,13 @@ typedef struct blocks {
     uint32_t *start; /* first row of each block, ascending */
     bool *kept;
     double *distance; /* of each block from the others */
-    double *work;     /* 2 p*p + 4 p numbers, and one for each row */
+    double *work;     /* p*p + 4 p numbers, and behind them one for each row */
     uint32_t n, p;
 } blocks;
 
 size_t deviation_size(uint32_t p)
 {
-    return 2 * (size_t)p + 2 * (size_t)p * p + 1;
+    return 2 * (size_t)p + 3 * (size_t)p * p + 1;
 }
 
 uint32_t deviation_rows_least(uint32_t p)
@@ -41,7 +42,7 @@ static parts parts_of(double *fit, uint32_t p)
 {
     double *matrices = fit + 2 * (size_t)p;
     size_t square = (size_t)p * p;
-    return (parts){fit, fit + p, matrices, matrices + square, matrices + 2 * square};
+    return (parts){fit, fit + p, matrices, matrices + square, matrices + 2 * square, matrices + 3 * square};
 }
 
 static int by_value(const void *a, const void *b)
@@ -130,16 +131,14 @@ static void add_square(double *matrix, const double *a, const double *b, bool cl
     }
 }
 
-/* Moments of the kept blocks from … to-1, in standardised units; `mean` is what the block means scatter
- * about. */
-static void moments(const blocks *b, uint32_t from, uint32_t to, bool clip, double *mean, const parts *f)
+/* f->within from the rows of the kept blocks, and the mean of the block means; returns how many blocks. */
+static uint32_t moments_within(const blocks *b, uint32_t from, uint32_t to, bool clip, double *mean,
+                               const parts *f)
 {
     uint32_t p = b->p, n = 0;
-    size_t square = (size_t)p * p;
     double *block = b->work;
     memset(mean, 0, p * sizeof *mean);
-    memset(f->within, 0, square * sizeof(double));
-    memset(f->between, 0, square * sizeof(double));
+    memset(f->within, 0, (size_t)p * p * sizeof(double));
     for (uint32_t i = from; i < to; i++) {
         if (!b->kept[i])
             continue;
@@ -151,28 +150,62 @@ static void moments(const blocks *b, uint32_t from, uint32_t to, bool clip, doub
             add_square(f->within, b->z + (size_t)(b->start[i] + r) * p, block, clip, p);
     }
     assert(n > 1);
+    for (size_t k = 0; k < (size_t)p * p; k++)
+        f->within[k] /= (double)n * (BLOCK - 1);
+    return n;
+}
+
+/* Scatter of the means of `groups` equal runs of the n kept blocks about `mean`, beyond what `within`
+ * explains. */
+static void moments_between(const blocks *b, uint32_t from, uint32_t to, uint32_t n, uint32_t groups,
+                            bool clip, const double *mean, const parts *f, double *matrix)
+{
+    uint32_t p = b->p, seen = 0, group = 0, size = 0;
+    double *block = b->work, *sum = b->work + p;
+    memset(sum, 0, p * sizeof *sum);
+    memset(matrix, 0, (size_t)p * p * sizeof *matrix);
     for (uint32_t i = from; i < to; i++) {
         if (!b->kept[i])
             continue;
         block_mean(b, i, clip, block);
-        add_square(f->between, block, mean, false, p);
+        size++;
+        for (uint32_t k = 0; k < p; k++)
+            sum[k] += (block[k] - sum[k]) / size;
+        if ((uint64_t)++seen * groups < (uint64_t)(group + 1) * n)
+            continue;
+        add_square(matrix, sum, mean, false, p);
+        memset(sum, 0, p * sizeof *sum);
+        size = 0;
+        group++;
     }
-    for (size_t k = 0; k < square; k++) {
-        f->within[k] /= (double)n * (BLOCK - 1);
-        f->between[k] = f->between[k] / (n - 1) - f->within[k] / BLOCK;
-    }
-    matrix_nonnegative(f->between, p, b->work + p);
+    double rows_each = (double)BLOCK * n / groups;
+    for (size_t k = 0; k < (size_t)p * p; k++)
+        matrix[k] = matrix[k] / (groups - 1) - f->within[k] / rows_each;
+    matrix_nonnegative(matrix, p, b->work + 2 * (size_t)p);
 }
 
-/* Leaves out the blocks far from the others, at most a tenth of all. */
-static void leave_out(blocks *b, const double *mean, const parts *f, double drift)
+/* Moments of the kept blocks from … to-1, in standardised units. */
+static void moments(const blocks *b, uint32_t from, uint32_t to, bool clip, double *mean, const parts *f)
+{
+    uint32_t n = moments_within(b, from, to, clip, mean, f);
+    moments_between(b, from, to, n, n, clip, mean, f, f->between);
+    uint32_t stretches = n / 2 < STRETCHES ? n / 2 : STRETCHES;
+    if (stretches > 1)
+        moments_between(b, from, to, n, stretches, clip, mean, f, f->trend);
+    else
+        memcpy(f->trend, f->between, (size_t)b->p * b->p * sizeof(double));
+}
+
+/* Leaves out the blocks far from the others, at most a tenth of all. Here `between` counts once: what was
+ * seen in training is asked about, not what may come after it. */
+static void leave_out(blocks *b, const double *mean, const parts *f)
 {
     uint32_t p = b->p, most = (uint32_t)(b->n * LEAVE_OUT_MOST);
     double *block = b->work, *matrix = b->work + p, limit = chi_tail_quantile(OUTSIDE_DECADES, p);
     for (size_t k = 0; k < (size_t)p * p; k++)
-        matrix[k] = f->within[k] / BLOCK + drift * f->between[k] + (k % (p + 1) ? 0 : RIDGE);
+        matrix[k] = f->within[k] / BLOCK + f->between[k] + (k % (p + 1) ? 0 : RIDGE);
     matrix_factor(matrix, p, RIDGE / 2);
-    double *sorted = b->work + 2 * (size_t)p * p + 4 * (size_t)p;
+    double *sorted = b->work + (size_t)p * p + 4 * (size_t)p;
     for (uint32_t i = 0; i < b->n; i++) {
         block_mean(b, i, false, block);
         for (uint32_t k = 0; k < p; k++)
@@ -240,8 +273,8 @@ static judged window_distance(const parts *f, const double *rows, uint32_t n, ui
         for (uint32_t b = 0; b <= a; b++) {
             size_t at = (size_t)column[a] * p + column[b];
             double both = whole ? n : shared_rows(rows, n, p, column[a], column[b]);
-            matrix[(size_t)a * m + b] =
-                f->within[at] * both / ((double)count[a] * count[b]) + drift * f->between[at];
+            matrix[(size_t)a * m + b] = f->within[at] * both / ((double)count[a] * count[b]) +
+                                        BEYOND_SEEN * f->between[at] + drift * f->trend[at];
         }
     for (uint32_t a = 0; a < m; a++)
         matrix[(size_t)a * m + a] += RIDGE;
@@ -249,17 +282,23 @@ static judged window_distance(const parts *f, const double *rows, uint32_t n, ui
     return (judged){matrix_distance(matrix, mean, m) / *f->inflate, m};
 }
 
-double deviation_decades(const double *fit, const double *rows, uint32_t n, uint32_t p, double drift)
+double deviation_decades(const double *fit, const double *rows, uint32_t n, uint32_t p,
+                         const deviation_options *options)
 {
-    assert(p <= MATRIX_MAX && n);
+    assert(p <= MATRIX_MAX && n && n <= options->window);
     parts f = parts_of((double *)(uintptr_t)fit, p); /* only read */
     bool any = false;
     for (uint32_t k = 0; k < p; k++)
         any |= isfinite(rows[(size_t)(n - 1) * p + k]) && f.scale[k] > 0;
     if (!any)
         return NAN;
-    judged j = window_distance(&f, rows, n, p, drift);
-    return chi_tail_decades(j.distance, j.columns);
+    judged whole = window_distance(&f, rows, n, p, options->drift);
+    double decades = chi_tail_decades(whole.distance, whole.columns);
+    uint32_t few = (options->window + 2) / 3;
+    if (few >= n)
+        return decades;
+    judged last = window_distance(&f, rows + (size_t)(n - few) * p, few, p, options->drift);
+    return fmax(0, fmax(decades, chi_tail_decades(last.distance, last.columns)) - log10(2)); /* two chances */
 }
 
 /* How much larger the distances on the kept blocks after `from` are than the fit on the ones before promises.
@@ -267,7 +306,7 @@ double deviation_decades(const double *fit, const double *rows, uint32_t n, uint
 static double forward_excess(const blocks *b, const parts *f, const double *rows, uint32_t from,
                              const deviation_options *options)
 {
-    double *distances = b->work + 2 * (size_t)b->p * b->p + 4 * (size_t)b->p;
+    double *distances = b->work + (size_t)b->p * b->p + 4 * (size_t)b->p;
     uint32_t n = 0, run = 0;
     for (uint32_t i = from; i < b->n; i++) {
         bool joined = i > from && b->kept[i - 1] && b->start[i - 1] + BLOCK == b->start[i];
@@ -296,7 +335,7 @@ static void fit_blocks(blocks *b, const double *rows, const deviation_options *o
         b->kept[i] = true;
     for (int round = 0; round < ROUNDS; round++) {
         moments(b, 0, b->n, round == 0, mean, f);
-        leave_out(b, mean, f, options->drift);
+        leave_out(b, mean, f);
     }
     *f->inflate = 1;
     for (uint32_t i = 0; i < forward; i++)

@@ -227,12 +227,13 @@ static void score_state(const fit *f, const double *numbers, const series *s, co
                         double *scores)
 {
     const fit_options *o = &f->options;
+    const deviation_options options = {o->window, o->drift};
     for (uint32_t i = entity->from; i < entity->to; i++) {
         if (s->row[i] == SERIES_CONTEXT)
             continue;
         uint32_t n = i + 1 - entity->from < o->window ? i + 1 - entity->from : o->window;
         double decades =
-            deviation_decades(numbers, s->values + (size_t)(i + 1 - n) * o->p, n, o->p, o->drift);
+            deviation_decades(numbers, s->values + (size_t)(i + 1 - n) * o->p, n, o->p, &options);
         scores[s->row[i]] = score_of(decades / STATE_DECADES * o->sensitivity);
     }
 }

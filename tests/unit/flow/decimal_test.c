@@ -10,7 +10,7 @@
 
 static void as_strtod(const char *s)
 {
-    decimal d;
+    number_text d;
     const char *end = s + strlen(s);
     assert_ptr_equal(decimal_read(s, end, &d), end);
     double got = decimal_double(&d), want = strtod(s, NULL);
@@ -63,7 +63,7 @@ static void doubles_are_the_nearest(void **state)
 
 static decimal_fit integer(const char *s, int64_t *out)
 {
-    decimal d;
+    number_text d;
     assert_non_null(decimal_read(s, s + strlen(s), &d));
     return decimal_int64(&d, out);
 }
@@ -117,7 +117,7 @@ static void times_are_cut(void **state)
                  {"-2000", -3, -2},
                  {"1.5e9", 6, 1500000000000000}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        decimal d;
+        number_text d;
         int64_t out = 0;
         assert_non_null(decimal_read(cases[i].s, cases[i].s + strlen(cases[i].s), &d));
         assert_int_equal(decimal_scaled(&d, cases[i].shift, &out), DECIMAL_FITS);
@@ -130,7 +130,7 @@ static void grammar(void **state)
     (void)state;
     static const char *const bad[] = {"",   "-",    "01", "-01", "+1", ".5",
                                       "1.", "1.e5", "1e", "1e+", "x",  "Infinity"};
-    decimal d;
+    number_text d;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_null(decimal_read(bad[i], bad[i] + strlen(bad[i]), &d));
 }

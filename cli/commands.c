@@ -1,0 +1,30 @@
+/* Every command, in the order of the help. */
+#include <assert.h>
+
+#include "command.h"
+#include "tables.h"
+
+#define COMMANDS_MAX 160
+
+const command *const *commands_all(size_t *n_out)
+{
+    static const command *all[COMMANDS_MAX];
+    static size_t n;
+    static bool filled;
+    const command *const tables[] = {
+        up_commands,        down_commands,   status_commands,    doctor_commands,     template_commands,
+        workspace_commands, ingest_commands, query_commands,     store_commands,      metric_commands,
+        alert_commands,     model_commands,  connector_commands, notifier_commands,   plugin_commands,
+        secret_commands,    key_commands,    job_commands,       ledger_commands,     deadletter_commands,
+        schema_commands,    login_commands,  context_commands,   completion_commands, help_commands,
+    };
+    for (size_t t = 0; !filled && t < sizeof tables / sizeof *tables; t++) {
+        for (const command *c = tables[t]; c->verb; c++) {
+            assert(n < COMMANDS_MAX);
+            all[n++] = c;
+        }
+    }
+    filled = true;
+    *n_out = n;
+    return all;
+}

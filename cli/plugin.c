@@ -1,0 +1,33 @@
+/* `penstock plugin|connector|notifier …`: what moves data in and out. */
+#include "resource.h"
+#include "tables.h"
+
+static const resource plugins = {.path = "/plugins", .columns = "id,kind,version,state,file"};
+static const resource one_plugin = {.path = "/plugins/{0}"};
+static const resource connectors = {.path = "/workspaces/{ws}/connectors",
+                                    .columns = "key,plugin,state,rows,lag,error"};
+static const resource one_connector = {.path = "/workspaces/{ws}/connectors/{0}"};
+static const resource notifiers = {.path = "/workspaces/{ws}/notifiers",
+                                   .columns = "key,plugin,state,waiting,error"};
+
+const command plugin_commands[] = {
+    {"plugin", "list", "", 0, 0, resource_list_flags, "the plugins that the host has found, broken ones too",
+     "plugin list", resource_list, &plugins},
+    {"plugin", "show", "ID", 1, 1, NULL, "one plugin with the schema of its configuration",
+     "plugin show org.penstock.connector.csv", resource_show, &one_plugin},
+    {0},
+};
+
+const command connector_commands[] = {
+    {"connector", "list", "", 0, 0, resource_list_flags, "the connectors of a workspace and how they are",
+     "connector list -w demo", resource_list, &connectors},
+    {"connector", "show", "KEY", 1, 1, NULL, "one connector with its configuration and counters",
+     "connector show rig -w demo", resource_show, &one_connector},
+    {0},
+};
+
+const command notifier_commands[] = {
+    {"notifier", "list", "", 0, 0, resource_list_flags, "the notifiers of a workspace and what waits in them",
+     "notifier list -w demo", resource_list, &notifiers},
+    {0},
+};

@@ -1,0 +1,149 @@
+/* `penstock template …`: the YAML files that workspaces are made from. */
+#include <stdio.h>
+#include <string.h>
+
+#include "complaint.h"
+#include "exit_code.h"
+#include "prompt.h"
+#include "resource.h"
+#include "tables.h"
+#include "template_file.h"
+
+static const char *word(const json_t *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(object, key));
+    return s ? s : "";
+}
+
+/* "+ datastore:sensor_data  new table", one line a change. Returns how many destroy something. */
+static unsigned changes_print(FILE *to, const json_t *plan)
+{
+    size_t i;
+    json_t *change;
+    unsigned destructive = 0;
+    json_array_foreach(json_object_get(plan, "changes"), i, change)
+    {
+        bool destroys = json_is_true(json_object_get(change, "destructive"));
+        fprintf(to, "%s %s  %s%s\n", word(change, "op"), word(change, "object"), word(change, "detail"),
+                destroys ? "  [destroys data]" : "");
+        destructive += destroys;
+    }
+    return destructive;
+}
+
+static void plan_print(const output *out, const json_t *plan)
+{
+    size_t n = json_array_size(json_object_get(plan, "changes"));
+    if (out->format != OUTPUT_TABLE) {
+        output_object(&(output){.to = out->to, .format = OUTPUT_JSON}, plan);
+        return;
+    }
+    unsigned destructive = changes_print(out->to, plan);
+    if (n == 0)
+        fputs("no changes\n", out->to);
+    else
+        fprintf(out->to, "%zu changes, %u destroy data; plan %s\n", n, destructive, word(plan, "id"));
+}
+
+static status_class file_of(const invocation *inv, yaml_tree **tree, status *st)
+{
+    const char *file = flag_text(inv, "file", NULL);
+    if (file)
+        return yaml_tree_read(file, tree, st);
+    status_set(st, STATUS_INVALID, "which template?");
+    return status_hint(st, "-f FILE or -f FOLDER");
+}
+
+/* The plan for what the flags name. */
+static status_class plan_make(invocation *inv, answer *plan, status *st)
+{
+    yaml_tree *tree = NULL;
+    memset(plan, 0, sizeof *plan);
+    status_class class = file_of(inv, &tree, st);
+    if (class == STATUS_OK)
+        class = template_file_plan(inv, tree, flag_text(inv, "workspace", NULL), flag_given(inv, "all"), plan,
+                                   st);
+    yaml_tree_free(tree);
+    return class;
+}
+
+static int run_plan(invocation *inv)
+{
+    status st;
+    output out;
+    answer plan;
+    if (output_make(inv, &out, &st) != STATUS_OK)
+        return complain_usage(&st);
+    status_class class = plan_make(inv, &plan, &st);
+    bool changes = json_array_size(json_object_get(plan.json, "changes")) > 0;
+    if (class == STATUS_OK)
+        plan_print(&out, plan.json);
+    answer_release(&plan);
+    if (class != STATUS_OK)
+        return complain("there is no plan", &st);
+    return changes && flag_given(inv, "exit-code") ? EXIT_CHANGES : EXIT_DONE;
+}
+
+/* Shows the plan, asks, applies. */
+static status_class plan_confirm(invocation *inv, char *id, size_t size, status *st)
+{
+    answer plan;
+    status_class class = plan_make(inv, &plan, st);
+    size_t n = json_array_size(json_object_get(plan.json, "changes"));
+    *id = '\0';
+    if (class == STATUS_OK && n == 0)
+        say("no changes");
+    if (class == STATUS_OK && n > 0) {
+        changes_print(stderr, plan.json);
+        class = prompt_confirm(inv, "apply these changes?", st);
+        snprintf(id, size, "%s", word(plan.json, "id"));
+    }
+    answer_release(&plan);
+    return class;
+}
+
+static int run_apply(invocation *inv)
+{
+    status st;
+    char id[128];
+    status_class class = STATUS_OK;
+    snprintf(id, sizeof id, "%s", flag_text(inv, "plan", ""));
+    if (!*id)
+        class = plan_confirm(inv, id, sizeof id, &st);
+    if (class == STATUS_OK && *id)
+        class = template_plan_apply(inv, id, &st);
+    if (class != STATUS_OK)
+        return complain("nothing was applied", &st);
+    if (*id)
+        say("applied");
+    return EXIT_DONE;
+}
+
+static const flag plan_flags[] = {
+    {"file", 'f', "FILE|DIR", "the template"},
+    {"all", 0, NULL, "for every workspace that is made from it"},
+    {"exit-code", 0, NULL, "exit 3 if there are changes"},
+    {0},
+};
+static const flag apply_flags[] = {
+    {"file", 'f', "FILE|DIR", "the template: plan, show, ask, apply"},
+    {"plan", 0, "ID", "apply exactly this plan"},
+    {"all", 0, NULL, "to every workspace that is made from it"},
+    {"detach", 0, NULL, "print the job's id and do not wait"},
+    {0},
+};
+static const resource all = {.path = "/templates", .columns = "key,version,title,workspaces"};
+static const resource one = {.path = "/templates/{0}"};
+
+const command template_commands[] = {
+    {"template", "plan", "", 0, 0, plan_flags, "says what applying a template would change",
+     "template plan -f template.yaml\ntemplate plan -f template.yaml -w plant-a --exit-code", run_plan, NULL},
+    {"template", "apply", "", 0, 0, apply_flags,
+     "publishes a template; with -w or --all upgrades workspaces too",
+     "template apply -f template.yaml --yes\ntemplate apply --plan plan_01JZ…", run_apply, NULL},
+    {"template", "list", "", 0, 0, resource_list_flags, "the published templates", "template list",
+     resource_list, &all},
+    {"template", "show", "KEY", 1, 1, NULL, "one template with its versions", "template show pump-station",
+     resource_show, &one},
+    {0},
+};

@@ -1,0 +1,194 @@
+#include "flow/journal_lmdb.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "flow/journal_crc.h"
+
+#define MAIN_KEYS 8
+#define PART_COST (JOURNAL_PAGE + 64U) /* its page and its place in the tree */
+
+bool store_code_is_full(int code)
+{
+    return code == MDB_MAP_FULL || code == MDB_TXN_FULL || code == ENOSPC || code == EDQUOT;
+}
+
+status_class store_status(status *st, int code, const char *what)
+{
+    if (store_code_is_full(code)) {
+        status_set(st, STATUS_LIMIT, "journal: %s: %s", what,
+                   code == MDB_MAP_FULL ? "the journal is full" : mdb_strerror(code));
+        return status_hint(st, "free disk space, or raise journal.size");
+    }
+    return status_set(st, STATUS_UNAVAILABLE, "journal: %s: %s", what, mdb_strerror(code));
+}
+
+static int open_tables(journal_store *s)
+{
+    MDB_txn *txn;
+    int code = mdb_txn_begin(s->env, NULL, 0, &txn);
+    if (code)
+        return code;
+    const struct {
+        const char *name;
+        MDB_dbi *dbi;
+    } tables[] = {{NULL, &s->main},         {"records", &s->records}, {"streams", &s->streams},
+                  {"cursors", &s->cursors}, {"keys", &s->keys},       {"expiry", &s->expiry}};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables && code == 0; i++)
+        code = mdb_dbi_open(txn, tables[i].name, tables[i].name ? MDB_CREATE : 0, tables[i].dbi);
+    if (code) {
+        mdb_txn_abort(txn);
+        return code;
+    }
+    return mdb_txn_commit(txn);
+}
+
+status_class store_open(journal_store *s, const char *folder, uint64_t size_bytes, status *st)
+{
+    *s = (journal_store){.size_pages = size_bytes / JOURNAL_PAGE};
+    int code = mdb_env_create(&s->env);
+    if (code)
+        return store_status(st, code, "open");
+    code = mdb_env_set_maxdbs(s->env, MAIN_KEYS);
+    if (code == 0)
+        code = mdb_env_set_mapsize(s->env, s->size_pages * JOURNAL_PAGE);
+    if (code == 0)
+        code = mdb_env_open(s->env, folder, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    if (code == 0)
+        code = open_tables(s);
+    if (code == 0)
+        return STATUS_OK;
+    store_status(st, code, "open");
+    store_close(s);
+    return st->class;
+}
+
+void store_close(journal_store *s)
+{
+    if (s->env)
+        mdb_env_close(s->env);
+    s->env = NULL;
+}
+
+uint64_t store_used_pages(const journal_store *s, MDB_txn *txn)
+{
+    const MDB_dbi tables[] = {0, s->main, s->records, s->streams, s->cursors, s->keys, s->expiry};
+    uint64_t pages = 2; /* the two meta pages */
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        MDB_stat stat;
+        if (mdb_stat(txn, tables[i], &stat) == 0)
+            pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    }
+    return pages;
+}
+
+/* ---- keys ---- */
+
+static void put_big_endian(uint8_t *out, uint64_t v, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        out[i] = (uint8_t)(v >> (8 * (n - 1 - i)));
+}
+
+static uint64_t get_big_endian(const uint8_t *p, unsigned n)
+{
+    uint64_t v = 0;
+    for (unsigned i = 0; i < n; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
+void record_key_write(const record_key *k, uint8_t out[RECORD_KEY_BYTES])
+{
+    put_big_endian(out, k->stream, 4);
+    out[4] = k->lane;
+    put_big_endian(out + 5, k->seq, 8);
+    put_big_endian(out + 13, k->part, 2);
+}
+
+bool record_key_read(const MDB_val *v, record_key *out)
+{
+    const uint8_t *p = v->mv_data;
+    if (v->mv_size != RECORD_KEY_BYTES)
+        return false;
+    *out = (record_key){.stream = (uint32_t)get_big_endian(p, 4),
+                        .lane = p[4],
+                        .seq = get_big_endian(p + 5, 8),
+                        .part = (uint16_t)get_big_endian(p + 13, 2)};
+    return true;
+}
+
+/* ---- values ---- */
+
+int store_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *head, size_t head_len,
+              const void *data, size_t len)
+{
+    MDB_val k = {key_len, (void *)(uintptr_t)key}, v = {4 + head_len + len, NULL};
+    int code = mdb_put(txn, dbi, &k, &v, MDB_RESERVE);
+    if (code)
+        return code;
+    uint32_t crc = journal_crc(journal_crc(journal_crc(0, key, key_len), head, head_len), data, len);
+    char *out = v.mv_data;
+    memcpy(out, &crc, 4);
+    if (head_len)
+        memcpy(out + 4, head, head_len);
+    if (len)
+        memcpy(out + 4 + head_len, data, len);
+    return 0;
+}
+
+bool store_check(const MDB_val *key, const MDB_val *value, const void **data_out, size_t *len_out)
+{
+    uint32_t crc;
+    if (value->mv_size < 4)
+        return false;
+    memcpy(&crc, value->mv_data, 4);
+    *data_out = (const char *)value->mv_data + 4;
+    *len_out = value->mv_size - 4;
+    return crc == journal_crc(journal_crc(0, key->mv_data, key->mv_size), *data_out, *len_out);
+}
+
+int store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void **data_out,
+              size_t *len_out)
+{
+    MDB_val k = {key_len, (void *)(uintptr_t)key}, v;
+    int code = mdb_get(txn, dbi, &k, &v);
+    if (code)
+        return code;
+    return store_check(&k, &v, data_out, len_out) ? 0 : MDB_CORRUPTED;
+}
+
+uint32_t store_record_parts(size_t len)
+{
+    return (uint32_t)((len + PART_DATA - 1) / PART_DATA);
+}
+
+uint64_t store_record_cost(size_t len)
+{
+    size_t rest = len % PART_DATA; /* up to half a page it shares one, beyond it has one */
+    return (uint64_t)(len / PART_DATA) * PART_COST + (rest > JOURNAL_PAGE / 2 - 64 ? PART_COST : rest + 64);
+}
+
+int store_put_record(MDB_cursor *records, record_key key, const void *data, size_t len)
+{
+    const char *p = data;
+    uint32_t parts = store_record_parts(len);
+    assert(parts >= 1 && parts <= UINT16_MAX);
+    for (uint32_t part = 0; part < parts; part++) {
+        uint8_t bytes[RECORD_KEY_BYTES];
+        size_t n = len < PART_DATA ? len : PART_DATA;
+        key.part = (uint16_t)part;
+        record_key_write(&key, bytes);
+        MDB_val k = {sizeof bytes, bytes}, v = {4 + n, NULL};
+        int code = mdb_cursor_put(records, &k, &v, MDB_RESERVE);
+        if (code)
+            return code;
+        uint32_t crc = journal_crc(journal_crc(0, bytes, sizeof bytes), p, n);
+        memcpy(v.mv_data, &crc, 4);
+        memcpy((char *)v.mv_data + 4, p, n);
+        p += n;
+        len -= n;
+    }
+    return 0;
+}

@@ -1,0 +1,59 @@
+/* The bytes of a journal record, version 1: a fixed head, tagged fields, the payload. Little-endian;
+ * everything a reader of a later version may meet is skippable by its length. A batch is its buffers one
+ * after the other, each 8-byte aligned, so that reading it back is a matter of pointers.
+ *
+ * Rejected rows have a payload of their own: journal_reject_pack and journal_reject_next. */
+#ifndef PENSTOCK_FLOW_JOURNAL_RECORD_H
+#define PENSTOCK_FLOW_JOURNAL_RECORD_H
+#include "base/text.h"
+#include "flow/journal.h"
+
+typedef struct record_head { /* as on disk */
+    uint32_t magic;
+    uint16_t version, head_bytes;
+    uint64_t total_bytes;
+    uint16_t kind, flags;
+    uint8_t lane, reserved;
+    uint16_t shard;
+    uint32_t wid, n_rows;
+    uint64_t generation;
+    int64_t received_us;
+    uint64_t seq, prev_seq; /* known at commit, like the next three */
+    int64_t first_row;
+    uint64_t rows_before, bytes_before; /* of the stream since its beginning, without this record */
+    uint32_t count_received, count_rejected, count_dropped;
+    uint32_t payload_at; /* from the record's first byte */
+} record_head;
+
+#define RECORD_MAGIC 0x524a5350U
+#define RECORD_VERSION 1U
+
+/* A record to be, in memory from malloc; STATUS_LIMIT beyond JOURNAL_RECORD_MAX, STATUS_INVALID for names
+ * that are too long. */
+status_class record_encode(const journal_entry *e, void **data_out, size_t *len_out, status *st);
+/* Reads a record; `data` is 8-byte aligned and outlives the result; arrays live in `a`. False: not a record.
+ */
+bool record_decode(const void *data, size_t len, arena *a, journal_record *out);
+/* The head alone from a record's first bytes; false if it is none. */
+bool record_head_read(const void *data, size_t len, record_head *out);
+
+size_t record_batch_bytes(const batch *b);
+void record_batch_write(const batch *b, void *out); /* exactly record_batch_bytes */
+/* Borrowed from `data`; columns live in `a`. Checks that no pointer leaves the data. */
+bool record_batch_read(const void *data, size_t len, arena *a, batch *out);
+
+typedef struct journal_reject { /* one refused row of a JOURNAL_REJECTED record */
+    uint64_t row, line;
+    uint32_t column;
+    const char *code, *pointer, *detail;
+    const void *raw; /* the row's bytes, maybe cut */
+    uint32_t raw_len;
+    bool raw_cut;
+} journal_reject;
+#define JOURNAL_REJECT_RAW_MAX 65536U
+
+void journal_reject_pack(text *out, const journal_reject *r);
+/* Reads the next one at *at and moves it on; false at the end or on damage. Strings are borrowed from the
+ * payload. */
+bool journal_reject_next(const void *payload, size_t len, size_t *at, journal_reject *out);
+#endif
