@@ -99,7 +99,6 @@ static const char *type_sentence(const char *type)
 static bool fits_type(const char *type, const json_t *v)
 {
     int64_t us;
-    status st;
     const char *s = json_string_value(v);
     if (strcmp(type, "string") == 0)
         return s != NULL;
@@ -110,7 +109,7 @@ static bool fits_type(const char *type, const json_t *v)
     if (strcmp(type, "boolean") == 0)
         return json_is_boolean(v);
     if (strcmp(type, "timestamp") == 0)
-        return s && relative_time_parse(s, 0, &us, &st) == STATUS_OK;
+        return s && relative_time_parse(s, 0, &us);
     return s && duration_parse(s, strlen(s), &us);
 }
 

@@ -218,8 +218,8 @@ static void metrics_and_alerts(void **state)
         HEAD STORE
         "metrics:\n  m: {params: {from: {type: timestamp, default: noon}}, sql: SELECT v FROM datastore:d}\n",
         "t.yaml:15:49", "must be a time", NULL);
-    wrong(HEAD STORE "metrics:\n  m: {sql: SELECT v FROM datastore:d, plugin: a.b}\n", "t.yaml:15:6", "",
-          NULL);
+    wrong(HEAD STORE "metrics:\n  m: {sql: SELECT v FROM datastore:d, plugin: a.b}\n", "t.yaml:15:3",
+          "either sql or plugin", NULL);
 }
 
 static void parameters(void **state)
