@@ -140,7 +140,6 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->scores = memory_zero(d->n_models, sizeof *t->scores);
     t->trainings = memory_zero(d->n_models, sizeof *t->trainings);
     t->alerts = memory_zero(d->n_alerts, sizeof *t->alerts);
-    t->stored = true; /* marks may be waiting from before */
     *out = t;
     return STATUS_OK;
 }
@@ -242,12 +241,6 @@ status_class tenant_borrow(tenant *t, connection **out, status *st)
 }
 
 /* ---- the tick ---- */
-
-void tenant_stored(tenant *t, const char *store)
-{
-    (void)store;
-    atomic_store(&t->stored, true);
-}
 
 static void tick_sources(tenant *t)
 {

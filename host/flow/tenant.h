@@ -32,8 +32,6 @@ const flow_plan *tenant_plan(const tenant *t); /* borrowed: as long as the tenan
 bool tenant_paused(const tenant *t);
 /* Loop thread, every tick; cheap. */
 void tenant_tick(tenant *t, int64_t now_us);
-/* Rows of a datastore were committed. [any], cheap. */
-void tenant_stored(tenant *t, const char *store);
 /* A connection of the workspace's login. */
 status_class tenant_borrow(tenant *t, connection **out, status *st);
 /* The plugin instance of a metric engine; NULL for SQL metrics. */

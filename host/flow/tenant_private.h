@@ -36,7 +36,6 @@ struct tenant {
     atomic_bool stored;   /* rows came since the last look */
     pthread_mutex_t lock;
     bool started, working, stopping; /* under the lock */
-    bool look_again;
     tenant_request *requests;
     work_note *features, *scores, *trainings, *alerts, deliveries; /* under the lock */
     int64_t next_look_us;                                          /* wall time of the next turn */

@@ -18,7 +18,8 @@
 #include "flow/tenant_private.h"
 
 enum { STEPS_A_TURN = 50, CONTROL_WAIT_MS = 10000 };
-static const int64_t second = 1000000, look_every_us = 1000000, retry_us = 10 * INT64_C(1000000),
+static const int64_t second = 1000000, shortest_look_us = 1000000, longest_look_us = 60 * INT64_C(1000000),
+                     deliver_every_us = 60 * INT64_C(1000000), retry_us = 10 * INT64_C(1000000),
                      alert_every_us = 60 * INT64_C(1000000), train_retry_us = 60 * INT64_C(1000000);
 
 struct tenant_request {
@@ -33,6 +34,7 @@ typedef struct work {
     connection *data, *control;
     int64_t now_us;
     bool changed; /* features or scores were written: alerts must look */
+    bool told;    /* an alert queued deliveries */
     bool more;    /* come again at once */
 } work;
 
@@ -214,9 +216,10 @@ static void evaluate_alerts(work *w)
             .plan = t->plan, .rule = rule, .data = w->data, .control = w->control, .now_us = w->now_us};
         status_class class = STATUS_OK;
         parts.engine = tenant_engine(t, rule->metric, &st);
-        do
+        do {
             class = alert_evaluate(&parts, &r, &st);
-        while (class == STATUS_OK && r.more && r.points > 0);
+            w->told = w->told || (class == STATUS_OK && (r.fired || r.resolved));
+        } while (class == STATUS_OK && r.more);
         int64_t next =
             class == STATUS_OK ? next_time(&rule->schedule, w->now_us, alert_every_us) : w->now_us + retry_us;
         tenant_note(t, &t->alerts[i], next, r.points, class == STATUS_OK ? NULL : &st);
@@ -241,10 +244,11 @@ static void deliver(work *w)
     notify_parts parts = {t->plan->wid, w->control, find_notifier, t};
     notify_result r = {0};
     status st;
-    if (t->plan->definition->n_notifiers == 0)
+    if (t->plan->definition->n_notifiers == 0 || (!w->told && w->now_us < t->deliveries.due_us))
         return;
     status_class class = notify_step(&parts, &r, &st);
-    tenant_note(t, &t->deliveries, 0, r.sent, class == STATUS_OK ? NULL : &st);
+    int64_t pause_us = class != STATUS_OK || r.retried ? retry_us / 2 : r.sent ? 0 : deliver_every_us;
+    tenant_note(t, &t->deliveries, w->now_us + pause_us, r.sent, class == STATUS_OK ? NULL : &st);
 }
 
 /* ---- what was asked for ---- */
@@ -335,18 +339,37 @@ void tenant_refresh(tenant *t, flow_done done, void *arg)
 
 /* ---- the turn ---- */
 
-static status_class connect(work *w, status *st)
+static status_class open_connections(work *w, status *st)
 {
     status_class class = tenant_borrow(w->t, &w->data, st);
     return class == STATUS_OK ? pool_borrow(w->t->parts.flow->control, NULL, CONTROL_WAIT_MS, &w->control, st)
                               : class;
 }
 
+static int64_t earliest(const work_note *notes, uint32_t n, int64_t us)
+{
+    for (uint32_t i = 0; i < n; i++)
+        us = notes[i].due_us < us ? notes[i].due_us : us;
+    return us;
+}
+
+/* When something is due; under the lock. */
+static int64_t next_look(const work *w)
+{
+    const tenant *t = w->t;
+    const definition *d = t->plan->definition;
+    int64_t us = w->now_us + longest_look_us;
+    us = earliest(t->features, d->n_featurestores, us);
+    us = earliest(t->scores, d->n_models, us);
+    us = earliest(t->trainings, d->n_models, us);
+    us = earliest(t->alerts, d->n_alerts, us);
+    if (d->n_notifiers > 0)
+        us = earliest(&t->deliveries, 1, us);
+    return us > w->now_us ? us : w->now_us + shortest_look_us;
+}
+
 static void run_stages(work *w)
 {
-    tenant *t = w->t;
-    bool stored = atomic_exchange(&t->stored, false);
-    (void)stored; /* features keep their own schedule; rows only matter once they are due */
     run_requests(w);
     refresh_features(w, false);
     score_models(w, false);
@@ -360,7 +383,7 @@ void tenant_work(void *arg)
     tenant *t = arg;
     work w = {.t = t, .now_us = clock_wall_us()};
     status st;
-    bool connected = connect(&w, &st) == STATUS_OK;
+    bool connected = open_connections(&w, &st) == STATUS_OK;
     if (connected)
         run_stages(&w);
     else
@@ -369,6 +392,6 @@ void tenant_work(void *arg)
     pool_return(t->parts.flow->control, w.control);
     pthread_mutex_lock(&t->lock);
     t->working = false;
-    t->next_look_us = w.more ? 0 : w.now_us + (connected ? look_every_us : retry_us);
+    t->next_look_us = w.more ? 0 : connected ? next_look(&w) : w.now_us + retry_us;
     pthread_mutex_unlock(&t->lock);
 }
