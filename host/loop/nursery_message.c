@@ -14,7 +14,7 @@ ssize_t nursery_message_send(int socket, const void *data, size_t len, const int
     if (n_fds) {
         message.msg_control = control;
         message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+        struct cmsghdr *head = (struct cmsghdr *)(void *)control;
         head->cmsg_level = SOL_SOCKET;
         head->cmsg_type = SCM_RIGHTS;
         head->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
