@@ -1,0 +1,8 @@
+/* What the plugin sees of the host: clocks, config by JSON Pointer, secrets, and services by name. */
+#ifndef PENSTOCK_CELL_SERVICES_H
+#define PENSTOCK_CELL_SERVICES_H
+#include "penstock/plugin.h"
+
+/* All of pst_host but host_data, names, log and observe, which are the session's. */
+pst_host services_host(void);
+#endif

@@ -1,0 +1,204 @@
+/* Requests come one at a time, so the arenas need no bookkeeping: the incoming one holds the arguments until
+ * the answer is sent, the outgoing one the answer until the next request. Counters are added up here and
+ * travel with the answers; log lines are sent at once while the host listens, and dropped (and counted) when
+ * it does not take them. */
+#include "cell/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cell/services.h"
+#include "penstock/batch.h"
+
+enum { LINE_MAX_BYTES = 16 * 1024, FIELDS_MAX = 32 };
+
+static void on_log(const pst_host *host, int32_t level, const char *text, const pst_field *fields,
+                   size_t n_fields)
+{
+    session *s = host->host_data;
+    _Alignas(8) char body[LINE_MAX_BYTES];
+    frame_writer w = frame_writer_buffer(body, sizeof body);
+    uint32_t lost = atomic_exchange(&s->lost_lines, 0);
+    frame_put(&w, FRAME_NUMBER, (uint32_t)level, &lost, sizeof lost);
+    frame_put_text(&w, FRAME_TEXT, text ? text : "");
+    for (size_t i = 0; i < n_fields && i < FIELDS_MAX; i++) {
+        frame_put_text(&w, FRAME_KEY, fields[i].key ? fields[i].key : "");
+        frame_put_text(&w, FRAME_VALUE, fields[i].value ? fields[i].value : "");
+    }
+    wire_header head = wire_header_make(WIRE_LOG, s->epoch, 0);
+    head.body_len = (uint32_t)w.len;
+    int flags = atomic_load(&s->in_call) ? 0 : MSG_DONTWAIT;
+    if (w.failed || !wire_send(WIRE_SOCKET_FD, &head, body, -1, flags))
+        atomic_fetch_add(&s->lost_lines, lost + 1);
+}
+
+static void on_observe(const pst_host *host, uint32_t index, double value)
+{
+    session *s = host->host_data;
+    if (index >= s->plugin->n_metrics)
+        return;
+    pthread_mutex_lock(&s->metrics_lock);
+    frame_metric *m = &s->metrics[index];
+    m->value = s->plugin->metrics[index].kind == PST_GAUGE ? value : m->value + value;
+    m->count++;
+    pthread_mutex_unlock(&s->metrics_lock);
+}
+
+void session_begin(session *s)
+{
+    pthread_mutex_init(&s->metrics_lock, NULL);
+    s->out.limit = WIRE_ARENA_TO_HOST_MAX;
+    s->in.fd = s->out.fd = -1;
+    s->host = services_host();
+    s->host.host_data = s;
+    s->host.log = on_log;
+    s->host.observe = on_observe;
+}
+
+void session_say(session *s, wire_type type, const char *body)
+{
+    wire_header head = wire_header_make(type, s->epoch, 0);
+    head.body_len = body ? (uint32_t)strlen(body) : 0;
+    if (!wire_send(WIRE_SOCKET_FD, &head, body, -1, 0))
+        _exit(0);
+}
+
+const wire_message *session_next(session *s)
+{
+    for (;;) {
+        wire_message *m = &s->incoming;
+        if (wire_receive(WIRE_SOCKET_FD, m, 0) != WIRE_ARRIVED)
+            _exit(0);
+        if (m->header.type != WIRE_ARENA)
+            return m;
+        if (m->fd < 0 || !wire_arena_map(&s->in, m->fd, m->header.arena_len, WIRE_ARENA_TO_CELL_MAX))
+            _exit(1);
+    }
+}
+
+frame_reader session_frame(session *s)
+{
+    uint64_t len = s->incoming.header.arena_len;
+    return frame_reader_make(s->in.data, len <= s->in.size ? len : 0);
+}
+
+frame_writer session_writer(session *s)
+{
+    return frame_writer_arena(&s->out);
+}
+
+static void put_metrics(session *s, frame_writer *w)
+{
+    pthread_mutex_lock(&s->metrics_lock);
+    for (size_t i = 0; i < s->plugin->n_metrics; i++) {
+        if (!s->metrics[i].count)
+            continue;
+        frame_put(w, FRAME_METRIC, (uint32_t)i, &s->metrics[i], sizeof s->metrics[i]);
+        s->metrics[i] = (frame_metric){0};
+    }
+    pthread_mutex_unlock(&s->metrics_lock);
+}
+
+static void put_error(frame_writer *w, const pst_error *error)
+{
+    frame_error e = {.vendor_code = error->vendor_code, .retry_after_ms = error->retry_after_ms};
+    memcpy(e.where, error->where, sizeof e.where);
+    memcpy(e.message, error->message, sizeof e.message);
+    frame_put(w, FRAME_ERROR, 0, &e, sizeof e);
+}
+
+static void announce_arena(session *s)
+{
+    if (s->out.fd < 0)
+        return;
+    wire_header head = wire_header_make(WIRE_ARENA, s->epoch, 0);
+    head.arena_len = s->out.size;
+    if (!wire_send(WIRE_SOCKET_FD, &head, NULL, s->out.fd, 0))
+        _exit(0);
+    close(s->out.fd);
+    s->out.fd = -1;
+}
+
+void session_answer(session *s, uint64_t sequence, pst_status status, frame_writer *w, const pst_error *error)
+{
+    pst_error too_large = {.struct_size = sizeof too_large};
+    if (status >= 0 && w->failed) {
+        status = pst_fail(&too_large, PST_E_RESOURCE, NULL,
+                          "the answer does not fit into memory, or is too large");
+        error = &too_large;
+    }
+    if (status < 0) {
+        *w = session_writer(s);
+        put_error(w, error);
+    }
+    if (s->plugin && s->metrics)
+        put_metrics(s, w);
+    announce_arena(s);
+    wire_header head = wire_header_make(WIRE_RESULT, s->epoch, sequence);
+    head.status = status;
+    head.arena_len = w->failed ? 0 : w->len;
+    atomic_store(&s->in_call, false);
+    if (!wire_send(WIRE_SOCKET_FD, &head, NULL, -1, 0))
+        _exit(0);
+}
+
+bool session_configure(session *s, const char *name, const char *workspace, const char *config)
+{
+    s->config = json_loads(config, JSON_DECODE_ANY, NULL);
+    s->name = strdup(name);
+    s->workspace = strdup(workspace);
+    s->metrics = calloc(s->plugin->n_metrics + 1, sizeof *s->metrics);
+    s->host.instance_name = s->name;
+    s->host.workspace = s->workspace;
+    return s->config && s->name && s->workspace && s->metrics;
+}
+
+static pst_status secret_answer(wire_message *m, char *out, size_t cap, size_t *len, pst_error *error)
+{
+    frame_reader r = frame_reader_make(m->body, m->header.body_len);
+    frame_item item;
+    pst_status status = m->header.status;
+    if (status != PST_OK)
+        return pst_fail(error, status, NULL, "the secret cannot be had: %s",
+                        frame_take(&r, FRAME_TEXT, &item) && frame_item_text(&item) ? frame_item_text(&item)
+                                                                                    : "refused");
+    if (!frame_take(&r, FRAME_VALUE, &item))
+        return pst_fail(error, PST_E_INTERNAL, NULL, "the host's answer has no secret");
+    if (item.len >= cap)
+        return pst_fail(error, PST_E_RESOURCE, NULL, "the secret has more than %zu bytes", cap - 1);
+    memcpy(out, item.data, item.len);
+    out[item.len] = '\0';
+    *len = item.len;
+    return PST_OK;
+}
+
+pst_status session_secret(session *s, const pst_call *call, const char *path, const char *reference,
+                          char *out, size_t cap, size_t *len, pst_error *error)
+{
+    if (!atomic_load(&s->in_call))
+        return pst_fail(error, PST_E_INTERNAL, path, "a secret was asked for outside a call");
+    _Alignas(8) char body[4096];
+    frame_writer w = frame_writer_buffer(body, sizeof body);
+    frame_put_text(&w, FRAME_TEXT, reference);
+    frame_put_text(&w, FRAME_SUBJECT, call ? call->subject : NULL);
+    wire_header head = wire_header_make(WIRE_SERVICE, s->epoch, 0);
+    head.body_len = (uint32_t)w.len;
+    if (w.failed)
+        return pst_fail(error, PST_E_CONFIG, path, "the secret's reference is too long");
+    if (!wire_send(WIRE_SOCKET_FD, &head, body, -1, 0))
+        _exit(0);
+    /* The request's own message is kept: its header is needed for the answer. */
+    wire_message *answer = malloc(sizeof *answer);
+    if (!answer || wire_receive(WIRE_SOCKET_FD, answer, 0) != WIRE_ARRIVED ||
+        answer->header.type != WIRE_ANSWER)
+        _exit(0);
+    pst_status status = secret_answer(answer, out, cap, len, error);
+    explicit_bzero(answer, sizeof *answer);
+    free(answer);
+    if (status != PST_OK)
+        snprintf(error->where, sizeof error->where, "%s", path);
+    return status;
+}

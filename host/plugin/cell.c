@@ -1,0 +1,393 @@
+/* Talking to a cell is a loop over two descriptors, the socket and the pidfd, with two deadlines: at 80 % of
+ * the budget the cancel descriptor turns readable for the plugin, at 100 % the cell is killed. Whatever is
+ * not understood ends the cell, never the host. */
+#include "plugin/cell.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+
+enum { FIELDS_MAX = 32, LAST_WORDS_MS = 1000, OPEN_FILES = 256 };
+
+struct cell {
+    cell_settings settings;
+    nursery_child child;
+    int socket;
+    bool dead;
+    char death[256];
+    char sandbox[512];
+    wire_arena in, out; /* in: to the cell */
+    uint64_t sequence;
+    unsigned lines; /* of this call */
+    wire_message message;
+};
+
+/* What one turn of listening came to. */
+typedef enum heard { HEARD_MORE, HEARD_RESULT, HEARD_END } heard;
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+void cell_condemn(cell *c, const char *why)
+{
+    if (c->dead)
+        return;
+    c->dead = true;
+    snprintf(c->death, sizeof c->death, "%s", why);
+    nursery_signal(c->settings.spawner, &c->child, SIGKILL);
+}
+
+/* It ended by itself: says how. */
+static void cell_ended(cell *c)
+{
+    status st;
+    nursery_exit how;
+    char words[128] = "it closed its socket and was killed";
+    if (nursery_wait(c->settings.spawner, &c->child, LAST_WORDS_MS, &how, &st) == STATUS_OK)
+        nursery_exit_text(&how, words, sizeof words);
+    cell_condemn(c, words);
+}
+
+/* ---- Start and stop ---- */
+
+static status_class spawn(cell *c, int theirs, int plugin_fd, status *st)
+{
+    const cell_settings *s = &c->settings;
+    char by_fd[32], *sanitizer[2] = {NULL, NULL};
+    snprintf(by_fd, sizeof by_fd, "/proc/self/fd/%d", WIRE_PLUGIN_FD);
+    const char *argv[] = {"penstock-cell", "--profile", s->profile, plugin_fd >= 0 ? by_fd : s->plugin, NULL};
+    const char *env[6] = {"LD_BIND_NOW=1", "LANG=C.UTF-8", "PATH=/usr/bin:/bin"};
+    static const char *const options[] = {"ASAN_OPTIONS", "UBSAN_OPTIONS"};
+    for (int i = 0, n = 3; i < 2; i++) {
+        const char *set = getenv(options[i]);
+        if (set && asprintf(&sanitizer[i], "%s=%s", options[i], set) > 0)
+            env[n++] = sanitizer[i];
+    }
+    nursery_fd fds[] = {{2, 1},
+                        {2, 2},
+                        {theirs, WIRE_SOCKET_FD},
+                        {s->cancel_fd, WIRE_CANCEL_FD},
+                        {plugin_fd, WIRE_PLUGIN_FD}};
+    nursery_limit limits[] = {
+        {RLIMIT_CORE, 0}, {RLIMIT_NOFILE, OPEN_FILES}, {RLIMIT_DATA, (uint64_t)s->memory_bytes}};
+    nursery_request r = {.program = s->program,
+                         .argv = argv,
+                         .env = env,
+                         .user = s->user,
+                         .fds = fds,
+                         .n_fds = plugin_fd >= 0 ? 5 : 4,
+                         .limits = limits,
+                         .n_limits = s->patient        ? 0
+                                     : s->memory_bytes ? 3
+                                                       : 2};
+    status_class class = nursery_spawn(s->spawner, &r, &c->child, st);
+    free(sanitizer[0]);
+    free(sanitizer[1]);
+    return class;
+}
+
+/* Until READY, or the reason why not. */
+static status_class await_ready(cell *c, status *st)
+{
+    int64_t deadline = now_us() + CELL_START_US;
+    for (;;) {
+        struct pollfd watched = {.fd = c->socket, .events = POLLIN};
+        int64_t left = deadline - now_us();
+        int ready = poll(&watched, 1, c->settings.patient ? -1 : left < 0 ? 0 : (int)(left / 1000) + 1);
+        if (ready == 0) {
+            cell_condemn(c, "it was still loading after 10 s");
+            return status_set(st, STATUS_TIMEOUT, "the plugin does not load: it was still at it after 10 s");
+        }
+        wire_message *m = &c->message;
+        wire_arrival arrival = wire_receive(c->socket, m, 0);
+        if (arrival == WIRE_ARRIVED && m->fd >= 0)
+            close(m->fd);
+        int len = arrival == WIRE_ARRIVED ? (int)m->header.body_len : 0;
+        if (arrival == WIRE_ARRIVED && m->header.type == WIRE_HELLO) {
+            snprintf(c->sandbox, sizeof c->sandbox, "%.*s", len, (const char *)m->body);
+        } else if (arrival == WIRE_ARRIVED && m->header.type == WIRE_READY) {
+            return STATUS_OK;
+        } else if (arrival == WIRE_ARRIVED && m->header.type == WIRE_BYE) {
+            snprintf(c->death, sizeof c->death, "%.*s", len < 255 ? len : 255, (const char *)m->body);
+            return status_set(st, STATUS_INVALID, "the plugin cannot be used: %s", c->death);
+        } else {
+            cell_ended(c);
+            return status_set(st, STATUS_UNAVAILABLE, "the plugin died while it was loaded: %s", c->death);
+        }
+    }
+}
+
+status_class cell_start(const cell_settings *settings, cell **cell_out, status *st)
+{
+    int ends[2], plugin_fd = -1;
+    *cell_out = NULL;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return status_errno(st, errno, "cannot make a socket for a cell");
+    cell *c = memory_zero(1, sizeof *c);
+    *c = (cell){.settings = *settings, .socket = ends[0], .child = {.pidfd = -1}};
+    c->in = (wire_arena){.limit = WIRE_ARENA_TO_CELL_MAX, .fd = -1};
+    c->out.fd = -1;
+    if (settings->user)
+        plugin_fd = open(settings->plugin, O_RDONLY | O_CLOEXEC);
+    status_class class = settings->user && plugin_fd < 0 ? status_errno(st, errno, settings->plugin)
+                                                         : spawn(c, ends[1], plugin_fd, st);
+    close(ends[1]);
+    if (plugin_fd >= 0)
+        close(plugin_fd);
+    if (class == STATUS_OK)
+        class = await_ready(c, st);
+    if (class == STATUS_OK) {
+        *cell_out = c;
+        return STATUS_OK;
+    }
+    cell_stop(c, 0);
+    return class;
+}
+
+void cell_stop(cell *c, int timeout_ms)
+{
+    if (!c)
+        return;
+    status st;
+    nursery_exit how;
+    wire_header stop = wire_header_make(WIRE_STOP, c->settings.epoch, 0);
+    if (c->child.pid > 0) {
+        bool asked = !c->dead && timeout_ms > 0 && wire_send(c->socket, &stop, NULL, -1, MSG_DONTWAIT);
+        close(c->socket);
+        if (!asked || nursery_wait(c->settings.spawner, &c->child, timeout_ms, &how, &st) != STATUS_OK)
+            nursery_signal(c->settings.spawner, &c->child, SIGKILL);
+        nursery_release(c->settings.spawner, &c->child);
+    } else {
+        close(c->socket);
+    }
+    wire_arena_drop(&c->in);
+    wire_arena_drop(&c->out);
+    free(c);
+}
+
+pid_t cell_pid(const cell *c)
+{
+    return c->child.pid;
+}
+
+const char *cell_sandbox(const cell *c)
+{
+    return c->sandbox;
+}
+
+bool cell_dead(const cell *c)
+{
+    return c->dead;
+}
+
+const char *cell_death(const cell *c)
+{
+    return c->death;
+}
+
+frame_writer cell_arguments(cell *c)
+{
+    return frame_writer_arena(&c->in);
+}
+
+/* ---- What a cell says during a request ---- */
+
+static heard broken(cell *c, const char *why)
+{
+    cell_condemn(c, why);
+    return HEARD_END;
+}
+
+static heard on_line(cell *c, const wire_message *m)
+{
+    pst_field fields[FIELDS_MAX];
+    size_t n = 0;
+    frame_reader r = frame_reader_make(m->body, m->header.body_len);
+    frame_item head, said, key, value;
+    if (!frame_take(&r, FRAME_NUMBER, &head) || !frame_take(&r, FRAME_TEXT, &said) || !frame_item_text(&said))
+        return broken(c, "it sent a log line that cannot be read");
+    while (n < FIELDS_MAX && frame_take(&r, FRAME_KEY, &key)) {
+        if (!frame_take(&r, FRAME_VALUE, &value) || !frame_item_text(&key) || !frame_item_text(&value))
+            return broken(c, "it sent a log line that cannot be read");
+        fields[n++] = (pst_field){.key = frame_item_text(&key), .value = frame_item_text(&value)};
+    }
+    const cell_listener *l = &c->settings.listener;
+    if (++c->lines <= CELL_LINES_PER_CALL)
+        l->on_log(l->arg, (int32_t)head.aux, frame_item_text(&said), fields, n);
+    else if (c->lines == CELL_LINES_PER_CALL + 1)
+        l->on_log(l->arg, PST_LOG_WARN, "the plugin logs too much: further lines of this call are left out",
+                  NULL, 0);
+    return HEARD_MORE;
+}
+
+static heard on_service(cell *c, const wire_message *m)
+{
+    frame_reader r = frame_reader_make(m->body, m->header.body_len);
+    frame_item reference, subject;
+    bool read = frame_take(&r, FRAME_TEXT, &reference) && frame_item_text(&reference);
+    bool about = read && frame_take(&r, FRAME_SUBJECT, &subject);
+    if (!read || (about && !frame_item_text(&subject)))
+        return broken(c, "it asked for a secret in a way that cannot be read");
+    const cell_listener *l = &c->settings.listener;
+    text value = {0};
+    status st = {0};
+    status_class class = l->on_secret(l->arg, frame_item_text(&reference),
+                                      about ? frame_item_text(&subject) : NULL, &value, &st);
+    if (class == STATUS_OK && value.len > CELL_SECRET_MAX_BYTES)
+        class = status_set(&st, STATUS_LIMIT, "the secret has more than %d bytes", CELL_SECRET_MAX_BYTES);
+    _Alignas(8) uint8_t body[CELL_SECRET_MAX_BYTES + 64];
+    frame_writer w = frame_writer_buffer(body, sizeof body);
+    if (class == STATUS_OK)
+        frame_put(&w, FRAME_VALUE, 0, value.data, value.len);
+    else
+        frame_put_text(&w, FRAME_TEXT, st.text);
+    wire_header head = wire_header_make(WIRE_ANSWER, c->settings.epoch, c->sequence);
+    head.status = class == STATUS_OK            ? PST_OK
+                  : class == STATUS_UNAVAILABLE ? PST_E_UNAVAILABLE
+                                                : PST_E_CONFIG;
+    head.body_len = (uint32_t)w.len;
+    bool sent = wire_send(c->socket, &head, body, -1, 0);
+    explicit_bzero(body, sizeof body);
+    if (value.data)
+        explicit_bzero(value.data, value.len);
+    text_free(&value);
+    return sent ? HEARD_MORE : broken(c, "it does not take the answer to its question");
+}
+
+static heard on_result(cell *c, const wire_message *m, cell_answer *answer)
+{
+    uint64_t len = m->header.arena_len;
+    if (m->header.epoch != c->settings.epoch || m->header.sequence != c->sequence)
+        return broken(c, "it answered something that was not asked");
+    if (len > c->out.size)
+        return broken(c, "its answer is longer than its arena");
+    *answer = (cell_answer){.status = m->header.status, .len = (size_t)len};
+    if (len) {
+        answer->frame = memory_alloc((size_t)len);
+        memcpy(answer->frame, c->out.data, (size_t)len);
+    }
+    return HEARD_RESULT;
+}
+
+static heard listen_once(cell *c, cell_answer *answer)
+{
+    wire_message *m = &c->message;
+    wire_arrival arrival = wire_receive(c->socket, m, MSG_DONTWAIT);
+    if (arrival == WIRE_NOTHING)
+        return HEARD_MORE;
+    if (arrival == WIRE_ENDED) {
+        cell_ended(c);
+        return HEARD_END;
+    }
+    if (arrival == WIRE_BROKEN)
+        return broken(c, "it sent a message that cannot be read");
+    if (m->header.type == WIRE_ARENA && m->fd >= 0) {
+        bool mapped = wire_arena_map(&c->out, m->fd, m->header.arena_len, WIRE_ARENA_TO_HOST_MAX);
+        return mapped ? HEARD_MORE : broken(c, "it offered an arena that is not sealed, or too large");
+    }
+    if (m->fd >= 0)
+        close(m->fd);
+    switch (m->header.type) {
+    case WIRE_LOG:
+        return on_line(c, m);
+    case WIRE_SERVICE:
+        return on_service(c, m);
+    case WIRE_RESULT:
+        return on_result(c, m, answer);
+    default:
+        return broken(c, "it sent a message of an unknown type");
+    }
+}
+
+/* ---- A request ---- */
+
+static bool send_request(cell *c, wire_type type, uint32_t rows, int64_t budget_us, const frame_writer *w)
+{
+    if (c->in.fd >= 0) {
+        wire_header arena = wire_header_make(WIRE_ARENA, c->settings.epoch, 0);
+        arena.arena_len = c->in.size;
+        if (!wire_send(c->socket, &arena, NULL, c->in.fd, 0))
+            return false;
+        close(c->in.fd);
+        c->in.fd = -1;
+    }
+    wire_header head = wire_header_make(type, c->settings.epoch, ++c->sequence);
+    head.rows = rows;
+    head.budget_us = budget_us;
+    head.arena_len = w->len;
+    return wire_send(c->socket, &head, NULL, -1, 0);
+}
+
+/* Milliseconds until the next of the two deadlines, -1 = never. */
+static int time_left(const cell *c, int64_t at, int64_t soft, int64_t hard, bool cancelled)
+{
+    if (c->settings.patient)
+        return -1;
+    int64_t left = (cancelled ? hard : soft) - at;
+    return left <= 0 ? 0 : (int)(left / 1000) + 1;
+}
+
+static heard await_result(cell *c, int64_t budget_us, cell_answer *answer)
+{
+    int64_t began = now_us(), soft = began + budget_us / 5 * 4, hard = began + budget_us;
+    bool cancelled = false;
+    for (;;) {
+        struct pollfd watched[2] = {{.fd = c->socket, .events = POLLIN},
+                                    {.fd = c->child.pidfd, .events = POLLIN}};
+        poll(watched, 2, time_left(c, now_us(), soft, hard, cancelled));
+        heard h = HEARD_MORE;
+        if (watched[0].revents)
+            h = listen_once(c, answer);
+        else if (watched[1].revents) {
+            cell_ended(c);
+            return HEARD_END;
+        }
+        if (h != HEARD_MORE)
+            return h;
+        int64_t at = now_us();
+        if (!c->settings.patient && at >= hard)
+            return HEARD_MORE;
+        if (!c->settings.patient && at >= soft && !cancelled)
+            cancelled = eventfd_write(c->settings.cancel_fd, 1) == 0;
+    }
+}
+
+status_class cell_exchange(cell *c, wire_type type, uint32_t rows, int64_t budget_us, const frame_writer *w,
+                           cell_answer *answer_out, status *st)
+{
+    eventfd_t stale;
+    *answer_out = (cell_answer){0};
+    assert(!c->dead);
+    if (w->failed)
+        return status_set(st, STATUS_LIMIT, "the inputs of the call exceed %lu MiB",
+                          WIRE_ARENA_TO_CELL_MAX >> 20);
+    eventfd_read(c->settings.cancel_fd, &stale); /* a cancel that came too late for the last call */
+    c->lines = 0;
+    if (!send_request(c, type, rows, budget_us, w))
+        cell_ended(c);
+    heard h = c->dead ? HEARD_END : await_result(c, budget_us, answer_out);
+    if (h == HEARD_RESULT)
+        return STATUS_OK;
+    if (h == HEARD_END)
+        return status_set(st, STATUS_UNAVAILABLE, "the plugin died: %s", c->death);
+    cell_condemn(c, "it was killed at its deadline");
+    return status_set(st, STATUS_TIMEOUT, "the plugin did not answer within %.1f s and was killed",
+                      (double)budget_us / 1e6);
+}

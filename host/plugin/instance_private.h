@@ -1,0 +1,73 @@
+/* What the files of an instance share: its state, and one exchange with its cell from start to mapped status.
+ */
+#ifndef PENSTOCK_PLUGIN_INSTANCE_PRIVATE_H
+#define PENSTOCK_PLUGIN_INSTANCE_PRIVATE_H
+#include <pthread.h>
+
+#include "plugin/answer.h"
+#include "plugin/cell.h"
+#include "plugin/input.h"
+#include "plugin/instance.h"
+#include "plugin/supervise.h"
+
+struct instance_set {
+    instance_set_settings settings;
+    char *program, *user;
+    pthread_mutex_t lock; /* of the list */
+    instance *first;
+};
+
+struct instance {
+    uint32_t magic;
+    instance_set *set;
+    instance *next;
+    char *workspace, *name;
+    instance_secrets secrets;
+    int cancel_fd;
+    pthread_mutex_t lock; /* one call at a time; guards all up to `facts_lock` */
+    const plugin_entry *plugin;
+    char *config;
+    cell *cell;
+    uint32_t epoch;
+    supervisor supervisor;
+    uint32_t source_flags;
+    char last_death[256];
+    pthread_mutex_t facts_lock; /* short; guards `facts` and what it points at */
+    instance_state facts;
+    char *sandbox;
+    char shown_death[256];
+    instance_metric_value *metrics;
+    int64_t last_used_us;
+};
+
+enum { INSTANCE_MAGIC = 0x1257A4CE };
+enum {
+    DEADLINE_OPEN_US = 10000000,
+    DEADLINE_IO_US = 30000000,   /* read, send, check, discover */
+    DEADLINE_PURE_US = 10000000, /* infer, evaluate */
+    DEADLINE_TRAIN_US = 1800000000,
+    DEADLINE_PUSH_US = 5000000,
+    DEADLINE_STOP_MS = 5000,
+};
+
+/* One request. `write` puts the arguments behind what every call carries. */
+typedef struct exchange {
+    wire_type type;
+    uint32_t rows;
+    int64_t deadline_us;
+    void (*write)(frame_writer *w, const void *arg);
+    const void *arg;
+    pst_status status;     /* out: ≥ 0 */
+    answer_memory *memory; /* out: released by exchange_end */
+    frame_reader answer;
+} exchange;
+
+/* Locks the instance; instance_exchange_end unlocks it and must follow, also after a failure. */
+status_class instance_exchange(instance *in, instance_call *call, exchange *x, status *st);
+void instance_exchange_end(instance *in, exchange *x);
+/* The answer of a call was no answer: the cell is replaced. Returns `class`. Between the two above. */
+status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class);
+/* A batch that must stand next in the answer. */
+status_class instance_take_batch(instance *in, instance_call *call, exchange *x, uint32_t max_rows,
+                                 instance_batch **batch_out, status *st);
+#endif

@@ -1,0 +1,47 @@
+/* A shared object whose constructor does harm: HOSTILE_CRASH, HOSTILE_HANG or HOSTILE_EXIT says which. */
+#include <signal.h>
+#include <unistd.h>
+
+#include "penstock/plugin.h"
+
+extern const char config_schema[];
+
+__attribute__((constructor)) static void on_load(void)
+{
+#if defined(HOSTILE_CRASH)
+    raise(SIGSEGV);
+#elif defined(HOSTILE_HANG)
+    for (;;)
+        pause();
+#else
+    _exit(0);
+#endif
+}
+
+static const void *get_interface(const char *id)
+{
+    (void)id;
+    return NULL;
+}
+
+static pst_status create(const pst_host *host, void **self, pst_error *error)
+{
+    (void)host, (void)self, (void)error;
+    return PST_OK;
+}
+
+static void destroy(void *self)
+{
+    (void)self;
+}
+
+PST_EXPORT const pst_plugin penstock_plugin_v1 = {.struct_size = sizeof(pst_plugin),
+                                                  .id = "org.penstock.test.hostile",
+                                                  .kind = PST_KIND_CONNECTOR,
+                                                  .version = "1",
+                                                  .title = "Hostile",
+                                                  .licence = "none",
+                                                  .config_schema = config_schema,
+                                                  .get_interface = get_interface,
+                                                  .create = create,
+                                                  .destroy = destroy};
