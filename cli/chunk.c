@@ -156,16 +156,16 @@ static status_class gather(chunk_reader *c, status *st)
 
 status_class chunk_next(chunk_reader *c, text *out, bool *more_out, status *st)
 {
-    bool first = c->bytes == 0;
+    bool first = !c->begun;
     text_clear(out);
     *more_out = false;
     if (c->closed)
         return rest_check(c, st);
     if (gather(c, st) != STATUS_OK)
         return st->class;
-    if (!first && c->ended && only_blank(&c->pending))
+    if (c->ended && only_blank(&c->pending))
         return STATUS_OK;
-    *more_out = true;
+    *more_out = c->begun = true;
     emit(c, first, out);
     return STATUS_OK;
 }

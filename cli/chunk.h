@@ -23,7 +23,7 @@ typedef struct chunk_reader {
     text pending, header;
     size_t scanned, cut; /* cut: end of the last whole record in `pending` */
     uint32_t depth;
-    bool quoted, escaped, started, array, array_ended, closed, ended, header_known;
+    bool quoted, escaped, started, begun, array, array_ended, closed, ended, header_known;
     uint64_t bytes; /* read so far */
 } chunk_reader;
 

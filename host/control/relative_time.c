@@ -1,3 +1,4 @@
+/* `now`, a distance, a unit to round down to; or a plain date-time. */
 #include "control/relative_time.h"
 
 #include <stdbool.h>
@@ -37,18 +38,14 @@ static bool round_down(const char **p, int64_t *us)
     return true;
 }
 
-status_class relative_time_parse(const char *s, int64_t now_us, int64_t *us_out, status *st)
+bool relative_time_parse(const char *s, int64_t now_us, int64_t *us_out)
 {
     int64_t us = now_us;
-    if (utc_parse(s, strlen(s), us_out))
-        return STATUS_OK;
-    if (strncmp(s, "now", 3) == 0) {
-        const char *p = s + 3;
-        if (add_duration(&p, &us) && round_down(&p, &us) && *p == '\0' && us >= UTC_MIN_US && us <= UTC_MAX_US) {
-            *us_out = us;
-            return STATUS_OK;
-        }
-    }
-    status_set(st, STATUS_INVALID, "\"%.60s\" is not a time", s);
-    return status_hint(st, "write 2026-01-31T12:00:00Z, now, now-24h or now-1d/d");
+    if (strncmp(s, "now", 3) != 0)
+        return utc_parse(s, strlen(s), us_out);
+    const char *p = s + 3;
+    if (!add_duration(&p, &us) || !round_down(&p, &us) || *p != '\0' || us < UTC_MIN_US || us > UTC_MAX_US)
+        return false;
+    *us_out = us;
+    return true;
 }

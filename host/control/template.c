@@ -215,25 +215,26 @@ static void on_fill_problem(void *arg, const char *pointer, const char *sentence
     checker_hint(c, "parameters are declared under `parameters`");
 }
 
+/* NULL if the parameters are wrong (reported): then nothing is said about places that use them. */
 static json_t *resolve(template_checker *c, const json_t *body)
 {
     status st;
     json_t *values = NULL;
     const json_t *declared = json_object_get(body, "parameters");
     if (declared && !json_is_object(declared))
-        return json_object();
+        return NULL;
     if (parameters_resolve(declared, c->options->parameters, c->options->parameters == NULL, &values, &st) ==
         STATUS_OK)
         return values;
     checker_problem_at(c, arena_printf(c->arena, "/parameters%s", st.where), true, st.text);
-    return json_object();
+    return NULL;
 }
 
 static void fill_parameters(template_checker *c, const json_t *body)
 {
     json_t *base = c->options->base;
     json_t *values = resolve(c, base ? base : body);
-    c->body = parameters_fill(body, values, on_fill_problem, c);
+    c->body = parameters_fill(body, values, values ? on_fill_problem : NULL, c);
     c->base = base ? parameters_fill(base, values, NULL, NULL) : NULL;
     json_decref(values);
 }
@@ -258,17 +259,53 @@ static const char *hint_for(const schema_error *e)
         return "an operator and a number in quotes: \"> 0.9\"";
     if (strstr(e->schema, "/$defs/bucket"))
         return "10m, 1h, 1d, 1w, 1mo, 1q or 1y";
+    if (strcmp(e->instance, "/apiVersion") == 0)
+        return "this host reads apiVersion: penstock/v1";
     return NULL;
+}
+
+/* The names that the format knows where the error is; `schema` ends in "/additionalProperties". */
+static const char *nearest_property(const schema_error *e, const char *name)
+{
+    const char *names[64], *key;
+    size_t n = 0;
+    json_t *v, *at = schema_document(the_format_schema());
+    char path[256];
+    snprintf(path, sizeof path, "%s", strchr(e->schema, '#') ? strchr(e->schema, '#') + 1 : "");
+    char *rest = path, *token;
+    strsep(&rest, "/");
+    while ((token = strsep(&rest, "/")) && strcmp(token, "additionalProperties") != 0)
+        at = json_object_get(at, token);
+    json_object_foreach(json_object_get(at, "properties"), key, v)
+    {
+        if (n < 64)
+            names[n++] = key;
+    }
+    return name_suggest(name, names, n);
+}
+
+/* "property x is not allowed" is said of the mapping; people look for x. */
+static void report_unknown(template_checker *c, const schema_error *e)
+{
+    char name[128];
+    if (sscanf(e->sentence, "property %127s is not allowed", name) != 1)
+        snprintf(name, sizeof name, "?");
+    unsigned before = c->report->n_problems;
+    const char *near = nearest_property(e, name);
+    checker_problem_at(c, arena_printf(c->arena, "%s/%s", e->instance, name), true,
+                       arena_printf(c->arena, "there is no \"%s\" here", name));
+    if (near && c->report->n_problems > before)
+        checker_hint(c, "did you mean %s?", near);
 }
 
 static void report_schema_error(template_checker *c, const schema_error *e)
 {
-    bool unknown = strcmp(e->keyword, "false") == 0 || strcmp(e->keyword, "additionalProperties") == 0;
-    const char *last = strrchr(e->instance, '/');
+    if (strcmp(e->keyword, "additionalProperties") == 0) {
+        report_unknown(c, e);
+        return;
+    }
     unsigned before = c->report->n_problems;
-    const char *sentence =
-        unknown && last ? arena_printf(c->arena, "there is no \"%s\" here", last + 1) : e->sentence;
-    checker_problem_at(c, e->instance, unknown, sentence);
+    checker_problem_at(c, e->instance, false, e->sentence);
     const char *hint = hint_for(e);
     if (hint && c->report->n_problems > before)
         checker_hint(c, "%s", hint);

@@ -79,17 +79,6 @@ static void need_columns(template_checker *c, object_class class, const char *ke
                     json_string_value(json_array_get(names, i)), true);
 }
 
-static void check_column_names(template_checker *c, object_class class, const char *key, const row_plan *plan)
-{
-    for (uint32_t i = 0; i < plan->n_columns; i++)
-        if (plan->columns[i].name[0] == '_') {
-            checker_problem(c, class, key,
-                            arena_printf(c->arena, "schema/properties/%s", plan->columns[i].name),
-                            "the name \"%s\" begins with an underscore", plan->columns[i].name);
-            checker_hint(c, "such names are the host's own (_seq, _received, _extra, …)");
-        }
-}
-
 static bool holds(const json_t *list, const char *word)
 {
     for (size_t i = 0; i < json_array_size(list); i++)
@@ -169,7 +158,6 @@ void check_datastore(template_checker *c, const char *key, json_t *body)
     row_plan *plan = plan_of(c, CLASS_DATASTORE, key, body);
     if (!plan)
         return;
-    check_column_names(c, CLASS_DATASTORE, key, plan);
     check_time(c, key, body, plan);
     need_columns(c, CLASS_DATASTORE, key, "entity", plan, json_object_get(body, "entity"));
     need_columns(c, CLASS_DATASTORE, key, "unique", plan, json_object_get(body, "unique"));
@@ -335,7 +323,6 @@ void check_inferencestore(template_checker *c, const char *key, json_t *body)
     if (!plan)
         return;
     const json_t *keys = json_object_get(body, "key");
-    check_column_names(c, CLASS_INFERENCESTORE, key, plan);
     for (size_t i = 0; i < json_array_size(keys); i++)
         need_column(c, CLASS_INFERENCESTORE, key, arena_printf(c->arena, "key/%zu", i), plan,
                     json_string_value(json_array_get(keys, i)), false);

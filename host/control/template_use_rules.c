@@ -99,7 +99,6 @@ static const char *type_sentence(const char *type)
 static bool fits_type(const char *type, const json_t *v)
 {
     int64_t us;
-    status st;
     const char *s = json_string_value(v);
     if (strcmp(type, "string") == 0)
         return s != NULL;
@@ -110,7 +109,7 @@ static bool fits_type(const char *type, const json_t *v)
     if (strcmp(type, "boolean") == 0)
         return json_is_boolean(v);
     if (strcmp(type, "timestamp") == 0)
-        return s && relative_time_parse(s, 0, &us, &st) == STATUS_OK;
+        return s && relative_time_parse(s, 0, &us);
     return s && duration_parse(s, strlen(s), &us);
 }
 
@@ -185,6 +184,9 @@ static void check_inputs(template_checker *c, const char *key, const json_t *bod
                                      : NULL;
         if (s)
             check_metric_references(c, key, arena_printf(c->arena, "inputs/%s/sql", name), s);
+        if (!metric_key == !sql)
+            checker_problem(c, CLASS_METRIC, key, arena_printf(c->arena, "inputs/%s", name),
+                            "an input is either a metric or SQL");
         if (!metric_key)
             continue;
         const char *field = arena_printf(c->arena, "inputs/%s/metric", name);
@@ -200,6 +202,10 @@ void check_metric(template_checker *c, const char *key, json_t *body)
 {
     const char *names[PARAMS_MAX];
     unsigned n = check_params(c, key, body, names);
+    if (!text_at(body, "sql") == !text_at(body, "plugin")) {
+        checker_problem(c, CLASS_METRIC, key, NULL, "a metric has either sql or plugin");
+        return;
+    }
     if (text_at(body, "sql"))
         check_metric_sql(c, key, body, names, n);
     check_inputs(c, key, body, names, n);

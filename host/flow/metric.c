@@ -73,14 +73,13 @@ static status_class timed_value(const metric_parameter *p, const json_t *v, int6
 {
     const char *s = json_string_value(v);
     int64_t us;
-    status why;
     if (p->type == PARAMETER_DURATION) {
         if (!s || !duration_parse(s, strlen(s), &us))
             return unfit(p, "must be a duration such as 10m", st);
         *out = value_text(arena_printf(a, "%lld microseconds", (long long)us));
         return STATUS_OK;
     }
-    if (!s || relative_time_parse(s, now_us, &us, &why) != STATUS_OK)
+    if (!s || !relative_time_parse(s, now_us, &us))
         return unfit(p, "must be a time: RFC 3339, now, now-24h", st);
     *out = value_time_us(us);
     return STATUS_OK;

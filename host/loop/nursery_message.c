@@ -1,4 +1,5 @@
 /* Sending and receiving one message with descriptors over a SEQPACKET socket. */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@ ssize_t nursery_message_send(int socket, const void *data, size_t len, const int
         message.msg_control = control;
         message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
         struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+        assert(head); /* the buffer has room for one; -O2 cannot see that */
         head->cmsg_level = SOL_SOCKET;
         head->cmsg_type = SCM_RIGHTS;
         head->cmsg_len = CMSG_LEN(n_fds * sizeof(int));

@@ -200,8 +200,11 @@ static struct MHD_Response *response_make(answer *a)
 {
     if (a->puller)
         return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32 << 10, on_pull, a->puller, on_pull_end);
-    void *data = a->owned ? (void *)a->owned : (void *)(uintptr_t)a->data;
-    return MHD_create_response_from_buffer(a->len, data,
+    union {
+        const char *read;
+        void *any; /* MHD's parameter is not const, but it does not write */
+    } data = {.read = a->data};
+    return MHD_create_response_from_buffer(a->len, data.any,
                                            a->owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 }
 

@@ -187,10 +187,12 @@ status_class server_daemon(listener *l, int fd, const http_listener *config, sta
             (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT, limits->connections_per_ip, NULL};
     if (config && config->tls_certificate) {
         flags |= MHD_USE_TLS;
-        options[n++] =
-            (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)config->tls_certificate};
-        options[n++] =
-            (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)config->tls_key};
+        union {
+            const char *read;
+            void *any; /* MHD's item is not const, but it does not write */
+        } certificate = {.read = config->tls_certificate}, key = {.read = config->tls_key};
+        options[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, certificate.any};
+        options[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, key.any};
     }
     options[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     l->daemon = MHD_start_daemon(flags, 0, NULL, NULL, receive_step, l, MHD_OPTION_ARRAY, options,

@@ -138,7 +138,7 @@ static void add_one(route_table *t, const route *r)
     n->rows[r->method] = (unsigned)t->n;
     if (t->n == t->cap) {
         t->cap = t->cap ? 2 * t->cap : 64;
-        t->routes = memory_grow(t->routes, t->cap * sizeof *t->routes);
+        t->routes = memory_grow(t->routes, t->cap * sizeof(const route *));
     }
     t->routes[t->n++] = r;
 }

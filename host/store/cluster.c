@@ -34,6 +34,8 @@
 #define OLDEST_MAJOR 15
 #define SECRET_LIMIT 256
 #define STOP_POLL_MS 20
+#define START_TRIES 3
+#define START_PAUSE_MS 500
 
 /* ---- where things are ---- */
 
@@ -469,10 +471,16 @@ status_class cluster_start(const cluster_options *o, cluster *c, status *st)
     } else {
         ret = read_secret(secret_path, c->password, sizeof c->password, st);
     }
-    if (ret == STATUS_OK && !c->adopted)
-        ret = start_postmaster(o, c, uid, gid, st);
-    if (ret == STATUS_OK)
-        ret = wait_until_ready(o, c, st);
+    for (int attempt = 0; ret == STATUS_OK; attempt++) {
+        if (!c->adopted)
+            ret = start_postmaster(o, c, uid, gid, st);
+        if (ret == STATUS_OK)
+            ret = wait_until_ready(o, c, st);
+        if (ret != STATUS_UNAVAILABLE || c->adopted || attempt == START_TRIES - 1)
+            break;
+        pause_ms(START_PAUSE_MS); /* backends of a killed postmaster hold its shared memory for a moment */
+        ret = STATUS_OK;
+    }
     if (ret == STATUS_OK)
         log_info("cluster", c->adopted ? "adopted" : "started", LOG_TEXT("data", c->data),
                  LOG_NUMBER("pid", c->pid));

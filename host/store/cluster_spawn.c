@@ -37,7 +37,10 @@ __attribute__((noreturn)) static void become(const cluster_process *p, pid_t par
     if (chdir(p->folder) != 0)
         _exit(126);
     umask(077);
-    execve(p->argv[0], (char *const *)(uintptr_t)p->argv, (char *const *)(uintptr_t)p->env);
+    char *const *argv, *const *env; /* execve takes them without const, and does not write */
+    memcpy(&argv, &p->argv, sizeof argv);
+    memcpy(&env, &p->env, sizeof env);
+    execve(argv[0], argv, env);
     _exit(127);
 }
 

@@ -169,7 +169,8 @@ static PGconn *start(const connection_options *o)
     keyword(&k, "application_name", o->application ? o->application : "penstock");
     keyword(&k, "client_encoding", "UTF8");
     keyword(&k, "options", settings);
-    keyword(&k, "passfile", "/dev/null");
+    if (!o->dsn)
+        keyword(&k, "passfile", "/nonexistent"); /* the logins here are ours, never a person's ~/.pgpass */
     return PQconnectStartParams(k.keys, k.values, o->dsn != NULL);
 }
 

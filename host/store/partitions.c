@@ -114,7 +114,7 @@ static known *find_known(partition_cache *cache, const char *label)
             return cache->tables[i];
     if (cache->n == cache->cap) {
         cache->cap = cache->cap ? cache->cap * 2 : 16;
-        cache->tables = memory_grow(cache->tables, cache->cap * sizeof *cache->tables);
+        cache->tables = memory_grow(cache->tables, cache->cap * sizeof(void *));
     }
     known *k = memory_zero(1, sizeof *k);
     snprintf(k->label, sizeof k->label, "%s", label);

@@ -177,7 +177,7 @@ static bool ends_a_value(const guard *g, const PgQuery__ScanToken *t)
 
 static status_class take_parameter(guard *g, size_t *done, PgQuery__ScanToken **t)
 {
-    uint32_t n;
+    uint32_t n = 0;
     char number[16];
     status_class ret = number_of(g, t[0], word_of(g, t[1]), &n);
     if (ret != STATUS_OK)
@@ -237,11 +237,11 @@ static status_class scan(guard *g)
         r = pg_query__scan_result__unpack(&allocator, scanned.pbuf.len, (const uint8_t *)scanned.pbuf.data);
     if (ret == STATUS_OK && !r)
         ret = status_set(g->st, STATUS_INTERNAL, "SQL: the scanner's answer cannot be read");
-    if (ret == STATUS_OK && r->n_tokens > SQL_GUARD_TOKENS_MAX) {
+    if (r && r->n_tokens > SQL_GUARD_TOKENS_MAX) {
         status_set(g->st, STATUS_LIMIT, "SQL: more than %d words and signs", SQL_GUARD_TOKENS_MAX);
         ret = at_byte(g, (size_t)r->tokens[SQL_GUARD_TOKENS_MAX]->start);
     }
-    if (ret == STATUS_OK)
+    if (ret == STATUS_OK && r)
         ret = rewrite(g, r->tokens, r->n_tokens);
     pg_query_free_scan_result(scanned);
     return ret;

@@ -1,0 +1,110 @@
+/* The flow: everything between intake and notification, for all workspaces of this host. app.c makes it;
+ * serve asks it.
+ *
+ * A workspace that runs is a tenant (tenant.h): its compiled definition, its sources, its lane for
+ * refreshing, scoring, alerts and deliveries. Functions may be called from any thread; those tagged [lane]
+ * block. */
+#ifndef PENSTOCK_FLOW_FLOW_H
+#define PENSTOCK_FLOW_FLOW_H
+#include <jansson.h>
+
+#include "control/definition.h"
+#include "flow/intake.h"
+#include "flow/journal.h"
+#include "flow/metric.h"
+#include "flow/plan.h"
+#include "flow/writer.h"
+#include "loop/lane.h"
+#include "loop/loop.h"
+#include "plugin/catalog.h"
+#include "plugin/instance.h"
+#include "store/pool.h"
+
+typedef struct flow flow;
+
+typedef struct flow_parts {
+    loop *loop;
+    lane_pool *lanes;
+    pool *data, *control; /* base logins: the service's */
+    catalog *catalog;
+    instance_set *instances;
+    instance_secrets secrets;
+    const char *state_folder;         /* journal in <state>/journal, artifacts in <state>/models */
+    uint64_t journal_bytes;           /* 0 = the journal's default */
+    unsigned writers;                 /* 0 = 2 */
+    const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
+} flow_parts;
+
+/* Opens the journal and registers it with the data plane. Nothing runs yet. [lane] */
+status_class flow_create(const flow_parts *parts, flow **out, status *st);
+/* Begins to write, read sources and keep schedules; call it when every workspace was put. Loop thread. */
+void flow_start(flow *f);
+/* Stops sources and writers after what they have in hand; the journal keeps the rest. Not on the loop thread,
+ * after the loop has ended or before it is freed; no request may be under way. */
+void flow_stop(flow *f);
+void flow_free(flow *f); /* NULL is fine */
+
+/* ---- workspaces ---- */
+
+typedef struct flow_workspace {
+    const definition *definition; /* with wid, workspace, workspace_id; retained */
+    const char *role, *password;  /* its login on the data plane; copied */
+    bool paused;                  /* nothing runs, rows are refused */
+} flow_workspace;
+
+/* Takes a workspace in, or replaces its definition: what runs is stopped, then started anew. [lane] */
+status_class flow_put(flow *f, const flow_workspace *w, status *st);
+void flow_remove(flow *f, int32_t wid); /* [lane] */
+/* Retained; NULL if it does not run here. */
+const flow_plan *flow_plan_of(flow *f, int32_t wid);
+
+/* ---- rows ---- */
+
+intake *flow_intake(flow *f);
+/* Reads rows of any store in key order on the workspace's login: columns of the table, then `_seq`,
+ * `_received` … `after` (NULL or a cursor that a page gave back) and `limit` page through; from/to bound the
+ * event time (0 = open). *next_out in the arena, NULL at the end. [lane] */
+typedef struct store_query {
+    object_class class;
+    const char *key;
+    int64_t from_us, to_us;
+    uint32_t limit; /* ≤ 10,000 */
+    const char *after;
+    bool system; /* with the system columns */
+} store_query;
+status_class flow_store_rows(flow *f, int32_t wid, const store_query *q, arena *a, metric_result *out,
+                             const char **next_out, status *st);
+
+/* ---- questions ---- */
+
+/* [lane] `as_of_us` of the request is for alerts; leave it 0. */
+status_class flow_metric_run(flow *f, int32_t wid, const char *metric, const metric_request *q, arena *a,
+                             metric_result *out, const defined_metric **defined_out,
+                             const flow_plan **plan_out,
+                             status *st); /* *plan_out keeps *defined_out alive: release it */
+
+/* What the workspace does now: stores with freshness, backlog and problems, sources, models, alerts. A new
+ * reference. [lane] */
+json_t *flow_status(flow *f, int32_t wid);
+/* The host: journal, writers, plugins' instances, workspaces. A new reference. */
+json_t *flow_host_status(flow *f);
+/* One source's state as JSON, or NULL. */
+json_t *flow_source_status(flow *f, int32_t wid, const char *connector);
+status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st);
+
+/* ---- work that is asked for ---- */
+
+typedef void (*flow_done)(void *arg, const json_t *result,
+                          const status *st); /* result NULL on failure; on the lane */
+/* Brings the features up to date, trains, promotes, scores. */
+status_class flow_train(flow *f, int32_t wid, const char *model, const char *actor, flow_done done, void *arg,
+                        status *st);
+/* Refreshes features and scores now, whatever the schedule says. */
+status_class flow_refresh(flow *f, int32_t wid, flow_done done, void *arg, status *st);
+
+/* True when the journal works and the data plane answers; else the reason. Fast, no I/O. */
+bool flow_ready(flow *f, status *st);
+/* Figures for /metrics. */
+journal_stats flow_journal_stats(flow *f);
+writer_figures flow_writer_figures(flow *f);
+#endif

@@ -1,0 +1,22 @@
+/* Notify: the delivery queue, emptied. Claims what is due, has the notifier's plugin send it with the
+ * delivery's stable id, and records what became of it: sent; tried again with growing pauses while the far
+ * side is away; failed when only a person can help or a day has passed. */
+#ifndef PENSTOCK_FLOW_NOTIFY_H
+#define PENSTOCK_FLOW_NOTIFY_H
+#include "plugin/instance.h"
+#include "store/connection.h"
+
+typedef struct notify_parts {
+    int32_t wid;
+    connection *control;
+    /* The instance of a notifier; NULL with a reason when there is none. */
+    instance *(*notifier)(void *arg, const char *key, status *st);
+    void *arg;
+} notify_parts;
+
+typedef struct notify_result {
+    uint32_t sent, retried, failed;
+} notify_result;
+
+status_class notify_step(const notify_parts *parts, notify_result *out, status *st);
+#endif
