@@ -118,7 +118,7 @@ static void smtp_line(sink *s, int fd, const char *line, text *mail, bool *in_da
     } else {
         const char *answer = smtp_answer(s, line, in_data);
         if (answer[0] == '2' &&
-            (!strncasecmp(line, "MAIL", 4) || !strncasecmp(line, "RCPT", 4) || !strncasecmp(line, "AUTH", 4)))
+            (!strncasecmp(line, "MAIL", 4) || !strncasecmp(line, "RCPT", 4) || !strncmp(answer, "235", 3)))
             text_printf(mail, "%s\r\n", line);
         if (*in_data)
             text_add(mail, "\r\n");
