@@ -24,7 +24,6 @@ static void release_parts(flow_plan *p)
         datastore_plan *d = &p->datastores[i];
         for (int f = 0; f < 3; f++)
             decode_plan_free(d->decode[f]);
-        row_plan_free(d->rows);
         upsert_free(d->upsert);
     }
 }
@@ -40,15 +39,6 @@ void flow_plan_release(const flow_plan *plan)
 }
 
 /* ---- datastores ---- */
-
-static status_class make_rows(datastore_plan *d, status *st)
-{
-    schema *compiled = schema_compile(d->defined->schema, NULL, st);
-    if (!compiled)
-        return st->class;
-    d->rows = row_plan_make(compiled, st);
-    return d->rows ? STATUS_OK : st->class;
-}
 
 static status_class make_decoders(datastore_plan *d, status *st)
 {
@@ -83,9 +73,8 @@ static status_class make_datastore(flow_plan *p, const defined_datastore *define
     text copy = {0};
     *d = (datastore_plan){.plan = p, .defined = defined};
     datastore_table(p->arena, p->wid, defined, &d->table);
-    status_class class = make_rows(d, st);
-    if (class == STATUS_OK)
-        class = make_decoders(d, st);
+    d->rows = defined->plan;
+    status_class class = make_decoders(d, st);
     if (class != STATUS_OK)
         return status_wrap(st, "datastore %s", defined->object.key);
     add_names(p->arena, d);

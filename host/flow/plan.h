@@ -32,7 +32,7 @@ typedef struct dependant {
 typedef struct datastore_plan {
     const flow_plan *plan;
     const defined_datastore *defined;
-    row_plan *rows;
+    const row_plan *rows; /* the definition's */
     decode_plan *decode[3]; /* by decode_format: as the rows route reads them */
     store_table table;
     upsert *upsert; /* NULL: append-only */
