@@ -40,9 +40,10 @@ static const char *metadata_make(char out[32], pst_type type)
     const int32_t one = 1, key_len = 8, value_len = (int32_t)strlen(kin[type]);
     memcpy(out, &one, 4);
     memcpy(out + 4, &key_len, 4);
-    memcpy(out + 8, "pst.type", 8);
+    static const char key[] = {'p', 's', 't', '.', 't', 'y', 'p', 'e'};
+    memcpy(out + 8, key, sizeof key);
     memcpy(out + 16, &value_len, 4);
-    memcpy(out + 20, kin[type], (size_t)value_len);
+    memcpy(out + 20, kin[type], strlen(kin[type]) + 1);
     return out;
 }
 

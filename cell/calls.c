@@ -282,13 +282,20 @@ static pst_status call_infer(request *q)
 }
 
 static pst_status (*const calls[WIRE_REQUEST_END - WIRE_CONFIGURE])(request *) = {
-    [WIRE_CONFIGURE - WIRE_CONFIGURE] = call_configure, [WIRE_OPEN - WIRE_CONFIGURE] = call_open,
-    [WIRE_CREDIT - WIRE_CONFIGURE] = call_credit,       [WIRE_ACK - WIRE_CONFIGURE] = call_ack,
-    [WIRE_CLOSE - WIRE_CONFIGURE] = call_close,         [WIRE_CHECK - WIRE_CONFIGURE] = call_check,
-    [WIRE_DISCOVER - WIRE_CONFIGURE] = call_discover,   [WIRE_RECEIVE - WIRE_CONFIGURE] = call_receive,
-    [WIRE_SEND - WIRE_CONFIGURE] = call_send,           [WIRE_PREPARE - WIRE_CONFIGURE] = call_prepare,
-    [WIRE_EVALUATE - WIRE_CONFIGURE] = call_evaluate,   [WIRE_TRAIN - WIRE_CONFIGURE] = call_train,
-    [WIRE_CONTEXT - WIRE_CONFIGURE] = call_context,     [WIRE_INFER - WIRE_CONFIGURE] = call_infer,
+    [0] = call_configure,
+    [WIRE_OPEN - WIRE_CONFIGURE] = call_open,
+    [WIRE_CREDIT - WIRE_CONFIGURE] = call_credit,
+    [WIRE_ACK - WIRE_CONFIGURE] = call_ack,
+    [WIRE_CLOSE - WIRE_CONFIGURE] = call_close,
+    [WIRE_CHECK - WIRE_CONFIGURE] = call_check,
+    [WIRE_DISCOVER - WIRE_CONFIGURE] = call_discover,
+    [WIRE_RECEIVE - WIRE_CONFIGURE] = call_receive,
+    [WIRE_SEND - WIRE_CONFIGURE] = call_send,
+    [WIRE_PREPARE - WIRE_CONFIGURE] = call_prepare,
+    [WIRE_EVALUATE - WIRE_CONFIGURE] = call_evaluate,
+    [WIRE_TRAIN - WIRE_CONFIGURE] = call_train,
+    [WIRE_CONTEXT - WIRE_CONFIGURE] = call_context,
+    [WIRE_INFER - WIRE_CONFIGURE] = call_infer,
 };
 
 void calls_run(session *s)

@@ -38,7 +38,7 @@ static json_t *item_at(const json_t *list, const char *token)
 
 json_t *pointer_find(const json_t *root, const char *path)
 {
-    json_t *at = (json_t *)(uintptr_t)root;
+    json_t *at = (json_t *)root;
     char token[TOKEN_MAX];
     while (at && *path) {
         if (*path != '/' || !(path = token_next(path, token)))

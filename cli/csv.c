@@ -86,7 +86,7 @@ status_class csv_next(csv_reader *r, bool *more_out, status *st)
     if (c == EOF)
         return STATUS_OK;
     for (;;) {
-        int end;
+        int end = EOF;
         if (cell_read(r, c, &end, st) != STATUS_OK)
             return st->class;
         if (end != r->separator)

@@ -84,7 +84,7 @@ static status_class workspace_make(invocation *inv, long port, status *st)
     snprintf(server, sizeof server, "smtp://127.0.0.1:%ld", port);
     json_t *body = json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s}}", "key", DEMO_WORKSPACE, "template",
                              DEMO_TEMPLATE, "parameters", "backfill", "7d", "planted_fault",
-                             "cavitation:pump-2:40m", "ops_email", "ops@example.org", "mail_server", server);
+                             "cavitation:pump-2:40m", "ops_email", "ops@example.org", "smtp_url", server);
     client *c = client_of(inv, st);
     request r = {.method = "POST", .path = "/api/v1/workspaces", .json = body, .once = true};
     status_class class = c ? client_call(c, &r, &a, st) : st->class;

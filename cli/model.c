@@ -4,6 +4,7 @@
 #include "complaint.h"
 #include "exit_code.h"
 #include "job.h"
+#include "model_run.h"
 #include "resource.h"
 #include "tables.h"
 
@@ -20,5 +21,10 @@ const command model_commands[] = {
      resource_show, &one_model},
     {"model", "train", "KEY", 1, 1, train_flags, "trains a new version now",
      "model train pump_anomaly -w demo", resource_post, &train_model},
+    {"model", "run", "PLUGIN", 1, 1, model_run_flags,
+     "trains a model plugin on the first rows of a CSV file, then scores the others one by one",
+     "model run org.penstock.model.anomaly --csv rig.csv --sep ';' --time datetime --columns "
+     "Current,Pressure",
+     model_run, NULL},
     {0},
 };

@@ -65,6 +65,14 @@ status_class share_find(const char *name, char *out, size_t size, status *st)
     return status_set(st, STATUS_NOT_FOUND, "the folder %s is not installed beside this program", name);
 }
 
+status_class plugins_find(char *out, size_t size, status *st)
+{
+    static const char *const places[] = {"../lib/penstock", ".."};
+    if (beside_find(places, sizeof places / sizeof *places, "plugins", out, size))
+        return STATUS_OK;
+    return status_set(st, STATUS_NOT_FOUND, "the folder of the plugins is not installed beside this program");
+}
+
 static bool has_argument(pid_t pid, const char *argument)
 {
     char path[64], line[8192];
@@ -98,6 +106,10 @@ __attribute__((noreturn)) static void child_run(const char *const *argv, const c
 {
     int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    static const char *const ours[] = {"PENSTOCK_CONFIG", "PENSTOCK_URL", "PENSTOCK_KEY",
+                                       "PENSTOCK_WORKSPACE"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        unsetenv(ours[i]); /* NOLINT(concurrency-mt-unsafe) one thread */
     setsid();
     if (out < 0 || in < 0 || dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || chdir("/") != 0)
         _exit(126);

@@ -16,11 +16,13 @@
 status_class program_find(const char *name, char *out, size_t size, status *st);
 /* A folder of the installation: "templates" → <prefix>/share/penstock/templates, or the source tree's. */
 status_class share_find(const char *name, char *out, size_t size, status *st);
+/* The folder of the plugins that ship. */
+status_class plugins_find(char *out, size_t size, status *st);
 
 /* The running process of the pid file whose command line has `argument`; 0 = none. */
 pid_t process_of(const char *pid_file, const char *argument);
-/* In a session of its own, both outputs appended to `log`, its number in `pid_file` (NULL = it writes that
- * itself). */
+/* In a session of its own, without this program's PENSTOCK_ variables, both outputs appended to `log`, its
+ * number in `pid_file` (NULL = it writes that itself). */
 status_class process_start(const char *const *argv, const char *log, const char *pid_file, pid_t *pid_out,
                            status *st);
 /* True if a child of ours has ended; it is collected. */

@@ -10,6 +10,7 @@
 #include "schema/document.h"
 #include "schema/suite.h"
 #include "schema/validate.h"
+#include "schema_infer.h"
 #include "tables.h"
 
 #define ERRORS_MAX 50
@@ -199,5 +200,8 @@ const command schema_commands[] = {
     {"schema", "validate", "FILE|-", 1, 1, validate_flags,
      "checks a JSON document, or each line of NDJSON, against a schema",
      "schema validate --schema row.schema.json rows.ndjson", run_validate, NULL},
+    {"schema", "infer", "FILE", 1, 1, schema_infer_flags,
+     "proposes a datastore from the first rows of a file", "schema infer rows.csv --key sensor_data",
+     schema_infer_run, NULL},
     {0},
 };

@@ -1,4 +1,5 @@
-/* Names of the files in a state folder. */
+/* Names of the files in a state folder. Root's may be walked through, because PostgreSQL runs as another user
+ * there; every file inside has its own mode. */
 #include "stack.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@ status_class stack_find(const invocation *inv, stack *s, status *st)
                  given);
     else
         snprintf(s->state, sizeof s->state, "%s/.local/share/penstock", home);
-    status_class class = disk_make_folder(s->state, 0750, st);
+    status_class class = disk_make_folder(s->state, geteuid() == 0 ? 0711 : 0700, st);
     char *real = class == STATUS_OK ? realpath(s->state, NULL) : NULL;
     if (real)
         snprintf(s->state, sizeof s->state, "%s", real);

@@ -7,6 +7,7 @@
 #include "prompt.h"
 #include "resource.h"
 #include "tables.h"
+#include "template_check.h"
 #include "template_file.h"
 
 static const char *word(const json_t *object, const char *key)
@@ -136,6 +137,10 @@ static const resource all = {.path = "/templates", .columns = "key,version,title
 static const resource one = {.path = "/templates/{0}"};
 
 const command template_commands[] = {
+    {"template", "validate", "FILE|DIR", 1, 1, NULL, "checks a template without a server",
+     "template validate template.yaml", template_validate_run, NULL},
+    {"template", "schema", "", 0, 0, NULL, "prints the JSON Schema of the format, for editors",
+     "template schema > penstock-template.schema.json", template_schema_run, NULL},
     {"template", "plan", "", 0, 0, plan_flags, "says what applying a template would change",
      "template plan -f template.yaml\ntemplate plan -f template.yaml -w plant-a --exit-code", run_plan, NULL},
     {"template", "apply", "", 0, 0, apply_flags,

@@ -47,16 +47,35 @@ static void log_tail(const stack *s)
     text_free(&content);
 }
 
+/* What the host must know because this program started it: where things lie and which port is its own. */
+typedef struct host_flags {
+    char program[STACK_PATH_SIZE], shipped[STACK_PATH_SIZE], plugins[2 * STACK_PATH_SIZE],
+        templates[STACK_PATH_SIZE];
+    char listen[64];
+} host_flags;
+
+static status_class host_flags_make(const start *s, host_flags *f, status *st)
+{
+    if (program_find("penstockd", f->program, sizeof f->program, st) != STATUS_OK ||
+        plugins_find(f->shipped, sizeof f->shipped, st) != STATUS_OK ||
+        share_find("templates", f->templates, sizeof f->templates, st) != STATUS_OK)
+        return st->class;
+    snprintf(f->listen, sizeof f->listen, "127.0.0.1:%ld", s->port);
+    snprintf(f->plugins, sizeof f->plugins, "%s,%s/site-plugins", f->shipped, s->stack.state);
+    return STATUS_OK;
+}
+
 static status_class host_start(start *s, status *st)
 {
-    char program[STACK_PATH_SIZE], log[STACK_PATH_SIZE], pid_file[STACK_PATH_SIZE], listen[64];
-    if (disk_make_folder(s->stack.state, 0750, st) != STATUS_OK ||
-        program_find("penstockd", program, sizeof program, st) != STATUS_OK)
+    static host_flags f; /* large */
+    char log[STACK_PATH_SIZE], pid_file[STACK_PATH_SIZE];
+    if (host_flags_make(s, &f, st) != STATUS_OK)
         return st->class;
     stack_path(&s->stack, "penstockd.log", log);
     stack_path(&s->stack, "host.pid", pid_file);
-    snprintf(listen, sizeof listen, "127.0.0.1:%ld", s->port);
-    const char *argv[] = {program, "--state", s->stack.state, "--listen", listen, NULL};
+    const char *argv[] = {f.program,        "--state", s->stack.state,      "--listen", f.listen,
+                          "--admin-listen", "",        "--plugins-folders", f.plugins,  "--templates-folder",
+                          f.templates,      NULL};
     if (process_start(argv, log, pid_file, &s->child, st) != STATUS_OK)
         return st->class;
     return stack_port_keep(&s->stack, s->port, st);

@@ -226,7 +226,7 @@ batch batch_builder_freeze(batch_builder *b)
                                 .present = c->has_absent ? c->present : NULL,
                                 .values = c->values,
                                 .offsets = c->offsets,
-                                .data = c->data};
+                                .data = c->data ? c->data : ""};
     }
     return (batch){.n_rows = b->n_rows, .n_columns = b->n_columns, .columns = b->frozen};
 }

@@ -325,7 +325,7 @@ static void prepare(decoder *d, const decode_plan *p, const decode_context *cont
         for (uint32_t i = 0; i < d->cap_order; i++)
             d->order[i] = i;
     d->plan = p;
-    d->body = d->line_at = d->row_at = body;
+    d->body = d->line_at = d->counted = d->row_at = body;
     d->body_end = body + len;
     d->line = 1;
     d->n_rejects = 0;

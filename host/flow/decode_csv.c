@@ -186,15 +186,13 @@ static void put_json_cell(decoder *d, uint32_t column, const char *s, size_t len
     json_reader_space(r);
     bool ok = json_reader_value(r, 1, &sink);
     json_reader_space(r);
-    if (!ok || r->p != r->end)
+    if (!ok || r->p != r->end || !row_json_fits(d->plan->fields[column].rule, sink.data, sink.len))
         row_fail_reason(d, ROW_TYPE, column, at);
     else if (r->duplicate)
         row_fail(d, "duplicate_key", d->plan->fields[column].pointer, at,
                  "a member stands twice in one object");
     else if (r->has_nul || r->huge_number)
         row_fail_reason(d, ROW_NOT_STORABLE, column, at);
-    else if (!row_json_fits(d->plan->fields[column].rule, sink.data, sink.len))
-        row_fail_reason(d, ROW_TYPE, column, at);
     else
         batch_builder_text_end(d->builder, column, sink.len);
 }

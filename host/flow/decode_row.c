@@ -47,21 +47,24 @@ void row_fail_reason(decoder *d, row_reason reason, uint32_t column, const char 
 
 /* ---- places ---- */
 
-static const char *count_lines(const char *from, const char *to, uint64_t *line)
+/* Counts the newlines of [from, to); *line_at becomes the byte behind the last one. */
+static void count_lines(const char *from, const char *to, uint64_t *line, const char **line_at)
 {
     const char *newline;
     while (from < to && (newline = memchr(from, '\n', (size_t)(to - from)))) {
-        from = newline + 1;
+        from = *line_at = newline + 1;
         (*line)++;
     }
-    return from;
 }
 
 void row_place(decoder *d, const char *at, uint64_t *line_out, uint32_t *column_out)
 {
-    d->line_at = count_lines(d->line_at, d->row_at, &d->line);
+    /* No byte before row_at is looked at twice, also when the body is one long line. */
+    count_lines(d->counted, d->row_at, &d->line, &d->line_at);
+    d->counted = d->row_at;
+    const char *line_at = d->line_at;
     *line_out = d->line;
-    const char *line_at = count_lines(d->line_at, at, line_out);
+    count_lines(d->row_at, at, line_out, &line_at);
     *column_out = (uint32_t)(at - line_at) + 1;
 }
 
@@ -211,7 +214,7 @@ static row_reason put_double(decoder *d, uint32_t column, double value)
     if (f->scaled)
         value = value * f->scale + f->offset;
     if (f->rule->type == COLUMN_INTEGER) {
-        if (!isfinite(value) || value < -0x1p63 || value >= 0x1p63)
+        if (!isfinite(value) || value < -9223372036854775808.0 || value >= 9223372036854775808.0)
             return ROW_NOT_STORABLE;
         return value == floor(value) ? put_integer(d, column, (int64_t)value) : ROW_TYPE;
     }

@@ -55,6 +55,7 @@ struct decoder {
     int64_t first_us, last_us;
     const char *row_at;  /* first byte of the open row */
     const char *line_at; /* first byte of line number `line`, at or before row_at */
+    const char *counted; /* newlines before it are in `line` */
     uint64_t line;
     bool failed;
     const char *code, *pointer, *detail, *at; /* the fault */

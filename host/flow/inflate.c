@@ -57,7 +57,7 @@ static status_class gzip_member(z_stream *z, size_t len, size_t limit, text *out
 
 static status_class inflate_gzip(const void *data, size_t len, size_t limit, text *out, status *st)
 {
-    z_stream z = {.next_in = (z_const Bytef *)(uintptr_t)data, .avail_in = (uInt)len};
+    z_stream z = {.next_in = (z_const Bytef *)data, .avail_in = (uInt)len};
     if (inflateInit2(&z, 15 + 16) != Z_OK)
         return status_set(st, STATUS_INTERNAL, "gzip body: zlib does not start");
     status_class class = STATUS_OK;

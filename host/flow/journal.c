@@ -47,14 +47,14 @@ static void grow_registry(journal *j)
 {
     if (j->n_streams + 1 >= j->cap_streams) {
         j->cap_streams = j->cap_streams ? j->cap_streams * 2 : 64;
-        j->streams = memory_grow(j->streams, j->cap_streams * sizeof *j->streams);
+        j->streams = memory_grow(j->streams, j->cap_streams * sizeof(stream_state *));
         j->streams[0] = NULL;
     }
     if (j->n_streams < j->n_buckets)
         return;
     uint32_t n = j->n_buckets ? j->n_buckets * 2 : 64;
     free(j->buckets);
-    j->buckets = memory_zero(n, sizeof *j->buckets);
+    j->buckets = memory_zero(n, sizeof(stream_state *));
     j->n_buckets = n;
     for (uint32_t i = 1; i <= j->n_streams; i++) {
         stream_state *s = j->streams[i];
@@ -173,7 +173,7 @@ static journal *make(const journal_settings *settings)
     j->lock_fd = -1;
     j->last = &j->first;
     j->folder = memory_string(settings->folder);
-    j->usages = memory_zero(JOURNAL_USAGE_BUCKETS, sizeof *j->usages);
+    j->usages = memory_zero(JOURNAL_USAGE_BUCKETS, sizeof(journal_usage *));
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&j->wake, &monotonic);
@@ -252,7 +252,7 @@ static uint8_t *named_key(uint32_t wid, const char *name, size_t *len_out)
     uint8_t *key = memory_alloc(4 + len + 1);
     for (int i = 0; i < 4; i++)
         key[i] = (uint8_t)(wid >> (24 - 8 * i));
-    memcpy(key + 4, name, len);
+    memcpy(key + 4, name, len + 1);
     *len_out = 4 + len;
     return key;
 }

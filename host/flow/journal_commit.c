@@ -112,7 +112,7 @@ static int forget_key(journal *j, MDB_txn *txn, int64_t created_us, const uint8_
     int code = mdb_del(txn, j->store.expiry, &k, NULL);
     if (code && code != MDB_NOTFOUND)
         return code;
-    k = (MDB_val){len, (void *)(uintptr_t)key};
+    k = (MDB_val){len, (void *)key};
     code = mdb_del(txn, j->store.keys, &k, NULL);
     return code == MDB_NOTFOUND ? 0 : code;
 }

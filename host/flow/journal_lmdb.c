@@ -124,7 +124,7 @@ bool record_key_read(const MDB_val *v, record_key *out)
 int store_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *head, size_t head_len,
               const void *data, size_t len)
 {
-    MDB_val k = {key_len, (void *)(uintptr_t)key}, v = {4 + head_len + len, NULL};
+    MDB_val k = {key_len, (void *)key}, v = {4 + head_len + len, NULL};
     int code = mdb_put(txn, dbi, &k, &v, MDB_RESERVE);
     if (code)
         return code;
@@ -152,7 +152,7 @@ bool store_check(const MDB_val *key, const MDB_val *value, const void **data_out
 int store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void **data_out,
               size_t *len_out)
 {
-    MDB_val k = {key_len, (void *)(uintptr_t)key}, v;
+    MDB_val k = {key_len, (void *)key}, v;
     int code = mdb_get(txn, dbi, &k, &v);
     if (code)
         return code;

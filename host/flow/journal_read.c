@@ -238,19 +238,19 @@ status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_
 
 /* ---- cursors and keys ---- */
 
-static size_t named(uint8_t out[4 + JOURNAL_KEY_MAX], uint32_t wid, const char *name)
+static size_t named(uint8_t out[4 + JOURNAL_KEY_MAX + 1], uint32_t wid, const char *name)
 {
     size_t len = strlen(name);
     for (int i = 0; i < 4; i++)
         out[i] = (uint8_t)(wid >> (24 - 8 * i));
-    memcpy(out + 4, name, len);
+    memcpy(out + 4, name, len + 1);
     return 4 + len;
 }
 
 static int get_copy(journal *j, bool of_keys, uint32_t wid, const char *name, arena *a, const void **data_out,
                     size_t *len_out, status *st)
 {
-    uint8_t key[4 + JOURNAL_KEY_MAX];
+    uint8_t key[4 + JOURNAL_KEY_MAX + 1];
     MDB_txn *txn;
     const void *data;
     size_t len;

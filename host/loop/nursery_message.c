@@ -10,7 +10,7 @@
 ssize_t nursery_message_send(int socket, const void *data, size_t len, const int *fds, size_t n_fds)
 {
     _Alignas(struct cmsghdr) char control[NURSERY_CONTROL_BYTES] = {0};
-    struct iovec part = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
+    struct iovec part = {.iov_base = (void *)data, .iov_len = len};
     struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     if (n_fds) {
         message.msg_control = control;

@@ -94,12 +94,13 @@ static void become_user(const plan *p)
     if (*p->user) {
         errno = 0;
         struct passwd *entry = getpwnam(p->user);
-        if (!entry) {
+        if (entry) {
+            uid = entry->pw_uid;
+            gid = entry->pw_gid;
+        } else {
             errno = ENOENT;
             give_up(p, "user");
         }
-        uid = entry->pw_uid;
-        gid = entry->pw_gid;
     }
     if (!uid || uid == geteuid())
         return;

@@ -168,8 +168,8 @@ static status_class read_column(frame_reader *r, owned_batch *o, uint32_t index,
     status_class class = batch_check_column(&c, st);
     if (class != STATUS_OK)
         return class;
-    ((const char **)(uintptr_t)o->shown.names)[index] = c.name;
-    return column_make(&c, o->arena, (column *)(uintptr_t)&o->shown.rows.columns[index], st);
+    ((const char **)o->shown.names)[index] = c.name;
+    return column_make(&c, o->arena, (column *)&o->shown.rows.columns[index], st);
 }
 
 static status_class read_columns(frame_reader *r, owned_batch *o, uint32_t max_rows, status *st)

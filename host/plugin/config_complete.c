@@ -25,7 +25,7 @@ static void fill_object(const json_t *root, const json_t *properties, json_t *va
 {
     const char *key;
     json_t *property;
-    json_object_foreach((json_t *)(uintptr_t)properties, key, property)
+    json_object_foreach((json_t *)properties, key, property)
     {
         const json_t *target = resolve(root, property);
         const json_t *fallback = json_object_get(property, "default");

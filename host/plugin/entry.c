@@ -17,7 +17,7 @@ typedef struct owned_entry {
 
 static owned_entry *owned(const plugin_entry *entry)
 {
-    return (owned_entry *)(uintptr_t)entry;
+    return (owned_entry *)entry;
 }
 
 static owned_entry *entry_new(const char *file, const char *hash)

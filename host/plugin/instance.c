@@ -17,73 +17,6 @@
 #include "base/random.h"
 #include "plugin/instance_private.h"
 
-enum { IDLE_STOP_MS = 500 };
-
-/* ---- What others may see ---- */
-
-static void facts_condition(instance *in, instance_condition condition)
-{
-    pthread_mutex_lock(&in->facts_lock);
-    in->facts.condition = condition;
-    in->facts.pid = in->cell ? cell_pid(in->cell) : 0;
-    in->facts.retry_at_us = in->supervisor.retry_at_us;
-    snprintf(in->shown_death, sizeof in->shown_death, "%s", in->last_death);
-    if (in->cell) {
-        free(in->sandbox);
-        in->sandbox = memory_string(cell_sandbox(in->cell));
-        in->facts.sandbox = in->sandbox;
-    }
-    pthread_mutex_unlock(&in->facts_lock);
-}
-
-static void facts_plugin(instance *in)
-{
-    pthread_mutex_lock(&in->facts_lock);
-    free(in->metrics);
-    in->metrics = memory_zero(in->plugin->n_metrics + 1, sizeof *in->metrics);
-    for (size_t i = 0; i < in->plugin->n_metrics; i++)
-        in->metrics[i].metric = &in->plugin->metrics[i];
-    in->facts.plugin_id = in->plugin->id;
-    in->facts.version = in->plugin->version;
-    in->facts.metrics = in->metrics;
-    in->facts.n_metrics = in->plugin->n_metrics;
-    pthread_mutex_unlock(&in->facts_lock);
-}
-
-static void facts_call(instance *in, int64_t took_us, bool failed)
-{
-    pthread_mutex_lock(&in->facts_lock);
-    in->facts.calls++;
-    in->facts.failures += failed;
-    in->facts.call_us += took_us;
-    in->last_used_us = clock_monotonic_us();
-    pthread_mutex_unlock(&in->facts_lock);
-}
-
-static void facts_open(instance *in, bool open)
-{
-    pthread_mutex_lock(&in->facts_lock);
-    in->facts.source_open = open;
-    pthread_mutex_unlock(&in->facts_lock);
-}
-
-/* Counters travel at the end of every answer. */
-static void facts_metrics(instance *in, frame_reader r)
-{
-    frame_item item;
-    pthread_mutex_lock(&in->facts_lock);
-    while (frame_next(&r, &item)) {
-        frame_metric m;
-        if (item.tag != FRAME_METRIC || item.len != sizeof m || item.aux >= in->facts.n_metrics)
-            continue;
-        memcpy(&m, item.data, sizeof m);
-        instance_metric_value *v = &in->metrics[item.aux];
-        v->value = v->metric->kind == PST_GAUGE ? m.value : v->value + m.value;
-        v->count += m.count;
-    }
-    pthread_mutex_unlock(&in->facts_lock);
-}
-
 /* ---- The cell ---- */
 
 static void on_cell_log(void *arg, int32_t level, const char *message, const pst_field *fields,
@@ -115,15 +48,13 @@ static void note_death(instance *in, const char *why)
 {
     snprintf(in->last_death, sizeof in->last_death, "%s", why);
     supervise_death(&in->supervisor, clock_monotonic_us(), random_u64());
-    pthread_mutex_lock(&in->facts_lock);
-    in->facts.deaths++;
-    pthread_mutex_unlock(&in->facts_lock);
+    facts_death(in);
     log_warn("plugin", "cell died", LOG_TEXT("workspace", in->workspace), LOG_TEXT("instance", in->name),
              LOG_TEXT("plugin", in->plugin->id), LOG_TEXT("cause", in->last_death),
              LOG_NUMBER("deaths_in_row", in->supervisor.in_row));
 }
 
-static void drop_cell(instance *in, int timeout_ms)
+void instance_drop_cell(instance *in, int timeout_ms)
 {
     cell *old = in->cell;
     in->cell = NULL;
@@ -135,7 +66,7 @@ static void drop_cell(instance *in, int timeout_ms)
 static void bury_cell(instance *in)
 {
     note_death(in, cell_death(in->cell));
-    drop_cell(in, 0);
+    instance_drop_cell(in, 0);
     facts_condition(in, in->supervisor.quarantined ? INSTANCE_QUARANTINED : INSTANCE_WAITING);
 }
 
@@ -158,9 +89,7 @@ static status_class start_cell(instance *in, status *st)
     status_class class = cell_start(&s, &in->cell, st);
     if (class != STATUS_OK)
         return class;
-    pthread_mutex_lock(&in->facts_lock);
-    in->facts.starts++;
-    pthread_mutex_unlock(&in->facts_lock);
+    facts_start(in);
     facts_condition(in, INSTANCE_RUNNING);
     return STATUS_OK;
 }
@@ -288,7 +217,7 @@ static status_class configure(instance *in, instance_call *call, status *st)
     if (call)
         call->vendor_code = own.vendor_code;
     if (in->cell) { /* it refused: nothing died */
-        drop_cell(in, IDLE_STOP_MS);
+        instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
         facts_condition(in, INSTANCE_STOPPED);
     }
     return fault_set(call, own.fault, own.retry_after_ms, class);
@@ -352,6 +281,12 @@ status_class instance_distrust(instance *in, instance_call *call, const status *
     return fault_set(call, PLUGIN_FAULT_BUG, retry_ms(in), class);
 }
 
+status_class instance_bad_answer(instance *in, instance_call *call, status *st)
+{
+    status_set(st, STATUS_INVALID, "%s: the plugin's answer cannot be read", in->name);
+    return instance_distrust(in, call, st, STATUS_INVALID);
+}
+
 status_class instance_take_batch(instance *in, instance_call *call, exchange *x, uint32_t max_rows,
                                  instance_batch **batch_out, status *st)
 {
@@ -360,10 +295,7 @@ status_class instance_take_batch(instance *in, instance_call *call, exchange *x,
         instance_distrust(in, call, st, class);
         return status_wrap(st, "%s", in->name);
     }
-    pthread_mutex_lock(&in->facts_lock);
-    in->facts.rows_out += (*batch_out)->rows.n_rows;
-    in->facts.rejects_out += (*batch_out)->n_rejects;
-    pthread_mutex_unlock(&in->facts_lock);
+    facts_batch(in, *batch_out);
     return STATUS_OK;
 }
 
@@ -374,7 +306,6 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
     instance *in = memory_zero(1, sizeof *in);
     in->magic = INSTANCE_MAGIC;
     in->set = set;
-    in->plugin = plugin_entry_hold(settings->plugin);
     in->workspace = memory_string(settings->workspace);
     in->name = memory_string(settings->name);
     in->secrets = settings->secrets;
@@ -386,7 +317,7 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
     pthread_mutex_init(&in->facts_lock, NULL);
     in->facts = (instance_state){
         .workspace = in->workspace, .name = in->name, .last_death = in->shown_death, .sandbox = ""};
-    facts_plugin(in);
+    facts_plugin(in, plugin_entry_hold(settings->plugin));
     pthread_mutex_lock(&set->lock);
     in->next = set->first;
     set->first = in;
@@ -405,7 +336,7 @@ void instance_free(instance *in)
     *at = in->next;
     pthread_mutex_unlock(&in->set->lock);
     instance_close(in);
-    drop_cell(in, DEADLINE_STOP_MS);
+    instance_drop_cell(in, DEADLINE_STOP_MS);
     close(in->cancel_fd);
     plugin_entry_release(in->plugin);
     pthread_mutex_destroy(&in->lock);
@@ -421,14 +352,13 @@ void instance_free(instance *in)
 void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t *config)
 {
     pthread_mutex_lock(&in->lock);
-    drop_cell(in, DEADLINE_STOP_MS);
+    instance_drop_cell(in, DEADLINE_STOP_MS);
     const plugin_entry *old = in->plugin;
-    in->plugin = plugin_entry_hold(plugin);
     free(in->config);
     in->config = json_dumps(config, JSON_COMPACT);
     assert(in->config);
     in->supervisor = (supervisor){0};
-    facts_plugin(in);
+    facts_plugin(in, plugin_entry_hold(plugin));
     facts_condition(in, INSTANCE_STOPPED);
     plugin_entry_release(old);
     pthread_mutex_unlock(&in->lock);
@@ -447,81 +377,17 @@ void instance_cancel(instance *in)
     eventfd_write(in->cancel_fd, 1);
 }
 
-bool instance_offers(const instance *in, const char *interface_id)
+bool instance_offers(instance *in, const char *interface_id)
 {
-    return plugin_entry_offers(in->plugin, interface_id);
+    pthread_mutex_lock(&in->facts_lock);
+    bool offers = plugin_entry_offers(in->plugin, interface_id);
+    pthread_mutex_unlock(&in->facts_lock);
+    return offers;
 }
 
 bool instance_source_replays(const instance *in)
 {
     return in->source_flags & PST_SOURCE_REPLAYS;
-}
-
-/* ---- The set ---- */
-
-instance_set *instance_set_create(const instance_set_settings *settings)
-{
-    instance_set *set = memory_zero(1, sizeof *set);
-    set->settings = *settings;
-    set->program = memory_string(settings->cell_program);
-    set->user = settings->cell_user ? memory_string(settings->cell_user) : NULL;
-    set->settings.cell_program = set->program;
-    set->settings.cell_user = set->user;
-#ifdef PENSTOCK_SANITIZED
-    set->settings.memory_bytes = 0; /* the sanitizers reserve terabytes */
-#else
-    if (!set->settings.memory_bytes)
-        set->settings.memory_bytes = 256L << 20;
-#endif
-    pthread_mutex_init(&set->lock, NULL);
-    return set;
-}
-
-void instance_set_free(instance_set *set)
-{
-    if (!set)
-        return;
-    assert(!set->first);
-    pthread_mutex_destroy(&set->lock);
-    free(set->program);
-    free(set->user);
-    free(set);
-}
-
-static bool stop_if_idle(instance *in, int64_t since_us)
-{
-    bool stopped = false;
-    if (pthread_mutex_trylock(&in->lock) != 0)
-        return false; /* in a call */
-    if (in->cell && !in->facts.source_open && in->last_used_us <= since_us) {
-        drop_cell(in, IDLE_STOP_MS);
-        facts_condition(in, INSTANCE_STOPPED);
-        stopped = true;
-    }
-    pthread_mutex_unlock(&in->lock);
-    return stopped;
-}
-
-unsigned instance_set_stop_idle(instance_set *set, int64_t idle_us)
-{
-    unsigned stopped = 0;
-    int64_t since = clock_monotonic_us() - idle_us;
-    pthread_mutex_lock(&set->lock);
-    for (instance *in = set->first; in; in = in->next)
-        stopped += stop_if_idle(in, since);
-    pthread_mutex_unlock(&set->lock);
-    return stopped;
-}
-
-void plugin_states(instance_set *set, void (*on_state)(const instance_state *state, void *arg), void *arg)
-{
-    pthread_mutex_lock(&set->lock);
-    for (instance *in = set->first; in; in = in->next) {
-        pthread_mutex_lock(&in->facts_lock);
-        on_state(&in->facts, arg);
-        pthread_mutex_unlock(&in->facts_lock);
-    }
-    pthread_mutex_unlock(&set->lock);
 }
 
 const char *instance_condition_name(instance_condition condition)

@@ -133,7 +133,7 @@ void instance_cancel(instance *in);
 status_class instance_start(instance *in, instance_call *call, status *st);
 /* Replaces the config; the cell is stopped and the next call starts a new one. */
 void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t *config);
-bool instance_offers(const instance *in, const char *interface_id); /* PST_IF_… */
+bool instance_offers(instance *in, const char *interface_id); /* PST_IF_… */
 
 /* ---- Answers ---- */
 

@@ -48,6 +48,7 @@ enum {
     DEADLINE_TRAIN_US = 1800000000,
     DEADLINE_PUSH_US = 5000000,
     DEADLINE_STOP_MS = 5000,
+    INSTANCE_IDLE_STOP_MS = 500,
 };
 
 /* One request. `write` puts the arguments behind what every call carries. */
@@ -67,7 +68,21 @@ status_class instance_exchange(instance *in, instance_call *call, exchange *x, s
 void instance_exchange_end(instance *in, exchange *x);
 /* The answer of a call was no answer: the cell is replaced. Returns `class`. Between the two above. */
 status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class);
+/* INVALID: what came back is no answer of this call. Between the two above. */
+status_class instance_bad_answer(instance *in, instance_call *call, status *st);
 /* A batch that must stand next in the answer. */
 status_class instance_take_batch(instance *in, instance_call *call, exchange *x, uint32_t max_rows,
                                  instance_batch **batch_out, status *st);
+/* Stops the cell, if there is one; the source is closed by that. The call lock is held. */
+void instance_drop_cell(instance *in, int timeout_ms);
+
+/* What others may see (instance_set.c); each takes the short lock. */
+void facts_plugin(instance *in, const plugin_entry *plugin); /* takes over the held entry */
+void facts_condition(instance *in, instance_condition condition);
+void facts_call(instance *in, int64_t took_us, bool failed);
+void facts_open(instance *in, bool open);
+void facts_start(instance *in);
+void facts_death(instance *in);
+void facts_batch(instance *in, const instance_batch *b);
+void facts_metrics(instance *in, frame_reader r); /* counters travel at the end of every answer */
 #endif

@@ -40,18 +40,12 @@ status_class instance_ack(instance *in, instance_call *call, const void *cursor,
     return with_cursor(in, call, WIRE_ACK, cursor, cursor_len, st);
 }
 
-static status_class bad_answer(instance *in, instance_call *call, status *st)
-{
-    status_set(st, STATUS_INVALID, "%s: the plugin's answer cannot be read", in->name);
-    return instance_distrust(in, call, st, STATUS_INVALID);
-}
-
 static status_class take_turn(instance *in, instance_call *call, exchange *x, instance_turn *turn_out,
                               instance_batch **batch_out, uint32_t *next_in_ms_out, status *st)
 {
     frame_item wait;
     if (!frame_take(&x->answer, FRAME_WAIT, &wait))
-        return bad_answer(in, call, st);
+        return instance_bad_answer(in, call, st);
     *next_in_ms_out = wait.aux;
     *turn_out = x->status == PST_IDLE ? INSTANCE_IDLE : x->status == PST_END ? INSTANCE_END : INSTANCE_ROWS;
     return *turn_out == INSTANCE_ROWS ? instance_take_batch(in, call, x, x->rows, batch_out, st) : STATUS_OK;
@@ -104,7 +98,7 @@ status_class instance_discover(instance *in, instance_call *call, json_t **strea
     if (class == STATUS_OK && !json_is_array(*streams_out)) {
         json_decref(*streams_out);
         *streams_out = NULL;
-        class = bad_answer(in, call, st);
+        class = instance_bad_answer(in, call, st);
     }
     instance_exchange_end(in, &x);
     return class;
@@ -162,8 +156,8 @@ status_class instance_receive(instance *in, instance_call *call, const instance_
         .type = WIRE_RECEIVE, .deadline_us = DEADLINE_PUSH_US, .write = write_request, .arg = request};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK)
-        class =
-            take_reply(&x, reply_out) ? take_batches(in, call, &x, reply_out, st) : bad_answer(in, call, st);
+        class = take_reply(&x, reply_out) ? take_batches(in, call, &x, reply_out, st)
+                                          : instance_bad_answer(in, call, st);
     instance_exchange_end(in, &x);
     if (class != STATUS_OK)
         instance_reply_free(reply_out);

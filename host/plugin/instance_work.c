@@ -3,12 +3,6 @@
 
 #include "plugin/instance_private.h"
 
-static status_class bad_answer(instance *in, instance_call *call, status *st)
-{
-    status_set(st, STATUS_INVALID, "%s: the plugin's answer cannot be read", in->name);
-    return instance_distrust(in, call, st, STATUS_INVALID);
-}
-
 /* ---- Notifier ---- */
 
 static void write_attachment(frame_writer *w, const instance_attachment *a)
@@ -50,7 +44,7 @@ status_class instance_send(instance *in, instance_call *call, const instance_mes
         delivery_out->accepted = id.aux == PST_DELIVERY_ACCEPTED;
         memcpy(delivery_out->external_id, id.data, id.len);
     } else if (class == STATUS_OK) {
-        class = bad_answer(in, call, st);
+        class = instance_bad_answer(in, call, st);
     }
     instance_exchange_end(in, &x);
     return class;
@@ -121,7 +115,7 @@ status_class instance_context(instance *in, instance_call *call, uint32_t *rows_
     if (class == STATUS_OK && frame_take(&x.answer, FRAME_NUMBER, &number))
         *rows_out = number.aux;
     else if (class == STATUS_OK)
-        class = bad_answer(in, call, st);
+        class = instance_bad_answer(in, call, st);
     instance_exchange_end(in, &x);
     return class;
 }
@@ -153,7 +147,7 @@ status_class instance_train(instance *in, instance_call *call, const instance_in
     exchange x = {.type = WIRE_TRAIN, .deadline_us = DEADLINE_TRAIN_US, .write = write_work, .arg = &k};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK && !take_trained(&x, artifact_out, info_out))
-        class = bad_answer(in, call, st);
+        class = instance_bad_answer(in, call, st);
     instance_exchange_end(in, &x);
     return class;
 }

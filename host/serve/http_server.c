@@ -255,8 +255,8 @@ static void watch(listener *l)
 status_class http_listen(http_server *s, const http_listener *config, unsigned *number_out,
                          uint16_t *port_out, status *st)
 {
-    int fd;
-    uint16_t port;
+    int fd = -1;
+    uint16_t port = 0;
     status_class class = bind_socket(config, &fd, &port, st);
     if (class)
         return class;

@@ -351,9 +351,10 @@ static void field_metadata(char out[32], const char *kin)
     const int32_t one = 1, key_len = 8, value_len = (int32_t)strlen(kin);
     memcpy(out, &one, 4);
     memcpy(out + 4, &key_len, 4);
-    memcpy(out + 8, "pst.type", 8);
+    static const char key[] = {'p', 's', 't', '.', 't', 'y', 'p', 'e'};
+    memcpy(out + 8, key, sizeof key);
     memcpy(out + 16, &value_len, 4);
-    memcpy(out + 20, kin, (size_t)value_len);
+    memcpy(out + 20, kin, strlen(kin) + 1);
 }
 
 static bool schema_make(const pst_builder *b, struct ArrowSchema *out)

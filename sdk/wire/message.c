@@ -23,8 +23,8 @@ bool wire_send(int socket, const wire_header *header, const void *body, int fd, 
         struct cmsghdr head;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
-    struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t)header, .iov_len = sizeof *header},
-                             {.iov_base = (void *)(uintptr_t)body, .iov_len = header->body_len}};
+    struct iovec parts[2] = {{.iov_base = (void *)header, .iov_len = sizeof *header},
+                             {.iov_base = (void *)body, .iov_len = header->body_len}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = header->body_len ? 2 : 1};
     if (fd >= 0) {
         message.msg_control = control.bytes;

@@ -10,7 +10,8 @@
 
 #define TEST_KEY "psk_testtesttesttesttesttest12"
 
-static void child_run(char *words, const char *config, const char *url, const int pipes[3])
+static void child_run(const char *program, char *words, const char *config, const char *url,
+                      const int pipes[3])
 {
     char *argv[64] = {(char *)"penstock"};
     int n = 1;
@@ -27,7 +28,7 @@ static void child_run(char *words, const char *config, const char *url, const in
         setenv("PENSTOCK_KEY", TEST_KEY, 1);
         setenv("PENSTOCK_WORKSPACE", "demo", 1);
     }
-    execv(PENSTOCK_PROGRAM, argv);
+    execv(program, argv);
     _exit(127);
 }
 
@@ -64,7 +65,8 @@ static int input_open(const char *input)
     return fd;
 }
 
-program_result program_run(const char *words, const char *config, const char *url, const char *input)
+program_result program_run_at(const char *program, const char *words, const char *config, const char *url,
+                              const char *input)
 {
     program_result r = {0};
     int out[2], err[2], in = input_open(input), state;
@@ -73,7 +75,7 @@ program_result program_run(const char *words, const char *config, const char *ur
         abort();
     pid_t pid = fork();
     if (pid == 0)
-        child_run(copy, config, url, (const int[3]){in, out[1], err[1]});
+        child_run(program, copy, config, url, (const int[3]){in, out[1], err[1]});
     close(in);
     close(out[1]);
     close(err[1]);
@@ -86,6 +88,16 @@ program_result program_run(const char *words, const char *config, const char *ur
     text_add(&r.err, "");
     free(copy);
     return r;
+}
+
+program_result program_run(const char *words, const char *config, const char *url, const char *input)
+{
+    return program_run_at(PENSTOCK_PROGRAM, words, config, url, input);
+}
+
+const char *program_path(void)
+{
+    return PENSTOCK_PROGRAM;
 }
 
 void program_result_release(program_result *r)

@@ -2,6 +2,7 @@
 #include "stand.h"
 
 #include "base/clock.h"
+#include "support/nursery_fake.h"
 
 static nursery *spawner;
 static stand s;
@@ -182,6 +183,36 @@ static void deaths_back_off_and_end_in_quarantine(void **state)
     clock_use(NULL);
 }
 
+/* Spawning fails, or what is spawned is gone at once: a status and a back-off, nothing left behind. */
+static void a_cell_that_cannot_start_is_a_status(void **state)
+{
+    (void)state;
+    nursery_fake fake;
+    nursery_fake_init(&fake);
+    instance_set_settings settings = {.spawner = &fake.base, .cell_program = "/fake/cell", .cell_user = NULL};
+    instance_set *real = s.set;
+    s.set = instance_set_create(&settings);
+    status st;
+    instance_call call = {0};
+    instance *in = faulty("nothing");
+    fake.spawn_answer = STATUS_NOT_FOUND;
+    assert_int_equal(instance_start(in, &call, &st), STATUS_NOT_FOUND);
+    assert_int_equal(call.fault, PLUGIN_FAULT_DIED);
+    assert_non_null(strstr(st.text, "cannot start /fake/cell"));
+    assert_string_equal(fake.last_program, "/fake/cell");
+    assert_int_equal(strncmp(fake.last_arguments, "penstock-cell --profile net /", 29), 0);
+    assert_false(fake.last_outlive);
+    fake.spawn_answer = STATUS_OK;
+    fake.exit = (nursery_exit){.exited = true, .code = 9};
+    assert_int_equal(instance_start(in, &call, &st), STATUS_UNAVAILABLE);
+    assert_non_null(strstr(st.text, "died while it was loaded: exit code 9"));
+    assert_int_equal(fake.spawned, 1);
+    assert_int_equal(fake.released, 1);
+    instance_free(in);
+    instance_set_free(s.set);
+    s.set = real;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -191,6 +222,7 @@ int main(void)
         cmocka_unit_test(harmless_misuse_is_harmless),
         cmocka_unit_test(an_unknown_status_is_a_bug_and_the_sandbox_holds),
         cmocka_unit_test(a_polite_plugin_gives_up_before_it_is_killed),
+        cmocka_unit_test(a_cell_that_cannot_start_is_a_status),
         cmocka_unit_test(deaths_back_off_and_end_in_quarantine),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -360,27 +360,67 @@ static double now_us(void)
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-/* Prints what docs/abi/wire.md says was measured; asserts only that large batches pass. */
 static void large_batches_pass(void **state)
 {
     (void)state;
     status st;
     instance *in = stand_instance(&s, "org.penstock.test.echo-source", "{\"rows\": 200000}");
-    double began = now_us();
-    must(instance_start(in, NULL, &st), &st);
-    double started = now_us();
     must(instance_open(in, NULL, NULL, 0, &st), &st);
     instance_batch *b = read_rows(in, 100000);
     assert_int_equal(b->rows.n_rows, 100000);
     check_row(b, 99999, 99999);
     instance_batch_free(b);
-    b = read_rows(in, 10000);
+    b = read_rows(in, 100);
+    check_row(b, 0, 100000);
     instance_batch_free(b);
-    double reading = now_us();
-    b = read_rows(in, 10000);
-    double read = now_us();
-    print_message("start %.0f us, 10,000 rows of 9 columns %.0f us\n", started - began, read - reading);
-    instance_batch_free(b);
+    instance_free(in);
+}
+
+enum { ROWS = 10000, ROUNDS = 50 };
+
+/* The best of several, in microseconds: one column of 10,000 numbers there, two back. */
+static double best_round_trip(instance *in, const text *artifact, const instance_input *input)
+{
+    double best = 1e9;
+    for (int i = 0; i < ROUNDS; i++) {
+        status st;
+        instance_batch *b;
+        double began = now_us();
+        must(instance_infer(in, NULL, artifact->data, artifact->len, input, 1, &b, &st), &st);
+        double took = now_us() - began;
+        assert_int_equal(b->rows.n_rows, ROWS);
+        best = took < best ? took : best;
+        instance_batch_free(b);
+    }
+    return best;
+}
+
+/* Prints the figures that docs/abi/wire.md quotes; there is no limit to them here, machines differ. */
+static void start_and_round_trip_are_measured(void **state)
+{
+    (void)state;
+    status st;
+    static double values[ROWS];
+    const column column = {.type = COLUMN_NUMBER, .values = values};
+    const batch rows = {.n_rows = ROWS, .n_columns = 1, .columns = &column};
+    instance_input input = {"rows", names, &rows};
+    text artifact = {0};
+    json_t *info;
+    double best_start = 1e9;
+    for (int i = 0; i < 10; i++) {
+        instance *once = stand_instance(&s, "org.penstock.test.echo-model", "{}");
+        double began = now_us();
+        must(instance_start(once, NULL, &st), &st);
+        double took = now_us() - began;
+        best_start = took < best_start ? took : best_start;
+        instance_free(once);
+    }
+    instance *in = stand_instance(&s, "org.penstock.test.echo-model", "{}");
+    must(instance_train(in, NULL, &input, 1, &artifact, &info, &st), &st);
+    print_message("start of a cell to ready: %.0f us; round trip of 10,000 rows: %.0f us\n", best_start,
+                  best_round_trip(in, &artifact, &input));
+    json_decref(info);
+    text_free(&artifact);
     instance_free(in);
 }
 
@@ -398,6 +438,7 @@ int main(void)
         cmocka_unit_test(a_model_trains_and_infers_and_is_loaded_once),
         cmocka_unit_test(idle_cells_stop_and_nobody_notices),
         cmocka_unit_test(large_batches_pass),
+        cmocka_unit_test(start_and_round_trip_are_measured),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,0 +1,451 @@
+#include "flow/flow.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/log.h"
+#include "flow/store_rows.h"
+#include "flow/tenant.h"
+#include "flow/waiter.h"
+
+enum { WRITERS_DEFAULT = 2, WRITERS_MAX = 16, TICK_MS = 100, REGISTER_WAIT_MS = 5000 };
+
+struct flow {
+    flow_parts parts;
+    char models_folder[PATH_MAX];
+    journal *journal;
+    intake *intake;
+    waiter_table *waiters;
+    partition_cache *partitions;
+    unsigned n_writers;
+    writer *writers[WRITERS_MAX];
+    atomic_bool writing;
+    timer *tick;
+    pthread_mutex_t lock;
+    tenant **tenants; /* under the lock */
+    uint32_t n_tenants, cap_tenants;
+    bool started;
+};
+
+/* ---- tenants ---- */
+
+static tenant *find_locked(flow *f, int32_t wid, uint32_t *at_out)
+{
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        if (tenant_plan(f->tenants[i])->wid == wid) {
+            *at_out = i;
+            return f->tenants[i];
+        }
+    return NULL;
+}
+
+static tenant *tenant_of(flow *f, int32_t wid, status *st)
+{
+    uint32_t at;
+    pthread_mutex_lock(&f->lock);
+    tenant *t = find_locked(f, wid, &at);
+    if (t)
+        tenant_retain(t);
+    pthread_mutex_unlock(&f->lock);
+    if (!t && st)
+        status_set(st, STATUS_NOT_FOUND, "workspace %d does not run on this host", wid);
+    return t;
+}
+
+const flow_plan *flow_plan_of(flow *f, int32_t wid)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    const flow_plan *plan = t ? flow_plan_retain(tenant_plan(t)) : NULL;
+    tenant_release(t);
+    return plan;
+}
+
+/* Puts `t` where a tenant of its workspace stood (which is given back) or at the end. */
+static tenant *table_put(flow *f, tenant *t)
+{
+    uint32_t at;
+    pthread_mutex_lock(&f->lock);
+    tenant *old = find_locked(f, tenant_plan(t)->wid, &at);
+    if (old) {
+        f->tenants[at] = t;
+    } else {
+        if (f->n_tenants == f->cap_tenants) {
+            f->cap_tenants = f->cap_tenants ? f->cap_tenants * 2 : 16;
+            f->tenants = memory_grow(f->tenants, f->cap_tenants * sizeof(tenant *));
+        }
+        f->tenants[f->n_tenants++] = t;
+    }
+    pthread_mutex_unlock(&f->lock);
+    return old;
+}
+
+status_class flow_put(flow *f, const flow_workspace *w, status *st)
+{
+    tenant_parts parts = {&f->parts, f->intake, f->journal, f->models_folder};
+    tenant *t, *running = tenant_of(f, w->definition->wid, NULL);
+    status_class class = tenant_create(&parts, w, &t, st);
+    if (class != STATUS_OK) {
+        tenant_release(running);
+        return status_wrap(st, "workspace %s", w->definition->workspace);
+    }
+    if (running)
+        tenant_stop(running); /* its sources are closed before the new ones open */
+    tenant_release(running);
+    tenant *old = table_put(f, t);
+    tenant_release(old);
+    if (f->started)
+        tenant_start(t);
+    return STATUS_OK;
+}
+
+void flow_remove(flow *f, int32_t wid)
+{
+    uint32_t at;
+    pthread_mutex_lock(&f->lock);
+    tenant *t = find_locked(f, wid, &at);
+    if (t)
+        f->tenants[at] = f->tenants[--f->n_tenants];
+    pthread_mutex_unlock(&f->lock);
+    if (t)
+        tenant_stop(t);
+    tenant_release(t);
+}
+
+/* ---- writers ---- */
+
+static writer_plan plan_for_writer(void *arg, uint32_t wid, const flow_plan **out)
+{
+    *out = flow_plan_of(arg, (int32_t)wid);
+    return *out ? WRITER_PLAN_READY : WRITER_PLAN_LATER;
+}
+
+/* On the journal's commit thread. */
+static void on_appended(void *arg, uint32_t stream)
+{
+    flow *f = arg;
+    journal_stream s;
+    if (atomic_load(&f->writing) && journal_stream_get(f->journal, stream, &s))
+        writer_wake(f->writers[s.shard % f->n_writers], stream);
+}
+
+static void start_writers(flow *f)
+{
+    for (unsigned i = 0; i < f->n_writers; i++) {
+        writer_parts parts = {.journal = f->journal,
+                              .data = f->parts.data,
+                              .partitions = f->partitions,
+                              .waiters = f->waiters,
+                              .plan_of = plan_for_writer,
+                              .arg = f,
+                              .number = i,
+                              .of = f->n_writers};
+        f->writers[i] = writer_start(&parts);
+    }
+    atomic_store(&f->writing, true);
+    /* what was appended while they started */
+    arena *a = arena_create(0);
+    const journal_stream *streams;
+    size_t n = journal_streams(f->journal, true, a, &streams);
+    for (size_t i = 0; i < n; i++)
+        writer_wake(f->writers[streams[i].shard % f->n_writers], streams[i].id);
+    arena_free(a);
+}
+
+/* ---- life ---- */
+
+/* A journal that the data plane does not know yet is written down there, so that its loss is noticed later.
+ */
+static status_class register_journal(flow *f, status *st)
+{
+    static const statement add = {
+        "register the journal",
+        "INSERT INTO penstock.journal (incarnation, stack, host) VALUES ($1, $2::uuid, $3)"
+        " ON CONFLICT DO NOTHING"};
+    static const statement others = {
+        "look for lost journals",
+        "SELECT incarnation, made FROM penstock.journal WHERE stack = $2::uuid AND host = $3"
+        " AND incarnation <> $1 AND retired IS NULL"};
+    connection *c;
+    rows *lost = NULL;
+    value params[] = {value_binary(2950, journal_incarnation(f->journal), 16), value_text(f->parts.stack_id),
+                      value_text(f->parts.host_name)};
+    status_class class = pool_borrow(f->parts.data, NULL, REGISTER_WAIT_MS, &c, st);
+    if (class != STATUS_OK)
+        return class;
+    class = connection_run(c, &add, params, 3, NULL, st);
+    if (class == STATUS_OK)
+        class = connection_run(c, &others, params, 3, &lost, st);
+    if (class == STATUS_OK && rows_count(lost) > 0)
+        log_error("flow",
+                  "an earlier journal of this host is missing: rows that were acknowledged may be lost",
+                  LOG_TEXT("incarnation", rows_text(lost, 0, 0)), LOG_TEXT("made", rows_text(lost, 0, 1)));
+    rows_free(lost);
+    pool_return(f->parts.data, c);
+    return class;
+}
+
+static status_class open_journal(flow *f, status *st)
+{
+    char folder[PATH_MAX];
+    snprintf(folder, sizeof folder, "%s/journal", f->parts.state_folder);
+    journal_settings settings = {
+        .folder = folder, .size_bytes = f->parts.journal_bytes, .on_appended = on_appended, .arg = f};
+    return journal_open(&settings, &f->journal, st);
+}
+
+status_class flow_create(const flow_parts *parts, flow **out, status *st)
+{
+    flow *f = memory_zero(1, sizeof *f);
+    f->parts = *parts;
+    f->n_writers = parts->writers ? parts->writers : WRITERS_DEFAULT;
+    f->n_writers = f->n_writers > WRITERS_MAX ? WRITERS_MAX : f->n_writers;
+    snprintf(f->models_folder, sizeof f->models_folder, "%s/models", parts->state_folder);
+    pthread_mutex_init(&f->lock, NULL);
+    status_class class = open_journal(f, st);
+    if (class == STATUS_OK)
+        class = register_journal(f, st);
+    if (class != STATUS_OK) {
+        flow_free(f);
+        return class;
+    }
+    f->waiters = waiter_table_create();
+    f->partitions = partition_cache_create();
+    f->intake = intake_create(f->journal, f->waiters, f->n_writers);
+    *out = f;
+    return STATUS_OK;
+}
+
+static void on_tick(void *arg)
+{
+    flow *f = arg;
+    int64_t now_us = clock_wall_us();
+    waiter_expire(f->waiters, clock_monotonic_us());
+    pthread_mutex_lock(&f->lock);
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        tenant_tick(f->tenants[i], now_us);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void flow_start(flow *f)
+{
+    start_writers(f);
+    pthread_mutex_lock(&f->lock);
+    f->started = true;
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        tenant_start(f->tenants[i]);
+    pthread_mutex_unlock(&f->lock);
+    f->tick = timer_start(f->parts.loop, TICK_MS, true, on_tick, f);
+}
+
+void flow_stop(flow *f)
+{
+    timer_stop(f->tick);
+    f->tick = NULL;
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        tenant_stop(f->tenants[i]);
+    atomic_store(&f->writing, false);
+    for (unsigned i = 0; i < f->n_writers; i++) {
+        writer_stop(f->writers[i]);
+        f->writers[i] = NULL;
+    }
+}
+
+void flow_free(flow *f)
+{
+    if (!f)
+        return;
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        tenant_release(f->tenants[i]);
+    free(f->tenants);
+    journal_close(f->journal);
+    waiter_table_free(f->waiters);
+    intake_free(f->intake);
+    partition_cache_free(f->partitions);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+}
+
+intake *flow_intake(flow *f)
+{
+    return f->intake;
+}
+
+/* ---- questions ---- */
+
+status_class flow_store_rows(flow *f, int32_t wid, const store_query *q, arena *a, metric_result *out,
+                             const char **next_out, status *st)
+{
+    connection *c = NULL;
+    *out = (metric_result){0};
+    *next_out = NULL;
+    tenant *t = tenant_of(f, wid, st);
+    if (!t)
+        return st->class;
+    const store_table *table = flow_plan_table(tenant_plan(t), q->class, q->key);
+    status_class class =
+        table ? tenant_borrow(t, &c, st)
+              : status_set(st, STATUS_NOT_FOUND, "there is no %s %s", class_name(q->class), q->key);
+    if (class == STATUS_OK)
+        class = store_rows_read(table, c, q, a, out, next_out, st);
+    pool_return(f->parts.data, c);
+    tenant_release(t);
+    return class;
+}
+
+static status_class run_metric(flow *f, tenant *t, const metric_plan *m, const metric_request *q, arena *a,
+                               metric_result *out, status *st)
+{
+    connection *c;
+    instance *engine = m->defined->plugin ? tenant_engine(t, m->defined->object.key, st) : NULL;
+    if (m->defined->plugin && !engine)
+        return st->class;
+    status_class class = tenant_borrow(t, &c, st);
+    if (class != STATUS_OK)
+        return class;
+    class = connection_set_timeout(c, METRIC_TIMEOUT_MS, st);
+    if (class == STATUS_OK)
+        class = metric_run(m, c, engine, q, a, out, st);
+    pool_return(f->parts.data, c);
+    return class;
+}
+
+status_class flow_metric_run(flow *f, int32_t wid, const char *metric, const metric_request *q, arena *a,
+                             metric_result *out, const defined_metric **defined_out,
+                             const flow_plan **plan_out, status *st)
+{
+    *out = (metric_result){0};
+    tenant *t = tenant_of(f, wid, st);
+    if (!t)
+        return st->class;
+    const metric_plan *m = flow_plan_metric(tenant_plan(t), metric);
+    status_class class = m ? run_metric(f, t, m, q, a, out, st)
+                           : status_set(st, STATUS_NOT_FOUND, "there is no metric %.60s", metric);
+    if (class == STATUS_OK) {
+        *defined_out = m->defined;
+        *plan_out = flow_plan_retain(tenant_plan(t));
+    }
+    tenant_release(t);
+    return class;
+}
+
+json_t *flow_status(flow *f, int32_t wid)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    json_t *o = t ? tenant_status(t) : NULL;
+    tenant_release(t);
+    return o;
+}
+
+json_t *flow_source_status(flow *f, int32_t wid, const char *connector)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    json_t *o = t ? tenant_source_status(t, connector) : NULL;
+    tenant_release(t);
+    return o;
+}
+
+status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    status_class class = t ? tenant_source_pause(t, connector, paused, st) : st->class;
+    tenant_release(t);
+    return class;
+}
+
+static void add_instance(const instance_state *s, void *arg)
+{
+    json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "workspace",
+                                         s->workspace, "name", s->name, "plugin", s->plugin_id, "version",
+                                         s->version, "condition", instance_condition_name(s->condition),
+                                         "pid", (json_int_t)s->pid, "calls", (json_int_t)s->calls, "failures",
+                                         (json_int_t)s->failures, "deaths", (json_int_t)s->deaths,
+                                         "last_death", s->last_death));
+}
+
+json_t *flow_host_status(flow *f)
+{
+    journal_stats j = journal_stats_get(f->journal);
+    writer_figures w = flow_writer_figures(f);
+    json_t *instances = json_array();
+    plugin_states(f->parts.instances, add_instance, instances);
+    return json_pack("{s:{s:I, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:o}", "journal",
+                     "size_bytes", (json_int_t)j.size_bytes, "used_bytes", (json_int_t)j.used_bytes,
+                     "waiting_rows", (json_int_t)j.rows, "waiting_bytes", (json_int_t)j.bytes, "failed",
+                     j.failed, "writers", "transactions", (json_int_t)w.transactions, "rows_stored",
+                     (json_int_t)w.rows_stored, "rows_duplicate", (json_int_t)w.rows_duplicate,
+                     "streams_stopped", (json_int_t)w.streams_stopped, "away", w.away, "workspaces",
+                     (json_int_t)f->n_tenants, "instances", instances);
+}
+
+/* ---- work that is asked for ---- */
+
+status_class flow_train(flow *f, int32_t wid, const char *model, const char *actor, flow_done done, void *arg,
+                        status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    if (!t)
+        return st->class;
+    status_class class = flow_plan_model(tenant_plan(t), model)
+                             ? STATUS_OK
+                             : status_set(st, STATUS_NOT_FOUND, "there is no model %.60s", model);
+    if (class == STATUS_OK)
+        tenant_train(t, model, actor, done, arg);
+    tenant_release(t);
+    return class;
+}
+
+status_class flow_refresh(flow *f, int32_t wid, flow_done done, void *arg, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    if (!t)
+        return st->class;
+    tenant_refresh(t, done, arg);
+    tenant_release(t);
+    return STATUS_OK;
+}
+
+bool flow_ready(flow *f, status *st)
+{
+    if (journal_stats_get(f->journal).failed) {
+        status_set(st, STATUS_UNAVAILABLE, "the journal does not work");
+        return false;
+    }
+    if (!atomic_load(&f->writing)) {
+        status_set(st, STATUS_UNAVAILABLE, "the writers have not started");
+        return false;
+    }
+    if (flow_writer_figures(f).away) {
+        status_set(st, STATUS_UNAVAILABLE, "the data plane cannot be reached; rows wait in the journal");
+        return false;
+    }
+    return true;
+}
+
+journal_stats flow_journal_stats(flow *f)
+{
+    return journal_stats_get(f->journal);
+}
+
+writer_figures flow_writer_figures(flow *f)
+{
+    writer_figures sum = {0};
+    for (unsigned i = 0; i < f->n_writers && f->writers[i]; i++) {
+        writer_figures w = writer_look(f->writers[i]);
+        sum.transactions += w.transactions;
+        sum.records += w.records;
+        sum.rows_stored += w.rows_stored;
+        sum.rows_duplicate += w.rows_duplicate;
+        sum.rows_dead += w.rows_dead;
+        sum.retries += w.retries;
+        sum.streams_stopped += w.streams_stopped;
+        sum.away = sum.away || w.away;
+    }
+    return sum;
+}

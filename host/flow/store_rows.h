@@ -1,0 +1,10 @@
+/* Reading a store page by page, in key order, on the workspace's login. A cursor is the key of the last row
+ * of a page, so paging is right while rows come in, and every page costs the same. */
+#ifndef PENSTOCK_FLOW_STORE_ROWS_H
+#define PENSTOCK_FLOW_STORE_ROWS_H
+#include "flow/flow.h"
+
+/* `next_out`: NULL at the end. */
+status_class store_rows_read(const store_table *table, connection *c, const store_query *q, arena *a,
+                             metric_result *out, const char **next_out, status *st);
+#endif

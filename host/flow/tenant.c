@@ -1,0 +1,264 @@
+#include "flow/tenant.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "flow/tenant_private.h"
+
+enum { BORROW_WAIT_MS = 10000 };
+
+/* ---- instances ---- */
+
+static status_class complete_config(tenant *t, const char *plugin, const json_t *config,
+                                    const plugin_entry **entry_out, json_t **config_out, status *st)
+{
+    const plugin_entry *entry = catalog_find(t->parts.flow->catalog, plugin, st);
+    if (!entry)
+        return st->class;
+    status_class class = plugin_config_complete(entry, config, config_out, st);
+    if (class != STATUS_OK)
+        plugin_entry_release(entry);
+    else
+        *entry_out = entry;
+    return class;
+}
+
+instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
+                          const json_t *config, status *st)
+{
+    const plugin_entry *entry;
+    json_t *complete;
+    char name[JOURNAL_INSTANCE_MAX];
+    if (*slot)
+        return *slot;
+    if (complete_config(t, plugin, config, &entry, &complete, st) != STATUS_OK)
+        return NULL;
+    snprintf(name, sizeof name, "%s:%s", kind, key);
+    instance_settings settings = {.plugin = entry,
+                                  .workspace = t->plan->definition->workspace_id,
+                                  .name = name,
+                                  .config = complete,
+                                  .secrets = t->parts.flow->secrets};
+    *slot = instance_create(t->parts.flow->instances, &settings);
+    json_decref(complete);
+    plugin_entry_release(entry);
+    return *slot;
+}
+
+instance *tenant_engine(tenant *t, const char *metric, status *st)
+{
+    const defined_metric *m = definition_metric(t->plan->definition, metric);
+    if (!m || !m->plugin)
+        return NULL;
+    instance **slot = &t->engines[m - t->plan->definition->metrics];
+    pthread_mutex_lock(&t->lock);
+    instance *engine = tenant_instance(t, slot, m->plugin, "metric", m->object.key, m->config, st);
+    pthread_mutex_unlock(&t->lock);
+    return engine;
+}
+
+/* ---- sources ---- */
+
+static void make_source(tenant *t, uint32_t i)
+{
+    const defined_connector *c = &t->plan->definition->connectors[i];
+    status st;
+    instance *plugin = NULL;
+    if (!tenant_instance(t, &plugin, c->plugin, "connector", c->object.key, c->config, &st)) {
+        t->source_problems[i] = memory_string(st.text);
+        log_status(LOG_LEVEL_WARN, "tenant", "a connector cannot run", &st);
+        return;
+    }
+    source_parts parts = {t->parts.intake, t->parts.journal, t->parts.flow->lanes, t->plan, c, plugin};
+    t->sources[i] = source_create(&parts);
+}
+
+static int connector_index(const tenant *t, const char *key)
+{
+    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++)
+        if (strcmp(t->plan->definition->connectors[i].object.key, key) == 0)
+            return (int)i;
+    return -1;
+}
+
+json_t *tenant_source_status(tenant *t, const char *connector)
+{
+    int i = connector_index(t, connector);
+    if (i < 0)
+        return NULL;
+    if (!t->sources[i])
+        return json_pack("{s:s, s:s?}", "state", t->started && !t->paused ? "needs_you" : "paused", "problem",
+                         t->source_problems[i]);
+    source_look look = source_look_at(t->sources[i]);
+    return json_pack("{s:s, s:I, s:I, s:I, s:s?}", "state", source_state_name(look.state), "rows_read",
+                     (json_int_t)look.rows_read, "rows_rejected", (json_int_t)look.rows_rejected,
+                     "last_rows_us", (json_int_t)look.last_rows_us, "problem",
+                     look.problem[0] ? look.problem : NULL);
+}
+
+status_class tenant_source_pause(tenant *t, const char *connector, bool paused, status *st)
+{
+    int i = connector_index(t, connector);
+    if (i < 0)
+        return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
+    if (!t->sources[i])
+        return status_set(st, STATUS_CONFLICT, "connector %s does not run", connector);
+    source_pause(t->sources[i], paused);
+    return STATUS_OK;
+}
+
+/* ---- life ---- */
+
+status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, tenant **out, status *st)
+{
+    const flow_plan *plan;
+    const definition *d = w->definition;
+    status_class class = flow_plan_create(d, &plan, st);
+    if (class != STATUS_OK)
+        return class;
+    tenant *t = memory_zero(1, sizeof *t);
+    t->parts = *parts;
+    t->plan = plan;
+    t->references = 1;
+    t->paused = w->paused;
+    t->role = memory_string(w->role);
+    t->password = memory_string(w->password);
+    t->login = (pool_login){.user = t->role, .password = t->password};
+    pthread_mutex_init(&t->lock, NULL);
+    t->lane = lane_open(parts->flow->lanes, d->workspace);
+    t->sources = memory_zero(d->n_connectors, sizeof *t->sources);
+    t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
+    t->models = memory_zero(d->n_models, sizeof *t->models);
+    t->loaded = memory_zero(d->n_models, sizeof *t->loaded);
+    t->notifiers = memory_zero(d->n_notifiers, sizeof *t->notifiers);
+    t->engines = memory_zero(d->n_metrics, sizeof *t->engines);
+    t->features = memory_zero(d->n_featurestores, sizeof *t->features);
+    t->scores = memory_zero(d->n_models, sizeof *t->scores);
+    t->trainings = memory_zero(d->n_models, sizeof *t->trainings);
+    t->alerts = memory_zero(d->n_alerts, sizeof *t->alerts);
+    *out = t;
+    return STATUS_OK;
+}
+
+void tenant_start(tenant *t)
+{
+    for (uint32_t i = 0; i < t->plan->definition->n_connectors && !t->paused; i++)
+        make_source(t, i);
+    pthread_mutex_lock(&t->lock);
+    t->started = true;
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void cancel_calls(tenant *t)
+{
+    const definition *d = t->plan->definition;
+    for (uint32_t i = 0; i < d->n_models; i++)
+        if (t->models[i])
+            instance_cancel(t->models[i]);
+    for (uint32_t i = 0; i < d->n_notifiers; i++)
+        if (t->notifiers[i])
+            instance_cancel(t->notifiers[i]);
+}
+
+void tenant_stop(tenant *t)
+{
+    pthread_mutex_lock(&t->lock);
+    bool first = !t->stopping;
+    t->stopping = true;
+    pthread_mutex_unlock(&t->lock);
+    if (!first)
+        return;
+    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
+        source_free(t->sources[i]);
+        t->sources[i] = NULL;
+    }
+    cancel_calls(t);
+    lane_close(t->lane);
+    t->lane = NULL;
+}
+
+tenant *tenant_retain(tenant *t)
+{
+    atomic_fetch_add(&t->references, 1);
+    return t;
+}
+
+static void free_instances(instance **list, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        instance_free(list[i]);
+    free(list);
+}
+
+static void tenant_free(tenant *t)
+{
+    const definition *d = t->plan->definition;
+    tenant_stop(t);
+    free_instances(t->models, d->n_models);
+    free_instances(t->notifiers, d->n_notifiers);
+    free_instances(t->engines, d->n_metrics);
+    for (uint32_t i = 0; i < d->n_models; i++)
+        model_loaded_free(&t->loaded[i]);
+    for (uint32_t i = 0; i < d->n_connectors; i++)
+        free(t->source_problems[i]);
+    free(t->loaded);
+    free(t->sources);
+    free(t->source_problems);
+    free(t->features);
+    free(t->scores);
+    free(t->trainings);
+    free(t->alerts);
+    free(t->role);
+    free(t->password);
+    flow_plan_release(t->plan);
+    pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+void tenant_release(tenant *t)
+{
+    if (t && atomic_fetch_sub(&t->references, 1) == 1)
+        tenant_free(t);
+}
+
+const flow_plan *tenant_plan(const tenant *t)
+{
+    return t->plan;
+}
+
+bool tenant_paused(const tenant *t)
+{
+    return t->paused;
+}
+
+status_class tenant_borrow(tenant *t, connection **out, status *st)
+{
+    return pool_borrow(t->parts.flow->data, &t->login, BORROW_WAIT_MS, out, st);
+}
+
+/* ---- the tick ---- */
+
+static void tick_sources(tenant *t)
+{
+    int64_t now_us = clock_monotonic_us();
+    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++)
+        if (t->sources[i])
+            source_tick(t->sources[i], now_us);
+}
+
+void tenant_tick(tenant *t, int64_t now_us)
+{
+    pthread_mutex_lock(&t->lock);
+    bool running = t->started && !t->stopping && !t->paused;
+    bool go = running && !t->working && (now_us >= t->next_look_us || t->requests);
+    t->working = t->working || go;
+    if (running)
+        tick_sources(t);
+    if (go)
+        lane_post(t->lane, tenant_work, t);
+    pthread_mutex_unlock(&t->lock);
+}

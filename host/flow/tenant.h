@@ -1,0 +1,47 @@
+/* A tenant: one workspace as it runs on this host, for one generation of its definition. Immutable but for
+ * its work: a new definition is a new tenant. Counted, so that a request may hold it while it is replaced.
+ *
+ * All of its background work (refresh, score, train, alerts, deliveries) runs on one lane, one thing after
+ * another, in the order of the flow; sources have lanes of their own. The tick of the flow tells it the time.
+ */
+#ifndef PENSTOCK_FLOW_TENANT_H
+#define PENSTOCK_FLOW_TENANT_H
+#include <jansson.h>
+
+#include "flow/flow.h"
+#include "flow/plan.h"
+
+typedef struct tenant tenant;
+
+typedef struct tenant_parts {
+    const flow_parts *flow; /* outlives every tenant */
+    intake *intake;
+    journal *journal;
+    const char *models_folder;
+} tenant_parts;
+
+status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, tenant **out, status *st);
+tenant *tenant_retain(tenant *t);
+void tenant_release(tenant *t); /* frees with the last one; NULL is fine */
+/* Begins to read sources and to work when ticked. */
+void tenant_start(tenant *t);
+/* Ends sources and the lane; waits for what is in hand. Not on the loop thread. */
+void tenant_stop(tenant *t);
+
+const flow_plan *tenant_plan(const tenant *t); /* borrowed: as long as the tenant is held */
+bool tenant_paused(const tenant *t);
+/* Loop thread, every tick; cheap. */
+void tenant_tick(tenant *t, int64_t now_us);
+/* A connection of the workspace's login. */
+status_class tenant_borrow(tenant *t, connection **out, status *st);
+/* The plugin instance of a metric engine; NULL for SQL metrics. */
+instance *tenant_engine(tenant *t, const char *metric, status *st);
+
+/* Asked-for work, on the tenant's lane. */
+void tenant_train(tenant *t, const char *model, const char *actor, flow_done done, void *arg);
+void tenant_refresh(tenant *t, flow_done done, void *arg);
+
+json_t *tenant_status(tenant *t); /* [lane]: asks the database for freshness */
+json_t *tenant_source_status(tenant *t, const char *connector);
+status_class tenant_source_pause(tenant *t, const char *connector, bool paused, status *st);
+#endif

@@ -1,0 +1,49 @@
+/* The inside of a tenant, shared by tenant.c (life), tenant_work.c (what its lane does) and tenant_status.c
+ * (what people see of it). */
+#ifndef PENSTOCK_FLOW_TENANT_PRIVATE_H
+#define PENSTOCK_FLOW_TENANT_PRIVATE_H
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "flow/model.h"
+#include "flow/source.h"
+#include "flow/tenant.h"
+
+/* How one thing that is done again and again went last. */
+typedef struct work_note {
+    int64_t due_us;  /* wall time; 0 = at once */
+    int64_t last_us; /* of the last success */
+    uint64_t count;  /* keys, rows or points in all */
+    bool failed;
+    char problem[256];
+} work_note;
+
+typedef struct tenant_request tenant_request;
+
+struct tenant {
+    tenant_parts parts;
+    const flow_plan *plan;
+    pool_login login;
+    char *role, *password;
+    bool paused;
+    atomic_int references;
+    lane *lane;
+    source **sources; /* one a connector; NULL when it could not be made */
+    char **source_problems;
+    instance **models, **notifiers,
+        **engines;        /* by index of the definition; made when first needed, on the lane */
+    model_loaded *loaded; /* by model */
+    atomic_bool stored;   /* rows came since the last look */
+    pthread_mutex_t lock;
+    bool started, working, stopping; /* under the lock */
+    tenant_request *requests;
+    work_note *features, *scores, *trainings, *alerts, deliveries; /* under the lock */
+    int64_t next_look_us;                                          /* wall time of the next turn */
+};
+
+/* The plugin instance behind `*slot`, made from the catalog when it is not there yet. */
+instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
+                          const json_t *config, status *st);
+void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, const status *failure);
+void tenant_work(void *arg); /* the lane's turn */
+#endif

@@ -1,0 +1,397 @@
+/* One turn of a tenant's lane, left to right: what was asked for, then features that are due, scores,
+ * trainings, alerts, deliveries. A step that fails is noted, shown in the status and tried again; the others
+ * go on. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "control/schedule.h"
+#include "flow/alert.h"
+#include "flow/dirty.h"
+#include "flow/featurestore.h"
+#include "flow/notify.h"
+#include "flow/tenant_private.h"
+
+enum { STEPS_A_TURN = 50, CONTROL_WAIT_MS = 10000 };
+static const int64_t second = 1000000, shortest_look_us = 1000000, longest_look_us = 60 * INT64_C(1000000),
+                     deliver_every_us = 60 * INT64_C(1000000), retry_us = 10 * INT64_C(1000000),
+                     alert_every_us = 60 * INT64_C(1000000), train_retry_us = 60 * INT64_C(1000000);
+
+struct tenant_request {
+    tenant_request *next;
+    char *model, *actor; /* model NULL = refresh */
+    flow_done done;
+    void *arg;
+};
+
+typedef struct work {
+    tenant *t;
+    connection *data, *control;
+    int64_t now_us;
+    bool changed; /* features or scores were written: alerts must look */
+    bool told;    /* an alert queued deliveries */
+    bool more;    /* come again at once */
+} work;
+
+void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, const status *failure)
+{
+    pthread_mutex_lock(&t->lock);
+    bool news = failure && strcmp(note->problem, failure->text) != 0;
+    note->due_us = next_us;
+    note->count += count;
+    note->failed = failure != NULL;
+    snprintf(note->problem, sizeof note->problem, "%.255s", failure ? failure->text : "");
+    if (!failure)
+        note->last_us = clock_wall_us();
+    pthread_mutex_unlock(&t->lock);
+    if (news)
+        log_status(LOG_LEVEL_WARN, "tenant", "work failed, it is tried again", failure);
+}
+
+/* ---- schedules ---- */
+
+static int64_t next_time(const schedule_rule *rule, int64_t now_us, int64_t otherwise_us)
+{
+    cron_rule cron;
+    status st;
+    if (rule->every_us)
+        return bucket_floor(now_us, rule->every_us) + rule->every_us;
+    if (rule->cron && cron_parse(rule->cron, &cron, &st) == STATUS_OK)
+        return cron_next(&cron, now_us, 0);
+    return now_us + otherwise_us;
+}
+
+/* ---- features ---- */
+
+/* Until nothing is dirty, or the turn is long enough. */
+static status_class refresh(work *w, const featurestore_plan *f, uint64_t *keys_out, status *st)
+{
+    refresh_result r;
+    for (int i = 0; i < STEPS_A_TURN; i++) {
+        status_class class = featurestore_step(f, w->data, &r, st);
+        if (class != STATUS_OK)
+            return class;
+        *keys_out += r.keys;
+        w->changed = w->changed || r.keys > 0;
+        if (r.keys == 0)
+            return STATUS_OK;
+    }
+    w->more = true;
+    return STATUS_OK;
+}
+
+static void refresh_features(work *w, bool now)
+{
+    tenant *t = w->t;
+    for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++) {
+        const featurestore_plan *f = &t->plan->featurestores[i];
+        uint64_t keys = 0;
+        status st;
+        if (!f->refresh_sql || (!now && w->now_us < t->features[i].due_us))
+            continue;
+        status_class class = refresh(w, f, &keys, &st);
+        int64_t next = class == STATUS_OK ? next_time(&f->defined->refresh, w->now_us, 60 * second)
+                                          : w->now_us + retry_us;
+        tenant_note(t, &t->features[i], w->more ? 0 : next, keys, class == STATUS_OK ? NULL : &st);
+    }
+}
+
+/* ---- models ---- */
+
+static instance *model_instance(tenant *t, uint32_t i, status *st)
+{
+    const defined_model *m = t->plan->models[i].defined;
+    return tenant_instance(t, &t->models[i], m->plugin, "model", m->object.key, m->config, st);
+}
+
+static model_parts parts_of_model(work *w, uint32_t i, instance *plugin)
+{
+    return (model_parts){.model = &w->t->plan->models[i],
+                         .plugin = plugin,
+                         .data = w->data,
+                         .control = w->control,
+                         .folder = w->t->parts.models_folder,
+                         .now_us = w->now_us};
+}
+
+static status_class score(work *w, uint32_t i, uint64_t *rows_out, status *st)
+{
+    tenant *t = w->t;
+    char id[27], run[40];
+    inference_result r;
+    instance *plugin = model_instance(t, i, st);
+    if (!plugin)
+        return st->class;
+    model_parts parts = parts_of_model(w, i, plugin);
+    status_class class = model_load(&parts, &t->loaded[i], st);
+    if (class != STATUS_OK || !t->loaded[i].ready)
+        return class;
+    ulid_make(id);
+    snprintf(run, sizeof run, "run_%s", id);
+    for (int step = 0; step < STEPS_A_TURN; step++) {
+        class = inferencestore_step(&t->plan->models[i], &t->loaded[i].best, plugin, w->data, run, &r, st);
+        if (class != STATUS_OK || r.keys == 0)
+            return class;
+        *rows_out += r.rows;
+        w->changed = true;
+    }
+    w->more = true;
+    return STATUS_OK;
+}
+
+static void score_models(work *w, bool now)
+{
+    tenant *t = w->t;
+    for (uint32_t i = 0; i < t->plan->definition->n_models; i++) {
+        const model_plan *m = &t->plan->models[i];
+        uint64_t rows = 0;
+        status st;
+        bool due =
+            now || (m->defined->infer.on_change ? w->changed : false) || w->now_us >= t->scores[i].due_us;
+        if (!m->from || !due)
+            continue;
+        status_class class = score(w, i, &rows, &st);
+        int64_t next = class != STATUS_OK ? w->now_us + retry_us
+                                          : next_time(&m->defined->infer.schedule, w->now_us, 60 * second);
+        tenant_note(t, &t->scores[i], next, rows, class == STATUS_OK ? NULL : &st);
+    }
+}
+
+static status_class train(work *w, uint32_t i, const char *actor, model_training *out, status *st)
+{
+    tenant *t = w->t;
+    instance *plugin = model_instance(t, i, st);
+    if (!plugin)
+        return st->class;
+    model_parts parts = parts_of_model(w, i, plugin);
+    bool first = !t->loaded[i].ready;
+    status_class class = model_train(&parts, actor, out, st);
+    if (class == STATUS_OK && first)
+        class = inferencestore_mark_all(&t->plan->models[i], w->data, st);
+    tenant_note(t, &t->trainings[i],
+                class == STATUS_OK
+                    ? next_time(&t->plan->models[i].defined->train.schedule, w->now_us, INT64_MAX / 4)
+                    : w->now_us + train_retry_us,
+                class == STATUS_OK, class == STATUS_OK ? NULL : st);
+    return class;
+}
+
+/* A model without a version is trained as soon as its plugin finds the rows enough. */
+static void train_due(work *w)
+{
+    tenant *t = w->t;
+    for (uint32_t i = 0; i < t->plan->definition->n_models; i++) {
+        const model_plan *m = &t->plan->models[i];
+        model_training done;
+        status st;
+        if (!m->source || w->now_us < t->trainings[i].due_us)
+            continue;
+        if (t->loaded[i].ready && t->trainings[i].due_us == 0) { /* trained before this host started */
+            tenant_note(t, &t->trainings[i], next_time(&m->defined->train.schedule, w->now_us, INT64_MAX / 4),
+                        0, NULL);
+            continue;
+        }
+        if (train(w, i, "schedule", &done, &st) == STATUS_OK)
+            w->more = true; /* score with it at once */
+    }
+}
+
+/* ---- alerts and deliveries ---- */
+
+static void evaluate_alerts(work *w)
+{
+    tenant *t = w->t;
+    for (uint32_t i = 0; i < t->plan->definition->n_alerts; i++) {
+        const defined_alert *rule = &t->plan->definition->alerts[i];
+        alert_result r = {0};
+        status st;
+        if (!w->changed && w->now_us < t->alerts[i].due_us)
+            continue;
+        alert_parts parts = {
+            .plan = t->plan, .rule = rule, .data = w->data, .control = w->control, .now_us = w->now_us};
+        status_class class = STATUS_OK;
+        parts.engine = tenant_engine(t, rule->metric, &st);
+        do {
+            class = alert_evaluate(&parts, &r, &st);
+            w->told = w->told || (class == STATUS_OK && (r.fired || r.resolved));
+        } while (class == STATUS_OK && r.more);
+        int64_t next =
+            class == STATUS_OK ? next_time(&rule->schedule, w->now_us, alert_every_us) : w->now_us + retry_us;
+        tenant_note(t, &t->alerts[i], next, r.points, class == STATUS_OK ? NULL : &st);
+    }
+}
+
+static instance *find_notifier(void *arg, const char *key, status *st)
+{
+    tenant *t = arg;
+    const defined_notifier *n = definition_notifier(t->plan->definition, key);
+    if (!n) {
+        status_set(st, STATUS_NOT_FOUND, "there is no notifier %s any more", key);
+        return NULL;
+    }
+    return tenant_instance(t, &t->notifiers[n - t->plan->definition->notifiers], n->plugin, "notifier", key,
+                           n->config, st);
+}
+
+static void deliver(work *w)
+{
+    tenant *t = w->t;
+    notify_parts parts = {t->plan->wid, w->control, find_notifier, t};
+    notify_result r = {0};
+    status st;
+    if (t->plan->definition->n_notifiers == 0 || (!w->told && w->now_us < t->deliveries.due_us))
+        return;
+    status_class class = notify_step(&parts, &r, &st);
+    int64_t pause_us = class != STATUS_OK || r.retried ? retry_us / 2 : r.sent ? 0 : deliver_every_us;
+    tenant_note(t, &t->deliveries, w->now_us + pause_us, r.sent, class == STATUS_OK ? NULL : &st);
+}
+
+/* ---- what was asked for ---- */
+
+static tenant_request *take_request(tenant *t)
+{
+    pthread_mutex_lock(&t->lock);
+    tenant_request *r = t->requests;
+    if (r)
+        t->requests = r->next;
+    pthread_mutex_unlock(&t->lock);
+    return r;
+}
+
+static status_class run_training(work *w, const tenant_request *r, json_t **result_out, status *st)
+{
+    model_training done;
+    const model_plan *m = flow_plan_model(w->t->plan, r->model);
+    if (!m)
+        return status_set(st, STATUS_NOT_FOUND, "there is no model %s", r->model);
+    uint32_t i = (uint32_t)(m - w->t->plan->models);
+    refresh_features(w, true);
+    status_class class = train(w, i, r->actor, &done, st);
+    if (class != STATUS_OK)
+        return class;
+    score_models(w, true);
+    *result_out = json_pack("{s:s, s:I, s:I, s:s}", "model", r->model, "version", (json_int_t)done.version,
+                            "rows", (json_int_t)done.rows, "run", done.run);
+    return STATUS_OK;
+}
+
+static void run_requests(work *w)
+{
+    tenant_request *r;
+    while ((r = take_request(w->t))) {
+        status st;
+        json_t *result = NULL;
+        status_class class = STATUS_OK;
+        if (r->model) {
+            class = run_training(w, r, &result, &st);
+        } else {
+            refresh_features(w, true);
+            score_models(w, true);
+            result = json_object();
+        }
+        r->done(r->arg, result, class == STATUS_OK ? NULL : &st);
+        json_decref(result);
+        free(r->model);
+        free(r->actor);
+        free(r);
+    }
+}
+
+static void ask(tenant *t, tenant_request *r)
+{
+    pthread_mutex_lock(&t->lock);
+    bool stopping = t->stopping;
+    if (!stopping) {
+        tenant_request **at = &t->requests;
+        while (*at)
+            at = &(*at)->next;
+        *at = r;
+    }
+    pthread_mutex_unlock(&t->lock);
+    if (!stopping)
+        return;
+    status st;
+    status_set(&st, STATUS_UNAVAILABLE, "the workspace is being stopped or replaced; try again");
+    r->done(r->arg, NULL, &st);
+    free(r->model);
+    free(r->actor);
+    free(r);
+}
+
+void tenant_train(tenant *t, const char *model, const char *actor, flow_done done, void *arg)
+{
+    tenant_request *r = memory_zero(1, sizeof *r);
+    *r = (tenant_request){NULL, memory_string(model), memory_string(actor), done, arg};
+    ask(t, r);
+}
+
+void tenant_refresh(tenant *t, flow_done done, void *arg)
+{
+    tenant_request *r = memory_zero(1, sizeof *r);
+    *r = (tenant_request){NULL, NULL, NULL, done, arg};
+    ask(t, r);
+}
+
+/* ---- the turn ---- */
+
+static status_class open_connections(work *w, status *st)
+{
+    status_class class = tenant_borrow(w->t, &w->data, st);
+    return class == STATUS_OK ? pool_borrow(w->t->parts.flow->control, NULL, CONTROL_WAIT_MS, &w->control, st)
+                              : class;
+}
+
+static int64_t earliest(const work_note *notes, uint32_t n, int64_t us)
+{
+    for (uint32_t i = 0; i < n; i++)
+        us = notes[i].due_us < us ? notes[i].due_us : us;
+    return us;
+}
+
+/* When something is due; under the lock. */
+static int64_t next_look(const work *w)
+{
+    const tenant *t = w->t;
+    const definition *d = t->plan->definition;
+    int64_t us = w->now_us + longest_look_us;
+    us = earliest(t->features, d->n_featurestores, us);
+    us = earliest(t->scores, d->n_models, us);
+    us = earliest(t->trainings, d->n_models, us);
+    us = earliest(t->alerts, d->n_alerts, us);
+    if (d->n_notifiers > 0)
+        us = earliest(&t->deliveries, 1, us);
+    return us > w->now_us ? us : w->now_us + shortest_look_us;
+}
+
+static void run_stages(work *w)
+{
+    run_requests(w);
+    refresh_features(w, false);
+    score_models(w, false);
+    train_due(w);
+    evaluate_alerts(w);
+    deliver(w);
+}
+
+void tenant_work(void *arg)
+{
+    tenant *t = arg;
+    work w = {.t = t, .now_us = clock_wall_us()};
+    status st;
+    bool connected = open_connections(&w, &st) == STATUS_OK;
+    if (connected)
+        run_stages(&w);
+    else
+        log_status(LOG_LEVEL_WARN, "tenant", "the databases cannot be reached", &st);
+    pool_return(t->parts.flow->data, w.data);
+    pool_return(t->parts.flow->control, w.control);
+    pthread_mutex_lock(&t->lock);
+    t->working = false;
+    t->next_look_us = w.more ? 0 : connected ? next_look(&w) : w.now_us + retry_us;
+    pthread_mutex_unlock(&t->lock);
+}

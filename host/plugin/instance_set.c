@@ -1,0 +1,163 @@
+/* The set of instances: the list, the stopping of idle cells, and what others may see of each instance, which
+ * is a copy
+ * (`facts`) under a lock that is never held long, so that a listing never waits for a call. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "plugin/instance_private.h"
+
+void facts_condition(instance *in, instance_condition condition)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    in->facts.condition = condition;
+    in->facts.pid = in->cell ? cell_pid(in->cell) : 0;
+    in->facts.retry_at_us = in->supervisor.retry_at_us;
+    snprintf(in->shown_death, sizeof in->shown_death, "%s", in->last_death);
+    if (in->cell) {
+        free(in->sandbox);
+        in->sandbox = memory_string(cell_sandbox(in->cell));
+        in->facts.sandbox = in->sandbox;
+    }
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_plugin(instance *in, const plugin_entry *plugin)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    in->plugin = plugin;
+    free(in->metrics);
+    in->metrics = memory_zero(in->plugin->n_metrics + 1, sizeof *in->metrics);
+    for (size_t i = 0; i < in->plugin->n_metrics; i++)
+        in->metrics[i].metric = &in->plugin->metrics[i];
+    in->facts.plugin_id = in->plugin->id;
+    in->facts.version = in->plugin->version;
+    in->facts.metrics = in->metrics;
+    in->facts.n_metrics = in->plugin->n_metrics;
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_call(instance *in, int64_t took_us, bool failed)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    in->facts.calls++;
+    in->facts.failures += failed;
+    in->facts.call_us += took_us;
+    in->last_used_us = clock_monotonic_us();
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_open(instance *in, bool open)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    in->facts.source_open = open;
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_metrics(instance *in, frame_reader r)
+{
+    frame_item item;
+    pthread_mutex_lock(&in->facts_lock);
+    while (frame_next(&r, &item)) {
+        frame_metric m;
+        if (item.tag != FRAME_METRIC || item.len != sizeof m || item.aux >= in->facts.n_metrics)
+            continue;
+        memcpy(&m, item.data, sizeof m);
+        instance_metric_value *v = &in->metrics[item.aux];
+        v->value = v->metric->kind == PST_GAUGE ? m.value : v->value + m.value;
+        v->count += m.count;
+    }
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_batch(instance *in, const instance_batch *b)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    in->facts.rows_out += b->rows.n_rows;
+    in->facts.rejects_out += b->n_rejects;
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_start(instance *in)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    in->facts.starts++;
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_death(instance *in)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    in->facts.deaths++;
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+/* ---- The set ---- */
+
+instance_set *instance_set_create(const instance_set_settings *settings)
+{
+    instance_set *set = memory_zero(1, sizeof *set);
+    set->settings = *settings;
+    set->program = memory_string(settings->cell_program);
+    set->user = settings->cell_user ? memory_string(settings->cell_user) : NULL;
+    set->settings.cell_program = set->program;
+    set->settings.cell_user = set->user;
+#ifdef PENSTOCK_SANITIZED
+    set->settings.memory_bytes = 0; /* the sanitizers reserve terabytes */
+#else
+    if (!set->settings.memory_bytes)
+        set->settings.memory_bytes = 256L << 20;
+#endif
+    pthread_mutex_init(&set->lock, NULL);
+    return set;
+}
+
+void instance_set_free(instance_set *set)
+{
+    if (!set)
+        return;
+    assert(!set->first);
+    pthread_mutex_destroy(&set->lock);
+    free(set->program);
+    free(set->user);
+    free(set);
+}
+
+static bool stop_if_idle(instance *in, int64_t since_us)
+{
+    bool stopped = false;
+    if (pthread_mutex_trylock(&in->lock) != 0)
+        return false; /* in a call */
+    if (in->cell && !in->facts.source_open && in->last_used_us <= since_us) {
+        instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
+        facts_condition(in, INSTANCE_STOPPED);
+        stopped = true;
+    }
+    pthread_mutex_unlock(&in->lock);
+    return stopped;
+}
+
+unsigned instance_set_stop_idle(instance_set *set, int64_t idle_us)
+{
+    unsigned stopped = 0;
+    int64_t since = clock_monotonic_us() - idle_us;
+    pthread_mutex_lock(&set->lock);
+    for (instance *in = set->first; in; in = in->next)
+        stopped += stop_if_idle(in, since);
+    pthread_mutex_unlock(&set->lock);
+    return stopped;
+}
+
+void plugin_states(instance_set *set, void (*on_state)(const instance_state *state, void *arg), void *arg)
+{
+    pthread_mutex_lock(&set->lock);
+    for (instance *in = set->first; in; in = in->next) {
+        pthread_mutex_lock(&in->facts_lock);
+        on_state(&in->facts, arg);
+        pthread_mutex_unlock(&in->facts_lock);
+    }
+    pthread_mutex_unlock(&set->lock);
+}
