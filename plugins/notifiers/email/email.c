@@ -19,9 +19,9 @@ enum { SECRET_MAX = 1024, ID_BYTES = 16 };
 
 typedef struct email {
     const pst_host *host;
-    const char *server, *from, *reply_to;
+    const char *url, *from, *reply_to;
     bool start_tls;
-    char url[512];
+    char server[256]; /* host name of the URL */
 } email;
 
 /* One mail on its way. */
@@ -34,7 +34,7 @@ typedef struct mail {
 
 static bool is_here(const char *server)
 {
-    return !strcmp(server, "localhost") || !strncmp(server, "127.", 4) || !strcmp(server, "::1");
+    return !strcmp(server, "localhost") || !strncmp(server, "127.", 4) || !strcmp(server, "[::1]");
 }
 
 static pst_status check_addresses(const email *e, pst_error *error)
@@ -53,23 +53,42 @@ static pst_status check_addresses(const email *e, pst_error *error)
     return PST_OK;
 }
 
+/* smtp://host:port or smtps://host:port and nothing more. */
+static bool url_read(email *e, const char *url, bool *tls_out)
+{
+    CURLU *parsed = curl_url();
+    char *host = NULL, *scheme = NULL, *path = NULL, *user = NULL;
+    bool ok = parsed && transport_is_line(url) &&
+              !curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) &&
+              !curl_url_get(parsed, CURLUPART_HOST, &host, 0) &&
+              !curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) &&
+              !curl_url_get(parsed, CURLUPART_PATH, &path, 0) &&
+              curl_url_get(parsed, CURLUPART_USER, &user, 0) && !strcmp(path, "/") &&
+              strlen(host) < sizeof e->server;
+    if (ok) {
+        *tls_out = !strcmp(scheme, "smtps");
+        ok = *tls_out || !strcmp(scheme, "smtp");
+        snprintf(e->server, sizeof e->server, "%s", host);
+    }
+    curl_free(host);
+    curl_free(scheme);
+    curl_free(path);
+    curl_free(user);
+    curl_url_cleanup(parsed);
+    return ok;
+}
+
 static pst_status configure(email *e, pst_error *error)
 {
-    const char *security = e->host->config_text(e->host, "/security");
-    int64_t port = e->host->config_int(e->host, "/port");
-    e->server = e->host->config_text(e->host, "/server");
+    const char *starttls = e->host->config_text(e->host, "/starttls");
+    bool tls = false;
+    e->url = e->host->config_text(e->host, "/url");
     e->from = e->host->config_text(e->host, "/from");
     e->reply_to = e->host->config_text(e->host, "/reply_to");
-    for (const char *c = e->server; *c; c++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:", *c))
-            return pst_fail(error, PST_E_CONFIG, "/server", "a host name or an address is expected");
-    bool tls = !strcmp(security, "tls");
-    e->start_tls = !strcmp(security, "starttls") || (!strcmp(security, "auto") && !is_here(e->server));
-    if (!port)
-        port = tls ? 465 : e->start_tls ? 587 : 25;
-    const char *open = strchr(e->server, ':') ? "[" : "", *close = *open ? "]" : "";
-    snprintf(e->url, sizeof e->url, "%s://%s%s%s:%d", tls ? "smtps" : "smtp", open, e->server, close,
-             (int)port);
+    if (!e->url || !url_read(e, e->url, &tls))
+        return pst_fail(error, PST_E_CONFIG, "/url", "smtp://host:port or smtps://host:port is expected");
+    e->start_tls =
+        !tls && (!strcmp(starttls, "always") || (!strcmp(starttls, "auto") && !is_here(e->server)));
     return check_addresses(e, error);
 }
 

@@ -41,10 +41,9 @@ static int end(void **state)
 static pst_status open_with(setup *s, const char *more)
 {
     char config[1024];
-    snprintf(
-        config, sizeof config,
-        "{\"to\": [\"ops@example.org\", \"night@example.org\"], \"server\": \"127.0.0.1\", \"port\": %d%s}",
-        sink_port(s->sink), more);
+    snprintf(config, sizeof config,
+             "{\"to\": [\"ops@example.org\", \"night@example.org\"], \"url\": \"smtp://127.0.0.1:%d\"%s}",
+             sink_port(s->sink), more);
     return plugin_bench_open(&s->bench, config);
 }
 
@@ -183,7 +182,7 @@ static void encryption_is_not_given_up(void **state)
 {
     setup *s = *state;
     pst_message m = plain("a", "b");
-    assert_int_equal(open_with(s, ", \"security\": \"starttls\""), PST_OK);
+    assert_int_equal(open_with(s, ", \"starttls\": \"always\""), PST_OK);
     assert_int_equal(send_message(s, &m), PST_E_CONFIG); /* the sink offers none */
     assert_int_equal(sink_count(s->sink), 0);
 }
@@ -196,6 +195,21 @@ static void the_check_logs_in_and_sends_nothing(void **state)
     assert_int_equal(open_with(s, ""), PST_OK);
     assert_int_equal(check->check(s->bench.self, &call, &s->bench.error), PST_OK);
     assert_int_equal(sink_count(s->sink), 0);
+}
+
+static void wrong_urls_are_refused_with_a_place(void **state)
+{
+    static const char *const wrong[] = {"http://a", "smtp://u:p@a", "smtp://a/b", "smtp://a\\r\\nb",
+                                        "a",        "smtp://"};
+    setup *s = *state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char config[256];
+        snprintf(config, sizeof config, "{\"to\": [\"ok@b\"], \"url\": \"%s\"}", wrong[i]);
+        assert_int_equal(plugin_bench_open(&s->bench, config), PST_E_CONFIG);
+        assert_string_equal(s->bench.error.where, "/url");
+        plugin_bench_close(&s->bench);
+    }
+    assert_int_equal(open_with(s, ""), PST_OK);
 }
 
 static void wrong_addresses_are_refused_with_a_place(void **state)
@@ -250,6 +264,7 @@ int main(void)
         T(encryption_is_not_given_up),
         T(the_check_logs_in_and_sends_nothing),
         T(wrong_addresses_are_refused_with_a_place),
+        T(wrong_urls_are_refused_with_a_place),
         cmocka_unit_test(long_subjects_are_folded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -147,8 +147,8 @@ static void a_mail_reaches_its_receiver(void **state)
     status st;
     char config[200];
     sink *receiver = sink_create(SINK_SMTP);
-    snprintf(config, sizeof config,
-             "{\"to\": [\"ops@example.org\"], \"server\": \"localhost\", \"port\": %d}", sink_port(receiver));
+    snprintf(config, sizeof config, "{\"to\": [\"ops@example.org\"], \"url\": \"smtp://localhost:%d\"}",
+             sink_port(receiver));
     instance *in = stand_instance(&s, "org.penstock.notifier.email", config);
     instance_message m = {
         .delivery_id = "d1", .title = "Pumpe läuft", .text = "x", .html = "<b>x</b>", .json = "{}"};
