@@ -164,9 +164,22 @@ static status_class free_slot(connection *c, prepared **out, status *st)
     return ret;
 }
 
-static status_class prepare(connection *c, const statement *s, prepared **out, status *st)
+/* A statement is prepared for the types of its values, so that `$1::int` takes an int64 and the server need
+ * not guess; another mix of types (a null, say) is another plan. */
+static uint64_t hash_of(const statement *s, const value *params, unsigned n)
 {
     uint64_t hash = name_hash(s->sql, strlen(s->sql));
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t mixed[2] = {hash, (uint64_t)params[i].kind << 32 | params[i].oid};
+        hash = name_hash(mixed, sizeof mixed);
+    }
+    return hash;
+}
+
+static status_class prepare(connection *c, const statement *s, const value *params, unsigned n,
+                            prepared **out, status *st)
+{
+    uint64_t hash = hash_of(s, params, n);
     prepared *p = find_prepared(c, s->sql, hash);
     if (!p) {
         char name[16];
@@ -175,9 +188,14 @@ static status_class prepare(connection *c, const statement *s, prepared **out, s
             return ret;
         snprintf(name, sizeof name, "p%u",
                  ++c->names); /* never used twice, so a lost answer cannot collide */
-        ret = call_one(
-            c, &(driver_request){.action = DRIVER_PREPARE, .name = s->name, .sql = s->sql, .prepared = name},
-            NULL, st);
+        ret = call_one(c,
+                       &(driver_request){.action = DRIVER_PREPARE,
+                                         .name = s->name,
+                                         .sql = s->sql,
+                                         .prepared = name,
+                                         .params = params,
+                                         .n_params = n},
+                       NULL, st);
         if (ret != STATUS_OK)
             return ret;
         p->hash = hash;
@@ -202,7 +220,7 @@ status_class connection_run(connection *c, const statement *s, const value *para
         *out = NULL;
     for (int attempt = 0;; attempt++) {
         prepared *p;
-        status_class ret = prepare(c, s, &p, st);
+        status_class ret = prepare(c, s, params, n, &p, st);
         if (ret != STATUS_OK)
             return ret;
         ret = call_one(
@@ -228,7 +246,7 @@ status_class connection_pipeline(connection *c, statement_call *calls, unsigned 
     assert(n > 0 && n <= PIPELINE_MAX && n <= CONNECTION_PREPARED_MAX);
     for (unsigned i = 0; i < n; i++) {
         calls[i].result = NULL;
-        status_class ret = prepare(c, calls[i].statement, &plans[i], st);
+        status_class ret = prepare(c, calls[i].statement, calls[i].params, calls[i].n_params, &plans[i], st);
         if (failed_out)
             *failed_out = i;
         if (ret != STATUS_OK)

@@ -350,7 +350,7 @@ static status_class send_request(session *s, const driver_request *r, connection
         sent = PQsendQuery(s->conn, r->sql);
         break;
     case DRIVER_PREPARE:
-        sent = PQsendPrepare(s->conn, r->prepared, r->sql, 0, NULL);
+        sent = PQsendPrepare(s->conn, r->prepared, r->sql, n, p.types);
         break;
     case DRIVER_RUN:
         sent = PQsendQueryPrepared(s->conn, r->prepared, n, p.values, p.lengths, p.formats, 0);

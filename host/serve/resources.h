@@ -1,0 +1,12 @@
+/* The resources of the API, one file each. routes_resources adds them all; they need router_config.services.
+ */
+#ifndef PENSTOCK_SERVE_RESOURCES_H
+#define PENSTOCK_SERVE_RESOURCES_H
+#include "serve/route.h"
+
+void routes_resources(route_table *t);
+
+void routes_rows(route_table *t);
+void routes_stores(route_table *t);
+void routes_query(route_table *t); /* …/metrics of a workspace; routes_metrics is Prometheus' */
+#endif
