@@ -164,13 +164,13 @@ static status_class free_slot(connection *c, prepared **out, status *st)
     return ret;
 }
 
-/* A statement is planned for the types it is bound with, so those are part of what it is known by. */
-static uint64_t statement_hash(const char *sql, const value *params, unsigned n)
+/* A statement is prepared for the types of its values, so that `$1::int` takes an int64 and the server need
+ * not guess; another mix of types (a null, say) is another plan. */
+static uint64_t hash_of(const statement *s, const value *params, unsigned n)
 {
-    uint64_t hash = name_hash(sql, strlen(sql));
+    uint64_t hash = name_hash(s->sql, strlen(s->sql));
     for (unsigned i = 0; i < n; i++) {
-        uint64_t mixed[3] = {hash, (uint64_t)params[i].kind,
-                             params[i].kind == VALUE_BINARY ? params[i].oid : 0};
+        uint64_t mixed[2] = {hash, (uint64_t)params[i].kind << 32 | params[i].oid};
         hash = name_hash(mixed, sizeof mixed);
     }
     return hash;
@@ -179,7 +179,7 @@ static uint64_t statement_hash(const char *sql, const value *params, unsigned n)
 static status_class prepare(connection *c, const statement *s, const value *params, unsigned n,
                             prepared **out, status *st)
 {
-    uint64_t hash = statement_hash(s->sql, params, n);
+    uint64_t hash = hash_of(s, params, n);
     prepared *p = find_prepared(c, s->sql, hash);
     if (!p) {
         char name[16];

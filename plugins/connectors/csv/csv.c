@@ -355,8 +355,8 @@ static pst_status hand_over(csv *c, pst_batch *out, pst_error *error)
     place at = c->at;
     if (c->skipping)
         at.offset = c->long_from;
-    return pst_builder_finish(c->builder, NULL, (pst_bytes){cursor, place_write(&at, cursor)}, PST_BATCH_RAW,
-                              out, error);
+    size_t len = place_write(&at, cursor);
+    return pst_builder_finish(c->builder, NULL, (pst_bytes){cursor, len}, PST_BATCH_RAW, out, error);
 }
 
 /* The file is read to its end and something comes after it: the tail, then the next file. */

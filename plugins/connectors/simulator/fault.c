@@ -66,7 +66,7 @@ static bool parse_kind(const char *text, size_t len, const fault_scene *scene, u
 static bool parse_device(const char *text, size_t len, const fault_scene *scene, uint32_t *out)
 {
     size_t prefix = strlen(scene->device_prefix);
-    if (len <= prefix || len > prefix + 9 || memcmp(text, scene->device_prefix, prefix))
+    if (len <= prefix || len > prefix + 9 || memcmp(text, scene->device_prefix, prefix) != 0)
         return false;
     char *end;
     unsigned long number = strtoul(text + prefix, &end, 10);

@@ -18,7 +18,7 @@ static const int64_t STEP_US = 5 * MINUTE_US;
 
 static double irradiance(noise n, int64_t time_us)
 {
-    double day = (double)(noise_floor(time_us, DAY_US) / DAY_US);
+    double day = floor((double)time_us / (double)DAY_US);
     double declination =
         23.45 * RADIANS * sin(6.283185307179586 * (284 + fmod(day, 365.2425) + 1) / 365.2425);
     double hour_angle = (noise_hour(time_us) - 12) * 15 * RADIANS, latitude = 9 * RADIANS;

@@ -4,7 +4,9 @@
 #include "support/check.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "chi.h"
 #include "deviation.h"
@@ -289,6 +291,66 @@ static void tails_are_right(void **state)
     assert_true(fabs(chi_tail_quantile(3, 8) - 26.12448155837614) < 1e-9);
 }
 
+/* ---- The rig recordings, if they are there: what the README claims must not get worse unseen. */
+
+enum { SKAB_COLUMNS = 8, SKAB_ROWS_MAX = 2000, SKAB_LEARN = 400 };
+
+/* Rows of a file (datetime;8 numbers;anomaly;changepoint) and their labels. */
+static uint32_t skab_read(const char *path, double *rows, bool *labels)
+{
+    char line[512];
+    uint32_t n = 0;
+    FILE *in = fopen(path, "r");
+    assert_non_null(in);
+    assert_non_null(fgets(line, sizeof line, in));
+    while (n < SKAB_ROWS_MAX && fgets(line, sizeof line, in)) {
+        char *at = strchr(line, ';');
+        for (int k = 0; k < SKAB_COLUMNS; k++)
+            rows[n * SKAB_COLUMNS + k] = strtod(at + 1, &at);
+        labels[n++] = strtod(at + 1, NULL) > 0.5;
+    }
+    fclose(in);
+    return n;
+}
+
+/* counts: true and false alarms, missed, rightly quiet. */
+static void skab_count(const char *path, unsigned counts[4])
+{
+    static double rows[SKAB_ROWS_MAX * SKAB_COLUMNS];
+    static bool labels[SKAB_ROWS_MAX];
+    const deviation_options options = {10, 14};
+    uint32_t n = skab_read(path, rows, labels), learn = SKAB_LEARN;
+    double *numbers = calloc(deviation_size(SKAB_COLUMNS), sizeof *numbers);
+    assert_true(deviation_fit(rows, &learn, 1, SKAB_COLUMNS, &options, numbers));
+    for (uint32_t i = SKAB_LEARN; i < n; i++) {
+        const double *window = rows + (size_t)(i + 1 - options.window) * SKAB_COLUMNS;
+        bool alarm = deviation_decades(numbers, window, options.window, SKAB_COLUMNS, &options) >= 3;
+        counts[labels[i] ? (alarm ? 0 : 2) : alarm ? 1 : 3]++;
+    }
+    free(numbers);
+}
+
+static void the_rig_recordings_are_judged_as_claimed(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"valve1/0", "valve1/14", "valve1/15", "valve1/3", "valve1/4",
+                                        "valve1/6", "valve1/7",  "valve1/8",  "valve2/2", "valve2/3",
+                                        "other/11", "other/14",  "other/3",   "other/4",  "other/5",
+                                        "other/6",  "other/7"};
+    unsigned c[4] = {0};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "anomaly/skab/%s.csv", files[i]);
+        const char *path = testdata(name);
+        if (!path || access(path, R_OK))
+            skip();
+        skab_count(path, c);
+    }
+    double f1 = 2.0 * c[0] / (2.0 * c[0] + c[1] + c[2]), false_rate = (double)c[1] / (c[1] + c[3]);
+    print_message("F1 %.3f, false alarm rate %.3f\n", f1, false_rate);
+    assert_true(f1 >= 0.84 && false_rate <= 0.10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +362,7 @@ int main(void)
         cmocka_unit_test(too_few_rows_are_refused),
         cmocka_unit_test(damaged_artifacts_are_refused),
         cmocka_unit_test(unknown_columns_name_the_config),
+        cmocka_unit_test(the_rig_recordings_are_judged_as_claimed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
