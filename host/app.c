@@ -20,6 +20,7 @@
 #include "base/disk.h"
 #include "base/log.h"
 #include "control/key.h"
+#include "serve/access.h"
 #include "serve/resources.h"
 
 #ifndef PENSTOCK_VERSION
@@ -37,21 +38,6 @@ static const int64_t idle_cell_us = 300 * INT64_C(1000000);
 extern char **environ;
 
 /* ---- starting what needs a database, on a lane ---- */
-
-static void put_workspace(void *arg, workspace *w, const status *problem)
-{
-    app *a = arg;
-    status st;
-    if (problem) {
-        log_status(LOG_LEVEL_ERROR, "app", "a workspace cannot be read", problem);
-        return;
-    }
-    flow_workspace fw = {w->definition, w->role, w->password, w->paused};
-    if (flow_put(a->flow, &fw, &st) != STATUS_OK)
-        log_status(LOG_LEVEL_ERROR, "app", "a workspace cannot run", &st);
-    directory_put(a->services.directory, &(directory_entry){w->wid, w->key, w->id, w->paused});
-    workspace_free(w);
-}
 
 static status_class open_control(app *a, status *st)
 {
@@ -106,6 +92,12 @@ static status_class open_plugins(app *a, status *st)
     return class;
 }
 
+static status_class load_workspaces(app *a, status *st)
+{
+    app_fill_services(a);
+    return services_load_all(&a->services, st);
+}
+
 static status_class open_flow(app *a, status *st)
 {
     if (a->flow)
@@ -123,7 +115,7 @@ static status_class open_flow(app *a, status *st)
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
     status_class class = flow_create(&parts, &a->flow, st);
-    return class == STATUS_OK ? workspace_load_all(&a->control, put_workspace, a, st) : class;
+    return class == STATUS_OK ? load_workspaces(a, st) : class;
 }
 
 static void on_started(void *arg)
@@ -131,7 +123,6 @@ static void on_started(void *arg)
     app *a = arg;
     if (atomic_load(&a->stopping))
         return;
-    app_fill_services(a);
     flow_start(a->flow);
     atomic_store(&a->ready, true);
     log_info("app", "ready", LOG_TEXT("listen", settings_text(a->settings, "listen")));
@@ -228,6 +219,8 @@ static status_class open_api(app *a, status *st)
 {
     http_limits limits;
     http_limits_default(&limits);
+    a->services = (struct services){.directory = directory_create(), .version = PENSTOCK_VERSION,
+                                    .host_name = a->host_name, .started_us = clock_monotonic_us()};
     limits.connections = (unsigned)settings_integer(a->settings, "limits.connections");
     a->routes = route_table_create();
     routes_home(a->routes);
@@ -236,7 +229,7 @@ static status_class open_api(app *a, status *st)
     routes_openapi(a->routes);
     routes_resources(a->routes);
     router_config config = {.loop = a->loop, .lanes = a->lanes, .table = a->routes, .limits = &limits,
-                            .auth = app_auth(a), .idempotency = app_idempotency(a), .services = &a->services,
+                            .auth = app_auth(a), .idempotency = access_idempotency(&a->services), .services = &a->services,
                             .version = PENSTOCK_VERSION, .public_url = settings_text(a->settings, "public_url")};
     status_class class = router_create(&config, &a->router, st);
     if (class != STATUS_OK)
@@ -390,7 +383,7 @@ static void take_down(app *a)
     instance_set_free(a->instances);
     catalog_free(a->catalog);
     lane_pool_free(a->lanes);
-    app_close_services(a);
+    directory_free(a->services.directory);
     app_database_close(a);
     route_table_free(a->routes);
     secret_key_free(a->secret_key);

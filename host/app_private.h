@@ -42,6 +42,7 @@ typedef struct app {
     route_table *routes;
     router *router;
     struct services services;
+    auth_source access; /* of services; app_auth stands in front of it */
     atomic_bool ready; /* everything below the API works */
     pthread_mutex_t lock;
     status starting; /* why it is not ready yet; under the lock */
@@ -57,12 +58,8 @@ void app_database_close(app *a);
 
 /* app_services.c */
 auth_source app_auth(app *a);
-idempotency_store app_idempotency(app *a);
 template_plugins app_plugins(app *a);
 instance_secrets app_secrets(app *a);
-/* Takes a workspace into the flow, or out of it, as the control plane has it now. [lane] */
-status_class app_workspace_changed(app *a, int32_t wid, status *st);
-/* Puts into `services` what is there now; on the loop thread, before the API opens and again once all is. */
+/* Puts what the handlers work on into `services`, once it is there. [lane], before the workspaces are loaded */
 void app_fill_services(app *a);
-void app_close_services(app *a);
 #endif
