@@ -67,6 +67,16 @@ static void add_names(arena *a, datastore_plan *d)
     text_free(&names);
 }
 
+static void make_order(arena *a, datastore_plan *d)
+{
+    uint32_t *order = arena_zero(a, d->table.n_entity + 1, sizeof *order);
+    for (uint32_t i = 0; i < d->table.n_entity; i++)
+        order[d->n_order++] = d->table.entity[i];
+    if (d->table.time_column >= 0)
+        order[d->n_order++] = (uint32_t)d->table.time_column;
+    d->order = order;
+}
+
 static status_class make_datastore(flow_plan *p, const defined_datastore *defined, datastore_plan *d,
                                    status *st)
 {
@@ -78,6 +88,7 @@ static status_class make_datastore(flow_plan *p, const defined_datastore *define
     if (class != STATUS_OK)
         return status_wrap(st, "datastore %s", defined->object.key);
     add_names(p->arena, d);
+    make_order(p->arena, d);
     if (d->table.conflict != CONFLICT_APPEND)
         d->upsert = upsert_create(&d->table);
     copy_statement(&copy, &d->table);
