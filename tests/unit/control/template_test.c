@@ -197,6 +197,16 @@ static void featurestores(void **state)
           "t.yaml:19:10", "inside SQL", NULL);
 }
 
+static void time_zones(void **state)
+{
+    (void)state;
+    right(HEAD STORE FEATURE
+          "    timezone: Europe/Berlin\n    sql: SELECT time AS bucket, device FROM datastore:d\n");
+    wrong(HEAD STORE FEATURE
+          "    timezone: Europe/Berln\n    sql: SELECT time AS bucket, device FROM datastore:d\n",
+          "t.yaml:19:15", "no time zone \"Europe/Berln\"", "IANA");
+}
+
 static void what_reads_itself(void **state)
 {
     (void)state;
@@ -335,6 +345,7 @@ int main(void)
         cmocka_unit_test(datastores),
         cmocka_unit_test(says_the_path_of_each_store),
         cmocka_unit_test(featurestores),
+        cmocka_unit_test(time_zones),
         cmocka_unit_test(what_reads_itself),
         cmocka_unit_test(metrics_and_alerts),
         cmocka_unit_test(parameters),
