@@ -225,7 +225,7 @@ int64_t cron_next(const cron_rule *rule, int64_t after_us, const zone *z)
 
 status_class schedule_next(const schedule_rule *rule, int64_t after_us, int64_t *ret, status *st)
 {
-    cron_rule cron;
+    cron_rule cron = {0};
     const zone *z;
     *ret = INT64_MAX;
     if (rule->every_us > 0) {

@@ -2,6 +2,7 @@
  * read; years that only the footer knows are computed when asked. */
 #include "control/zone.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <endian.h>
 #include <limits.h>
@@ -250,6 +251,7 @@ status_class zone_find(const char *name, const zone **ret, status *st)
         status_class class = load(name, &z, st);
         if (class != STATUS_OK)
             return class;
+        assert(z);
         pthread_mutex_lock(&lock);
         z->next = known; /* two threads may both bring one: harmless, both stay */
         known = z;
