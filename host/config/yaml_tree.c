@@ -554,7 +554,7 @@ static status_class merge_part(yaml_tree *t, const yaml_tree *part, status *st)
 static status_class read_parts(yaml_tree *t, const char *path, struct dirent **entries, int n, status *st)
 {
     size_t left = YAML_BYTES_MAX;
-    t->parts = memory_zero((size_t)n + 1, sizeof *t->parts);
+    t->parts = memory_zero((size_t)n + 1, sizeof(yaml_tree *));
     for (int i = 0; i < n; i++) {
         char file[4096];
         size_t bytes;

@@ -89,7 +89,7 @@ static void index_all(held *h, size_t n_objects)
     uint32_t size = 16;
     while (size < 2 * n_objects)
         size *= 2;
-    h->slots = arena_zero(h->arena, size, sizeof *h->slots);
+    h->slots = arena_zero(h->arena, size, sizeof(const defined_object *));
     h->slot_mask = size - 1;
     definition_each(&h->public, index_object, h);
 }

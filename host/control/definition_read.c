@@ -120,7 +120,7 @@ static void keep_plan(definition_reader *r, row_plan *plan)
 {
     if (r->n_plans == r->cap_plans) {
         r->cap_plans = r->cap_plans ? 2 * r->cap_plans : 16;
-        r->plans = memory_grow(r->plans, r->cap_plans * sizeof *r->plans);
+        r->plans = memory_grow(r->plans, r->cap_plans * sizeof(row_plan *));
     }
     r->plans[r->n_plans++] = plan;
 }

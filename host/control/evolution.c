@@ -2,7 +2,6 @@
  * reason and, where there is one, the way out. */
 #include "control/evolution.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -258,14 +257,13 @@ void evolution_text(const evolution *e, text *out)
 
 json_t *evolution_json(const evolution *e)
 {
+    static const char *const words[] = {"add", "change", "remove", "refuse"};
     json_t *list = json_array();
     for (uint32_t i = 0; i < e->n_changes; i++) {
         const plan_change *c = &e->changes[i];
-        char object[160], op[2] = {signs[c->action], '\0'};
-        snprintf(object, sizeof object, "%s:%s", class_name(c->class), c->key);
-        json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:b, s:s?}", "op", op, "object", object,
-                                              "destructive", c->destructive, "rewrite", c->rewrite, "detail",
-                                              c->reason));
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:b, s:s?}", "action", words[c->action],
+                                              "class", class_name(c->class), "key", c->key, "destructive",
+                                              c->destructive, "rewrite", c->rewrite, "reason", c->reason));
     }
     return json_pack("{s:o, s:i, s:i, s:i, s:i}", "changes", list, "added", (int)e->n_of[PLAN_ADD], "changed",
                      (int)e->n_of[PLAN_CHANGE], "removed", (int)e->n_of[PLAN_REMOVE], "refused",

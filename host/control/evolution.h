@@ -38,7 +38,7 @@ typedef struct evolution {
 const evolution *evolution_plan(const definition *from, const definition *to, arena *a);
 /* One line an object, `+ ~ - !`, and a line of counts. */
 void evolution_text(const evolution *e, text *out);
-/* {changes: [{op: "+|~|-|!", object: "class:key", destructive, rewrite, detail}], added, changed, removed,
- * refused}; a new reference. */
+/* {changes: [{action, class, key, destructive, rewrite, reason}], added, changed, removed, refused}; a new
+ * reference. */
 json_t *evolution_json(const evolution *e);
 #endif

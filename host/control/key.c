@@ -134,7 +134,7 @@ status_class key_list(connection *c, json_t **ret, status *st)
 
 status_class key_ensure_admin(connection *c, const char *path, bool *ret_made, status *st)
 {
-    char key[KEY_TEXT_SIZE + 1], id[32];
+    char key[KEY_TEXT_SIZE], line[KEY_TEXT_SIZE + 1], id[32];
     rows *r = NULL;
     *ret_made = false;
     status_class class = connection_run(c, &any_key, NULL, 0, &r, st);
@@ -147,9 +147,10 @@ status_class key_ensure_admin(connection *c, const char *path, bool *ret_made, s
     json_decref(scopes);
     if (class != STATUS_OK)
         return class;
-    strcat(key, "\n");
-    class = disk_write(path, key, strlen(key), 0600, st);
+    int len = snprintf(line, sizeof line, "%s\n", key);
+    class = disk_write(path, line, (size_t)len, 0600, st);
     sodium_memzero(key, sizeof key);
+    sodium_memzero(line, sizeof line);
     *ret_made = class == STATUS_OK;
     return class;
 }

@@ -112,13 +112,15 @@ status_class cron_parse(const char *expression, cron_rule *ret, status *st)
 {
     expression = spelled_out(expression);
     uint64_t sets[5] = {0};
-    bool stars[5] = {0};
+    bool stars[5] = {0}, any[5] = {0};
     const char *at = expression;
     for (int i = 0; i < 5; i++) {
         at += strspn(at, " \t");
         stars[i] = *at == '*';
         if (*at == '\0')
             return status_set(st, STATUS_INVALID, "the schedule cannot be read: %d of 5 fields are there", i);
+        size_t len = strcspn(at, " \t");
+        any[i] = memchr(at, '*', len) != NULL;
         if (!parse_field(&at, &fields[i], &sets[i])) {
             status_set(st, STATUS_INVALID, "the schedule cannot be read: wrong %s at \"%.20s\"",
                        fields[i].name, at);
@@ -133,6 +135,7 @@ status_class cron_parse(const char *expression, cron_rule *ret, status *st)
                        .days = (uint32_t)sets[2],
                        .months = (uint32_t)sets[3],
                        .weekdays = (uint32_t)sets[4],
+                       .fixed = !any[0] && !any[1],
                        .any_day = stars[2],
                        .any_weekday = stars[4]};
     return STATUS_OK;
@@ -172,16 +175,70 @@ static unsigned next_minute(const cron_rule *r, unsigned minute)
     return minute;
 }
 
-int64_t cron_next(const cron_rule *rule, int64_t after_us, int64_t offset_us)
+/* The first matching local minute after `local_us`; INT64_MAX if there is none. */
+static int64_t next_local(const cron_rule *rule, int64_t local_us)
 {
-    int64_t local = after_us + offset_us;
-    int64_t minutes = local / MINUTE_US - (local % MINUTE_US < 0) + 1;
+    int64_t minutes = local_us / MINUTE_US - (local_us % MINUTE_US < 0) + 1;
     int32_t day = (int32_t)(minutes / 1440 - (minutes % 1440 < 0));
     unsigned minute = (unsigned)(minutes - (int64_t)day * 1440);
     for (int32_t first = day; next_day(rule, &day); day++) {
         unsigned at = next_minute(rule, day == first ? minute : 0);
         if (at < 1440)
-            return ((int64_t)day * 1440 + at) * MINUTE_US - offset_us;
+            return ((int64_t)day * 1440 + at) * MINUTE_US;
     }
     return INT64_MAX;
+}
+
+/* Times of day keep their order when they are mapped to moments, so the first one behind `after_us` is the
+ * next. */
+static int64_t next_fixed(const cron_rule *rule, int64_t after_us, const zone *z)
+{
+    int64_t local = after_us + zone_offset_us(z, after_us) - UTC_DAY_US - 3600 * UTC_SECOND_US;
+    while ((local = next_local(rule, local)) != INT64_MAX) {
+        int64_t moment = zone_moment(z, local);
+        if (moment > after_us)
+            return moment;
+    }
+    return INT64_MAX;
+}
+
+/* Between two changes the local clock runs evenly. */
+static int64_t next_matching(const cron_rule *rule, int64_t after_us, const zone *z)
+{
+    int64_t last = after_us + SEARCH_DAYS * UTC_DAY_US;
+    for (int64_t from = after_us; from < last;) {
+        int64_t offset = zone_offset_us(z, from + 1), change = zone_next_change(z, from + 1);
+        int64_t local = next_local(rule, from + offset);
+        if (local == INT64_MAX || change == INT64_MAX || local - offset < change)
+            return local == INT64_MAX ? local : local - offset;
+        from = change - 1;
+    }
+    return INT64_MAX;
+}
+
+int64_t cron_next(const cron_rule *rule, int64_t after_us, const zone *z)
+{
+    if (!cron_fires(rule))
+        return INT64_MAX;
+    return rule->fixed ? next_fixed(rule, after_us, z) : next_matching(rule, after_us, z);
+}
+
+status_class schedule_next(const schedule_rule *rule, int64_t after_us, int64_t *ret, status *st)
+{
+    cron_rule cron = {0};
+    const zone *z;
+    *ret = INT64_MAX;
+    if (rule->every_us > 0) {
+        int64_t past = after_us % rule->every_us;
+        *ret = after_us - past + (past < 0 ? 0 : rule->every_us);
+        return STATUS_OK;
+    }
+    if (!rule->cron)
+        return STATUS_OK;
+    status_class class = cron_parse(rule->cron, &cron, st);
+    if (class == STATUS_OK)
+        class = zone_find(rule->timezone, &z, st);
+    if (class == STATUS_OK)
+        *ret = cron_next(&cron, after_us, z);
+    return class;
 }

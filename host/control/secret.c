@@ -27,9 +27,9 @@ static status_class make_key_file(const char *path, status *st)
     unsigned char key[crypto_secretbox_KEYBYTES];
     char hex[2 * sizeof key + 2];
     random_bytes(key, sizeof key);
-    sodium_bin2hex(hex, sizeof hex, key, sizeof key);
-    strcat(hex, "\n");
-    status_class class = disk_write(path, hex, strlen(hex), 0600, st);
+    sodium_bin2hex(hex, sizeof hex - 1, key, sizeof key);
+    hex[sizeof hex - 2] = '\n';
+    status_class class = disk_write(path, hex, sizeof hex - 1, 0600, st);
     sodium_memzero(key, sizeof key);
     sodium_memzero(hex, sizeof hex);
     return class;

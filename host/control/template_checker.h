@@ -49,6 +49,8 @@ void check_test(template_checker *c, const char *key, json_t *body);
  * itself. */
 void check_schedule(template_checker *c, object_class class, const char *key, const json_t *rule,
                     const char *at);
+void check_timezone(template_checker *c, object_class class, const char *key, const json_t *from,
+                    const char *at);
 /* One SELECT with the references it may use; fills *ret_columns with names ("*" unknown = NULL entries). */
 struct sql_statement;
 const struct sql_statement *check_sql(template_checker *c, object_class class, const char *key,

@@ -281,6 +281,19 @@ static void check_bucket(template_checker *c, const char *key, const json_t *bod
                         "the key holds a bucket, but `bucket` says no width");
 }
 
+void check_timezone(template_checker *c, object_class class, const char *key, const json_t *from,
+                    const char *at)
+{
+    status st;
+    const zone *z;
+    const char *name = text_at(from, "timezone");
+    if (!name || zone_find(name, &z, &st) == STATUS_OK)
+        return;
+    checker_problem(c, class, key, at, "%s", st.text);
+    if (*st.hint)
+        checker_hint(c, "%s", st.hint);
+}
+
 void check_schedule(template_checker *c, object_class class, const char *key, const json_t *rule,
                     const char *at)
 {
@@ -289,6 +302,7 @@ void check_schedule(template_checker *c, object_class class, const char *key, co
     int64_t every = 0;
     const char *cron = text_at(rule, "cron"), *text_of = text_at(rule, "every");
     const char *prefix = at ? arena_printf(c->arena, "%s/", at) : "";
+    check_timezone(c, class, key, rule, arena_printf(c->arena, "%stimezone", prefix));
     if (cron && text_of)
         checker_problem(c, class, key, arena_printf(c->arena, "%scron", prefix),
                         "`every` and `cron` exclude each other");
@@ -309,6 +323,7 @@ void check_featurestore(template_checker *c, const char *key, json_t *body)
         checker_need_reference(c, json_string_value(json_array_get(from, i)), CLASS_FEATURESTORE, key,
                                arena_printf(c->arena, "from/%zu", i));
     check_bucket(c, key, body);
+    check_timezone(c, CLASS_FEATURESTORE, key, body, "timezone");
     check_schedule(c, CLASS_FEATURESTORE, key, json_object_get(body, "refresh"), "refresh");
     const sql_statement *s = check_sql(c, CLASS_FEATURESTORE, key, "sql", text_at(body, "sql"), params, 2);
     if (!s || c->report->n_problems > before)

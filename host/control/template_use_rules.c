@@ -350,6 +350,7 @@ void check_report(template_checker *c, const char *key, json_t *body)
     const char *cron = text_at(body, "schedule");
     checker_need(c, CLASS_DASHBOARD, text_at(body, "dashboard"), CLASS_REPORT, key, "dashboard");
     need_notifiers(c, CLASS_REPORT, key, body);
+    check_timezone(c, CLASS_REPORT, key, body, "timezone");
     if (cron && cron_parse(cron, &rule, &st) != STATUS_OK)
         checker_problem(c, CLASS_REPORT, key, "schedule", "%s", st.text);
     else if (cron && !cron_fires(&rule))

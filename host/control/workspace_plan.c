@@ -176,9 +176,9 @@ static status_class check_plan(application *p, bool destroy)
         return status_set(p->st, STATUS_CONFLICT, "the plan is older than an hour: plan again");
     json_array_foreach(json_object_get(p->plan.changes, "changes"), i, change)
     {
-        const char *key = json_string_value(json_object_get(change, "object"));
-        const char *reason = json_string_value(json_object_get(change, "detail"));
-        if (strcmp(json_string_value(json_object_get(change, "op")), "!") == 0)
+        const char *key = json_string_value(json_object_get(change, "key"));
+        const char *reason = json_string_value(json_object_get(change, "reason"));
+        if (strcmp(json_string_value(json_object_get(change, "action")), "refuse") == 0)
             return status_set(p->st, STATUS_INVALID, "the plan holds a refused change: %s: %s", key,
                               reason ? reason : "");
         if (json_is_true(json_object_get(change, "destructive")) && !destroy)

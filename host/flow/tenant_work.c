@@ -57,12 +57,10 @@ void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, co
 
 static int64_t next_time(const schedule_rule *rule, int64_t now_us, int64_t otherwise_us)
 {
-    cron_rule cron;
     status st;
-    if (rule->every_us)
-        return bucket_floor(now_us, rule->every_us) + rule->every_us;
-    if (rule->cron && cron_parse(rule->cron, &cron, &st) == STATUS_OK)
-        return cron_next(&cron, now_us, 0);
+    int64_t next;
+    if (schedule_next(rule, now_us, &next, &st) == STATUS_OK && next != INT64_MAX)
+        return next;
     return now_us + otherwise_us;
 }
 

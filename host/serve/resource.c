@@ -9,6 +9,7 @@
 #include "base/name.h"
 #include "base/utc.h"
 #include "control/relative_time.h"
+#include "serve/auth.h"
 #include "serve/document.h"
 #include "serve/negotiate.h"
 #include "serve/problem.h"
@@ -122,18 +123,43 @@ json_t *resource_time_json(int64_t us)
     return json_string(at);
 }
 
+static void write_answer(text *out, const json_t *document)
+{
+    document_write(out, document);
+    text_add_char(out, '\n');
+}
+
+void resource_tag(const json_t *document, char out[32])
+{
+    text body = {0};
+    write_answer(&body, document);
+    etag_make(body.data, body.len, out);
+    text_free(&body);
+}
+
 void resource_answer(http_request *r, int http_status, json_t *document)
 {
     text body = {0};
     char tag[32];
-    document_write(&body, document);
-    text_add_char(&body, '\n');
+    write_answer(&body, document);
     json_decref(document);
     etag_make(body.data, body.len, tag);
     bool plain_get = http_status == 200 && (r->method == HTTP_GET || r->method == HTTP_HEAD);
     if (!plain_get || !etag_unchanged(r, tag))
         http_answer(r, http_status, "application/json", &body);
     text_free(&body);
+}
+
+void resource_failed(http_request *r, const char *prefix, const status *st)
+{
+    status told = *st;
+    if (st->class != STATUS_INVALID) {
+        problem_answer(r, st);
+        return;
+    }
+    if (st->where[0] == '/' || st->where[0] == '\0')
+        snprintf(told.where, sizeof told.where, "%s%s", prefix, st->where);
+    problem_answer_as(r, 422, &told);
 }
 
 static bool text_equals(const json_t *v, const char *wanted)
@@ -220,7 +246,26 @@ end:
     json_decref(items);
 }
 
+void resource_page(http_request *r, json_t *items, const char *last)
+{
+    text body = {0};
+    text_add(&body, "{\"items\":");
+    document_write(&body, items);
+    json_decref(items);
+    text_add(&body, ",\"next\":");
+    const char *next = last ? page_next(r, last) : NULL;
+    if (next)
+        text_add_json_string(&body, next, strlen(next));
+    text_add(&body, next ? "}\n" : "null}\n");
+    http_answer(r, 200, "application/json", &body);
+}
+
 /* ---- databases ---- */
+
+const char *resource_actor(const http_request *r)
+{
+    return r->who ? r->who->id : "";
+}
 
 static connection *borrow(http_request *r, pool *p)
 {
@@ -236,10 +281,10 @@ static connection *borrow(http_request *r, pool *p)
 
 connection *resource_control(http_request *r)
 {
-    return borrow(r, r->services->control);
+    return borrow(r, r->services->control->control);
 }
 
 connection *resource_data(http_request *r)
 {
-    return borrow(r, r->services->data);
+    return borrow(r, r->services->control->data);
 }

@@ -30,12 +30,23 @@ __attribute__((format(printf, 3, 4))) void resource_refuse(http_request *r, cons
 bool resource_time(http_request *r, const char *name, int64_t *us_out);
 json_t *resource_time_json(int64_t us); /* RFC 3339 text; null for 0 */
 
+/* What was refused by the control plane: 422 for bad input, else as its class says. `prefix` (may be "") goes
+ * before its pointer. */
+void resource_failed(http_request *r, const char *prefix, const status *st);
+
 /* One object; a GET gets an ETag and If-None-Match. */
 void resource_answer(http_request *r, int http_status, json_t *document);
+/* The ETag that resource_answer gives a document; it is only looked at. */
+void resource_tag(const json_t *document, char out[32]);
+/* {items, next} of a page that was cut by whoever made it; `last` is the text that page_request.after brings
+ * back, NULL at the end. */
+void resource_page(http_request *r, json_t *items, const char *last);
 /* {items, next}: those items that ?filter[member]=text lets pass, one page of them. `key` is the member that
  * tells items apart: the cursor is its text. */
 void resource_list(http_request *r, json_t *items, const char *key);
 
+/* Who does it, for the audit. */
+const char *resource_actor(const http_request *r);
 /* A connection of the control plane's service login; give it back with pool_return. 503. */
 connection *resource_control(http_request *r);
 connection *resource_data(http_request *r);

@@ -6,4 +6,12 @@ void routes_resources(route_table *t)
     routes_rows(t);
     routes_stores(t);
     routes_query(t);
+    routes_workspaces(t);
+    routes_templates(t);
+    routes_keys(t);
+    routes_alerts(t);
+    routes_models(t);
+    routes_sources(t);
+    routes_records(t);
+    routes_system(t);
 }

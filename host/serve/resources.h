@@ -9,4 +9,12 @@ void routes_resources(route_table *t);
 void routes_rows(route_table *t);
 void routes_stores(route_table *t);
 void routes_query(route_table *t); /* …/metrics of a workspace; routes_metrics is Prometheus' */
+void routes_workspaces(route_table *t);
+void routes_templates(route_table *t);
+void routes_keys(route_table *t);
+void routes_alerts(route_table *t);
+void routes_models(route_table *t);
+void routes_sources(route_table *t);
+void routes_records(route_table *t);
+void routes_system(route_table *t);
 #endif

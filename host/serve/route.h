@@ -47,6 +47,7 @@ enum {                                /* route.flags */
        ROUTE_LIST = 1 << 4,          /* takes limit and cursor */
        ROUTE_HIDDEN = 1 << 5,        /* not in openapi.json (docs page, UI files) */
        ROUTE_ANY_WORKSPACE = 1 << 6, /* the {ws} need not exist (it is being made) */
+       ROUTE_ANY_KEY = 1 << 7,       /* every valid key may ask; the handler shows what it may see */
 };
 typedef enum route_where {
     ROUTE_ON_LOOP,

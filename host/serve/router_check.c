@@ -153,7 +153,7 @@ static bool permitted(router *rt, http_request *r)
 {
     if (!find_workspace(rt, r))
         return false;
-    if (r->route->verb == VERB_NONE)
+    if (r->route->verb == VERB_NONE || (r->route->flags & ROUTE_ANY_KEY))
         return true;
     char reference[256];
     fill_reference(r, reference, sizeof reference);

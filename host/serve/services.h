@@ -2,16 +2,24 @@
  * outlives the router. All of it may be used from any thread. */
 #ifndef PENSTOCK_SERVE_SERVICES_H
 #define PENSTOCK_SERVE_SERVICES_H
+#include "control/control.h"
 #include "flow/flow.h"
 #include "serve/directory.h"
 
 typedef struct services {
     flow *flow;
-    pool *control; /* base login of the control plane */
-    pool *data;    /* base login of the data plane: ledger and dead letters are read through it */
+    control *control;
     catalog *catalog;
-    directory *directory; /* workspaces by name; app.c keeps it as it puts and removes them */
-    const char *version, *stack_id, *host_name;
+    directory *directory; /* kept by the functions below */
+    const char *version, *host_name;
     int64_t started_us; /* monotonic */
 } services;
+
+/* Takes a workspace as the control plane knows it into the flow and the directory, or replaces what is there.
+ * [lane] */
+status_class services_load(services *s, int32_t wid, status *st);
+/* Every live workspace, at start. One that cannot run is logged and left out. [lane] */
+status_class services_load_all(services *s, status *st);
+/* Stops it here and forgets its name. [lane] */
+void services_unload(services *s, int32_t wid);
 #endif

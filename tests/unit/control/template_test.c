@@ -64,6 +64,20 @@ static void wrong(const char *source, const char *where, const char *cause, cons
     wrong_with(source, NULL, where, cause, hint);
 }
 
+/* The schemas of the plugins that ship, from their folders. */
+static json_t *shipped_schema(void *self, object_class class, const char *id)
+{
+    static const char *const folders[CLASS_COUNT] = {[CLASS_CONNECTOR] = "connectors",
+                                                     [CLASS_NOTIFIER] = "notifiers",
+                                                     [CLASS_METRIC] = "metrics",
+                                                     [CLASS_MODEL] = "models"};
+    char path[600];
+    (void)self;
+    snprintf(path, sizeof path, "%s/plugins/%s/%s/config.schema.json", PENSTOCK_SOURCE, folders[class],
+             strrchr(id, '.') + 1);
+    return json_load_file(path, 0, NULL);
+}
+
 static void the_templates_that_ship_are_right(void **state)
 {
     (void)state;
@@ -71,7 +85,8 @@ static void the_templates_that_ship_are_right(void **state)
     yaml_tree *t = NULL;
     if (yaml_tree_read(PENSTOCK_SOURCE "/templates/pump-station", &t, &st) != STATUS_OK)
         fail_msg("%s: %s", st.where, st.text);
-    template_report *r = template_check(t, NULL, NULL);
+    const template_plugins plugins = {NULL, shipped_schema, NULL};
+    template_report *r = template_check(t, NULL, &(template_options){.plugins = &plugins});
     text all = {0};
     template_report_text(r, &all);
     if (r->n_problems)
@@ -180,6 +195,16 @@ static void featurestores(void **state)
           "t.yaml:19:10", "no `reach`", "reach");
     wrong(HEAD STORE FEATURE "    sql: SELECT time AS bucket, device, '${p}' AS p FROM datastore:d\n",
           "t.yaml:19:10", "inside SQL", NULL);
+}
+
+static void time_zones(void **state)
+{
+    (void)state;
+    right(HEAD STORE FEATURE
+          "    timezone: Europe/Berlin\n    sql: SELECT time AS bucket, device FROM datastore:d\n");
+    wrong(HEAD STORE FEATURE
+          "    timezone: Europe/Berln\n    sql: SELECT time AS bucket, device FROM datastore:d\n",
+          "t.yaml:19:15", "no time zone \"Europe/Berln\"", "IANA");
 }
 
 static void what_reads_itself(void **state)
@@ -320,6 +345,7 @@ int main(void)
         cmocka_unit_test(datastores),
         cmocka_unit_test(says_the_path_of_each_store),
         cmocka_unit_test(featurestores),
+        cmocka_unit_test(time_zones),
         cmocka_unit_test(what_reads_itself),
         cmocka_unit_test(metrics_and_alerts),
         cmocka_unit_test(parameters),

@@ -1,17 +1,5 @@
-/* The resources over sockets: a real router, real plans and a real journal; the rest of the flow is played by
- * this file, so there is no database. */
-#include "support/check.h"
-
-#include <jansson.h>
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "base/batch_builder.h"
-#include "config/yaml_tree.h"
-#include "raw_client.h"
-#include "serve/resources.h"
-#include "serve/router.h"
-#include "serve/services.h"
+/* The resources that need no database, over sockets. */
+#include "api_fixture.h"
 
 #define GOOD "psk_0123456789ABCDEFGHJKMNPQRS"
 #define KEY "Authorization: Bearer " GOOD "\r\n"
@@ -42,100 +30,6 @@ static const char template_yaml[] =
     "    params: {from: {type: timestamp, default: now-1h}, device: {type: string, default: a}}\n"
     "    sql: SELECT at, v FROM datastore:readings WHERE at >= :from AND device = :device\n";
 
-typedef struct fixture {
-    loop *loop;
-    lane_pool *pool;
-    route_table *table;
-    router *router;
-    uint16_t port;
-    pthread_t thread;
-    services services;
-    const flow_plan *plan;
-    char *folder;
-    journal *journal;
-    waiter_table *waiters;
-    intake *intake;
-    yaml_tree *yaml;
-    atomic_uint pages;
-    char asked_params[256];
-} fixture;
-static fixture f;
-
-/* ---- the flow's part ---- */
-
-const flow_plan *flow_plan_of(flow *fl, int32_t wid)
-{
-    (void)fl;
-    return wid == 7 ? flow_plan_retain(f.plan) : NULL;
-}
-
-intake *flow_intake(flow *fl)
-{
-    (void)fl;
-    return f.intake;
-}
-
-json_t *flow_status(flow *fl, int32_t wid)
-{
-    (void)fl, (void)wid;
-    return json_pack("{s:s,s:[{s:s,s:i,s:s,s:f,s:i,s:i,s:s}]}", "key", "plant-a", "stores", "store",
-                     "datastore:readings", "rows", 12, "newest", "2026-01-02T03:04:05Z", "age_seconds", 0.97,
-                     "waiting", 0, "bytes", 8192, "state", "fresh");
-}
-
-static const char *const names[] = {"device", "n"};
-
-static void fill(metric_result *out, arena *a, const char *device, int64_t n)
-{
-    const column_type types[] = {COLUMN_TEXT, COLUMN_INTEGER};
-    (void)a;
-    out->builder = batch_builder_create(types, 2);
-    batch_builder_text(out->builder, 0, device, strlen(device));
-    batch_builder_int64(out->builder, 1, n);
-    batch_builder_end_row(out->builder);
-    out->rows = batch_builder_freeze(out->builder);
-    out->names = names;
-}
-
-/* Two pages of one row. */
-status_class flow_store_rows(flow *fl, int32_t wid, const store_query *q, arena *a, metric_result *out,
-                             const char **next_out, status *st)
-{
-    (void)fl, (void)wid;
-    f.pages++;
-    if (q->from_us == 1000000)
-        return status_set(st, STATUS_UNAVAILABLE, "the data plane is away");
-    fill(out, a, q->after ? "b,\"" : "a", 9007199254740993);
-    *next_out = q->after ? NULL : arena_string(a, "after a");
-    return STATUS_OK;
-}
-
-status_class flow_metric_run(flow *fl, int32_t wid, const char *metric, const metric_request *q, arena *a,
-                             metric_result *out, const defined_metric **defined_out,
-                             const flow_plan **plan_out, status *st)
-{
-    (void)fl;
-    const flow_plan *plan = flow_plan_of(fl, wid);
-    const metric_plan *m = flow_plan_metric(plan, metric);
-    if (!m) {
-        flow_plan_release(plan);
-        return status_set(st, STATUS_NOT_FOUND, "there is no metric %s", metric);
-    }
-    char *params = json_dumps(q->params, JSON_SORT_KEYS | JSON_COMPACT);
-    snprintf(f.asked_params, sizeof f.asked_params, "%s", params ? params : "null");
-    free(params);
-    if (json_object_get(q->params, "color")) {
-        flow_plan_release(plan);
-        return status_at(st, STATUS_INVALID, "/color", "metric pressure has no parameter color");
-    }
-    fill(out, a, "a", 5);
-    *defined_out = m->defined;
-    *plan_out = plan;
-    return STATUS_OK;
-}
-
-/* ---- set-up ---- */
-
 static status_class verify(void *self, const char *key, principal *who, status *st)
 {
     (void)self;
@@ -151,143 +45,29 @@ static status_class find(void *self, const char *name, int64_t *wid, status *st)
     return *wid ? STATUS_OK : status_set(st, STATUS_NOT_FOUND, "workspace %s", name);
 }
 
-static bool make_plan(status *st)
-{
-    const definition *d = NULL;
-    if (yaml_tree_parse("small.yaml", template_yaml, sizeof template_yaml - 1, &f.yaml, st))
-        return false;
-    const definition_source source = {.template_body = yaml_tree_root(f.yaml),
-                                      .wid = 7,
-                                      .workspace = "plant-a",
-                                      .workspace_id = "ws_01",
-                                      .generation = 1};
-    status_class class = definition_make(&source, &d, st);
-    if (!class)
-        class = flow_plan_create(d, &f.plan, st);
-    definition_release(d);
-    return class == STATUS_OK;
-}
-
-static bool make_journal(status *st)
-{
-    f.folder = test_folder();
-    char path[512];
-    snprintf(path, sizeof path, "%s/journal", f.folder);
-    journal_settings settings = {.folder = path, .size_bytes = 8 << 20};
-    if (journal_open(&settings, &f.journal, st))
-        return false;
-    f.waiters = waiter_table_create();
-    f.intake = intake_create(f.journal, f.waiters, 2);
-    return true;
-}
-
-static bool serve(status *st)
-{
-    f.loop = loop_create();
-    f.pool = lane_pool_create(4);
-    f.table = route_table_create();
-    routes_openapi(f.table);
-    routes_resources(f.table);
-    router_config config = {
-        .loop = f.loop,
-        .lanes = f.pool,
-        .table = f.table,
-        .auth = {.self = f.services.directory, .key_verify = verify, .workspace_find = find},
-        .services = &f.services};
-    return !router_create(&config, &f.router, st) &&
-           !router_listen(f.router, &(http_listener){0}, true, &f.port, st);
-}
-
-static void *run_loop(void *arg)
-{
-    loop_run(arg);
-    return NULL;
-}
-
 static int setup(void **state)
 {
     (void)state;
     status st;
+    auth_source auth = {.self = NULL, .key_verify = verify, .workspace_find = find};
     memset(&f, 0, sizeof f);
     f.services.directory = directory_create();
+    auth.self = f.services.directory;
     f.services.version = "1.2.3";
+    f.key_header = KEY;
     directory_put(f.services.directory, &(directory_entry){7, "plant-a", "ws_01", false});
-    if (!make_plan(&st) || !make_journal(&st) || !serve(&st)) {
+    if (!make_plan(template_yaml, &st) || !make_journal(&st) || !serve(&auth, NULL, &st)) {
         fprintf(stderr, "%s: %s\n", st.where, st.text);
         return -1;
     }
-    return pthread_create(&f.thread, NULL, run_loop, f.loop);
-}
-
-static void on_drained(void *arg)
-{
-    router_free(f.router);
-    loop_stop(arg);
-}
-
-static void drain(void *arg)
-{
-    router_drain(f.router, 300, on_drained, arg);
+    return start();
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    loop_post(f.loop, drain, f.loop);
-    pthread_join(f.thread, NULL);
-    lane_pool_free(f.pool);
-    loop_free(f.loop);
-    route_table_free(f.table);
-    intake_free(f.intake);
-    journal_close(f.journal);
-    waiter_table_free(f.waiters);
-    flow_plan_release(f.plan);
-    yaml_tree_free(f.yaml);
-    directory_free(f.services.directory);
-    test_folder_remove(f.folder);
+    stop();
     return 0;
-}
-
-static int ask_bytes(const char *line, const char *head, const void *body, size_t len, text *out)
-{
-    int fd = raw_connect(f.port);
-    text request = {0};
-    text_printf(&request, "%s HTTP/1.1\r\nHost: a\r\n" KEY "%s", line, head);
-    if (body)
-        text_printf(&request, "Content-Length: %zu\r\n", len);
-    text_add(&request, "\r\n");
-    raw_send(fd, request.data, request.len);
-    if (body)
-        raw_send(fd, body, len);
-    int code = raw_answer(fd, out, 5000);
-    close(fd);
-    text_free(&request);
-    return code;
-}
-
-static int ask(const char *line, const char *head, const char *body, text *out)
-{
-    return ask_bytes(line, head, body, body ? strlen(body) : 0, out);
-}
-
-static json_t *document_of(const text *out)
-{
-    json_error_t error;
-    json_t *v = json_loads(raw_body(out), 0, &error);
-    if (!v)
-        fail_msg("%s in %s", error.text, raw_body(out));
-    return v;
-}
-
-static json_int_t number(const json_t *v, const char *name)
-{
-    return json_integer_value(json_object_get(v, name));
-}
-
-static const char *word(const json_t *v, const char *name)
-{
-    const char *s = json_string_value(json_object_get(v, name));
-    return s ? s : "(none)";
 }
 
 /* ---- rows in ---- */

@@ -1,0 +1,44 @@
+/* A workspace enters the directory after the flow has it, so that nobody finds one that does not run. */
+#include "serve/services.h"
+
+#include "base/log.h"
+#include "control/workspace.h"
+
+static status_class put(services *s, const workspace *w, status *st)
+{
+    const flow_workspace running = {w->definition, w->role, w->password, w->paused};
+    status_class class = flow_put(s->flow, &running, st);
+    if (class == STATUS_OK)
+        directory_put(s->directory, &(directory_entry){w->wid, w->key, w->id, w->paused});
+    return class;
+}
+
+status_class services_load(services *s, int32_t wid, status *st)
+{
+    workspace *w = NULL;
+    status_class class = workspace_load(s->control, wid, NULL, &w, st);
+    if (class == STATUS_OK)
+        class = put(s, w, st);
+    workspace_free(w);
+    return class;
+}
+
+static void on_workspace(void *arg, workspace *w, const status *problem)
+{
+    status st;
+    if (!problem && put(arg, w, &st) != STATUS_OK)
+        problem = &st;
+    if (problem)
+        log_status(LOG_LEVEL_ERROR, "workspace", "a workspace cannot run", problem);
+}
+
+status_class services_load_all(services *s, status *st)
+{
+    return workspace_load_all(s->control, on_workspace, s, st);
+}
+
+void services_unload(services *s, int32_t wid)
+{
+    directory_remove(s->directory, wid);
+    flow_remove(s->flow, wid);
+}

@@ -1,0 +1,70 @@
+#!/bin/sh
+# Checks every #include "folder/…" against the direction in which dependencies may point, and that libpq and ltdl stay
+# where they belong. Usage: check.sh SOURCE_DIR, or check.sh --self-test SOURCE_DIR: breaks a copy of each rule once.
+set -eu
+
+# folder: what it may include beside itself (host/app*.c and host/main.c know everybody)
+rules='
+host/base:
+host/loop: base
+host/config: base loop
+host/schema: base loop config
+host/store: base loop config
+host/plugin: base loop config schema penstock wire
+host/control: base loop config schema store
+host/flow: base loop config schema store plugin control
+host/serve: base loop config control flow
+cell: base schema penstock wire
+cli: base loop config schema plugin control flow store
+sdk: penstock wire
+plugins: penstock
+'
+
+check() {
+    root=$1
+    bad=0
+    # "folder file included", one line an #include with a slash in it
+    found=$(cd "$root" && grep -rnoE '^[[:space:]]*#[[:space:]]*include "[a-z_]+/' \
+        --include='*.c' --include='*.h' host cell cli sdk plugins 2>/dev/null |
+        sed -E 's|^([^:]+):([0-9]+):.*"([a-z_]+)/$|\1 \2 \3|')
+    echo "$found" | while read -r file line folder; do
+        [ -n "$file" ] || continue
+        case $file in
+        host/app*|host/main.c) continue ;;
+        host/*) own=host/$(echo "$file" | cut -d/ -f2) ;;
+        *) own=${file%%/*} ;;
+        esac
+        allowed=$(echo "$rules" | sed -n "s|^$own:||p")
+        case " $allowed ${own##*/} " in
+        *" $folder "*) ;;
+        *) echo "$file:$line: $own may not include $folder/" ;;
+        esac
+    done
+    (cd "$root" && grep -rlE '#[[:space:]]*include <(libpq-fe|libpq/)' --include='*.[ch]' host cell cli plugins 2>/dev/null |
+        grep -v '^host/store/' | sed 's|$|: only host/store includes libpq|') || true
+    (cd "$root" && grep -rlE '#[[:space:]]*include <ltdl' --include='*.[ch]' host cell cli plugins sdk 2>/dev/null |
+        grep -v '^cell/' | sed 's|$|: only the cell includes ltdl|') || true
+}
+
+self_test() {
+    folder=$(mktemp -d)
+    trap 'rm -rf "$folder"' EXIT
+    mkdir -p "$folder/host/base" "$folder/host/control" "$folder/host/serve" "$folder/plugins/x"
+    for case in 'host/base/a.c|#include "store/pool.h"' 'host/control/a.c|#include "flow/flow.h"' \
+        'host/serve/a.h|#include "store/pool.h"' 'plugins/x/a.c|#include "base/text.h"' \
+        'host/serve/a.c|#include <libpq-fe.h>' 'host/control/b.c|#include <ltdl.h>'; do
+        echo "${case#*|}" > "$folder/${case%%|*}"
+        [ -n "$(check "$folder")" ] || { echo "not noticed: $case"; exit 1; }
+        rm "$folder/${case%%|*}"
+    done
+    echo '#include "store/pool.h"' > "$folder/host/control/a.c"
+    echo '#include "store/pool.h"' > "$folder/host/app.c"
+    [ -z "$(check "$folder")" ] || { echo "a right include was refused"; exit 1; }
+}
+
+if [ "$1" = --self-test ]; then
+    self_test
+    exit 0
+fi
+problems=$(check "$1")
+[ -z "$problems" ] || { echo "$problems"; exit 1; }
