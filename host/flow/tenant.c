@@ -30,8 +30,8 @@ static status_class complete_config(tenant *t, const char *plugin, const json_t 
 instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
                           const json_t *config, status *st)
 {
-    const plugin_entry *entry;
-    json_t *complete;
+    const plugin_entry *entry = NULL;
+    json_t *complete = NULL;
     char name[JOURNAL_INSTANCE_MAX];
     if (*slot)
         return *slot;
