@@ -1,6 +1,10 @@
 /* The resources that need no database, over sockets. */
 #include "api_fixture.h"
 
+#include "serve/access.h"
+#include "serve/document.h"
+#include "serve/workspace_form.h"
+
 #define GOOD "psk_0123456789ABCDEFGHJKMNPQRS"
 #define KEY "Authorization: Bearer " GOOD "\r\n"
 #define WS "/api/v1/workspaces/plant-a"
@@ -338,6 +342,52 @@ static void the_documents_name_every_route(void **state)
     text_free(&out);
 }
 
+static void a_source_backfills_until_it_meets_the_present(void **state)
+{
+    (void)state;
+    assert_string_equal(connector_form_state("ok", 86400, 1), "backfilling");
+    assert_string_equal(connector_form_state("ok", 5, 1), "live");
+    assert_string_equal(connector_form_state("ok", 86400, 60), "live"); /* old data, all of it read */
+    assert_string_equal(connector_form_state("ended", 86400, 1), "live");
+    assert_string_equal(connector_form_state("down", 86400, 1), "down");
+}
+
+/* What is wrong in a scope must never allow more. */
+static void scopes_are_read_strictly(void **state)
+{
+    (void)state;
+    principal who = {.n_scopes = 0};
+    json_t *one = access_scope_parse("read,write:datastore:*", 7);
+    json_t *scopes =
+        json_pack("[O,{s:s,s:[s]},{s:[s],s:i}]", one, "wid", "7", "verbs", "*", "verbs", "*", "reference", 5);
+    access_scopes_read(scopes, &who);
+    assert_int_equal(who.n_scopes, 1);
+    assert_int_equal(who.scopes[0].wid, 7);
+    assert_true(auth_permits(&who, VERB_WRITE, "datastore:d", 7));
+    assert_false(auth_permits(&who, VERB_WRITE, "datastore:d", 8));
+    assert_false(auth_permits(&who, VERB_DELETE, "datastore:d", 7));
+    assert_false(auth_permits(&who, VERB_READ, "platform:keys", 0));
+    assert_null(access_scope_parse(":datastore:d", 7));
+    assert_null(access_scope_parse("read:", 7));
+    json_decref(scopes);
+    json_decref(one);
+}
+
+static void documents_keep_hostile_texts_and_short_numbers(void **state)
+{
+    (void)state;
+    text out = {0};
+    json_t *v = json_pack("{s:f,s:s,s:n,s:[b,i]}", "a\"b\n", 0.1, "c", "<\x01\xc3\xa9>", "d", "e", 1, -5);
+    document_write(&out, v);
+    assert_string_equal(out.data,
+                        "{\"a\\\"b\\n\":0.1,\"c\":\"<\\u0001\xc3\xa9>\",\"d\":null,\"e\":[true,-5]}");
+    json_t *again = json_loads(out.data, 0, NULL);
+    assert_true(json_equal(v, again));
+    json_decref(again);
+    json_decref(v);
+    text_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +404,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_metric_runs_by_get_and_post, setup, teardown),
         cmocka_unit_test_setup_teardown(objects_have_tags, setup, teardown),
         cmocka_unit_test_setup_teardown(the_documents_name_every_route, setup, teardown),
+        cmocka_unit_test(a_source_backfills_until_it_meets_the_present),
+        cmocka_unit_test(scopes_are_read_strictly),
+        cmocka_unit_test(documents_keep_hostile_texts_and_short_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
