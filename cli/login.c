@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "client.h"
 #include "complaint.h"
 #include "context.h"
@@ -32,21 +33,23 @@ static int run_login(invocation *inv)
     context *c = context_of(inv, &st);
     if (!c)
         return complain("login failed", &st);
-    const char *url = *c->url ? c->url : "http://127.0.0.1:8080";
+    /* copies: context_put replaces what c points to */
+    char *url = memory_string(*c->url ? c->url : "http://127.0.0.1:8080"), *name = memory_string(c->name);
     status_class class = prompt_secret(inv, "API key", &key, &st);
     if (class == STATUS_OK)
         class = key_try(inv, url, key.data, &st);
     if (class == STATUS_OK) {
-        context_put(c, c->name, url, key.data, flag_text(inv, "workspace", NULL), true);
+        context_put(c, name, url, key.data, flag_text(inv, "workspace", NULL), true);
         class = context_write(c, &st);
     }
     if (key.data)
         explicit_bzero(key.data, key.len);
     text_free(&key);
-    if (class != STATUS_OK)
-        return complain("login failed", &st);
-    say("the key works; kept in %s as context `%s`", c->path, c->name);
-    return EXIT_DONE;
+    if (class == STATUS_OK)
+        say("the key works; kept in %s as context `%s`", c->path, name);
+    free(url);
+    free(name);
+    return class == STATUS_OK ? EXIT_DONE : complain("login failed", &st);
 }
 
 static int run_logout(invocation *inv)

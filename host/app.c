@@ -1,7 +1,445 @@
+/* The host's life: settings → nursery → lanes, loop, API (which says why it is not ready yet) → on a lane, again and again
+ * until it works: database, control plane, plugins, flow, workspaces → ready. A signal drains the API, ends the loop, and
+ * everything is taken down in reverse. The private PostgreSQL stays: the next host adopts it. */
 #include "app.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app_private.h"
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/disk.h"
+#include "base/log.h"
+#include "control/key.h"
+#include "serve/access.h"
+#include "serve/resources.h"
+
+#ifndef PENSTOCK_VERSION
+#define PENSTOCK_VERSION "0.1.0"
+#endif
+
+enum {
+    DRAIN_MS = 5000,
+    RETRY_FIRST_MS = 250,
+    RETRY_LAST_MS = 5000,
+    LANES_LEAST = 16,
+    IDLE_CELLS_EVERY_MS = 60000,
+};
+static const int64_t idle_cell_us = 300 * INT64_C(1000000);
+extern char **environ;
+
+/* ---- starting what needs a database, on a lane ---- */
+
+static status_class open_control(app *a, status *st)
+{
+    connection *c;
+    char path[PATH_MAX + 16];
+    bool made;
+    a->control.key = a->secret_key;
+    a->control.plugins = app_plugins(a);
+    status_class class = control_identify(&a->control, st);
+    if (class == STATUS_OK)
+        class = pool_borrow(a->control.control, NULL, CONTROL_WAIT_MS, &c, st);
+    if (class != STATUS_OK)
+        return class;
+    snprintf(path, sizeof path, "%s/admin.key", a->state);
+    class = key_ensure_admin(c, path, &made, st);
+    pool_return(a->control.control, c);
+    if (class == STATUS_OK && made)
+        log_info("app", "the first admin key was made", LOG_TEXT("file", path));
+    return class;
+}
+
+static void on_catalog_change(void *arg)
+{
+    (void)arg;
+    log_info("app", "the plugin folders have changed");
+}
+
+static char *cell_program(app *a, status *st)
+{
+    const char *set = settings_text(a->settings, "plugins.cell");
+    return set ? memory_string(set) : cell_program_find(st);
+}
+
+static status_class open_plugins(app *a, status *st)
+{
+    const char *const *folders;
+    size_t n = settings_list(a->settings, "plugins.folders", &folders);
+    if (a->catalog)
+        return STATUS_OK;
+    char *cell = cell_program(a, st);
+    if (!cell)
+        return st->class;
+    catalog_settings cs = {.folders = folders, .n_folders = n, .state_folder = a->state, .cell_program = cell,
+                           .spawner = a->nursery};
+    status_class class = catalog_create(&cs, &a->catalog, st);
+    if (class == STATUS_OK)
+        class = catalog_watch(a->catalog, on_catalog_change, a, st);
+    instance_set_settings is = {.spawner = a->nursery, .cell_program = cell};
+    if (class == STATUS_OK)
+        a->instances = instance_set_create(&is);
+    free(cell);
+    return class;
+}
+
+static status_class load_workspaces(app *a, status *st)
+{
+    app_fill_services(a);
+    return services_load_all(&a->services, st);
+}
+
+static status_class open_flow(app *a, status *st)
+{
+    if (a->flow)
+        return STATUS_OK;
+    flow_parts parts = {.loop = a->loop,
+                        .lanes = a->lanes,
+                        .data = a->control.data,
+                        .control = a->control.control,
+                        .catalog = a->catalog,
+                        .instances = a->instances,
+                        .secrets = app_secrets(a),
+                        .state_folder = a->state,
+                        .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
+                        .writers = (unsigned)settings_integer(a->settings, "writers"),
+                        .stack_id = a->control.stack_id,
+                        .host_name = a->host_name};
+    status_class class = flow_create(&parts, &a->flow, st);
+    return class == STATUS_OK ? load_workspaces(a, st) : class;
+}
+
+static void on_started(void *arg)
+{
+    app *a = arg;
+    if (atomic_load(&a->stopping))
+        return;
+    flow_start(a->flow);
+    atomic_store(&a->ready, true);
+    log_info("app", "ready", LOG_TEXT("listen", settings_text(a->settings, "listen")));
+}
+
+static void start_on_lane(void *arg);
+
+static void on_retry(void *arg)
+{
+    app *a = arg;
+    timer_stop(a->retry);
+    a->retry = NULL;
+    lane_post(a->start_lane, start_on_lane, a);
+}
+
+static void on_not_started(void *arg)
+{
+    app *a = arg;
+    if (atomic_load(&a->stopping))
+        return;
+    a->retry_ms = a->retry_ms ? a->retry_ms * 2 : RETRY_FIRST_MS;
+    a->retry_ms = a->retry_ms > RETRY_LAST_MS ? RETRY_LAST_MS : a->retry_ms;
+    a->retry = timer_start(a->loop, a->retry_ms, false, on_retry, a);
+}
+
+static void start_on_lane(void *arg)
+{
+    app *a = arg;
+    status st;
+    status_class class = open_plugins(a, &st);
+    if (class == STATUS_OK)
+        class = app_database_open(a, &st);
+    if (class == STATUS_OK)
+        class = open_control(a, &st);
+    if (class == STATUS_OK)
+        class = open_flow(a, &st);
+    if (class == STATUS_OK) {
+        loop_post(a->loop, on_started, a);
+        return;
+    }
+    log_status(LOG_LEVEL_ERROR, "app", "not ready yet, trying again", &st);
+    pthread_mutex_lock(&a->lock);
+    a->starting = st;
+    pthread_mutex_unlock(&a->lock);
+    loop_post(a->loop, on_not_started, a);
+}
+
+/* ---- the API ---- */
+
+static bool is_ready(void *arg, status *st)
+{
+    app *a = arg;
+    if (atomic_load(&a->ready))
+        return flow_ready(a->flow, st);
+    pthread_mutex_lock(&a->lock);
+    *st = a->starting;
+    pthread_mutex_unlock(&a->lock);
+    return false;
+}
+
+static bool split_address(const char *text, char address[64], uint16_t *port_out)
+{
+    const char *colon = strrchr(text, ':');
+    char *end;
+    if (!colon || colon == text || (size_t)(colon - text) >= 64)
+        return false;
+    bool bracketed = text[0] == '[' && colon[-1] == ']';
+    snprintf(address, 64, "%.*s", (int)(colon - text - (bracketed ? 2 : 0)), text + bracketed);
+    long port = strtol(colon + 1, &end, 10);
+    *port_out = (uint16_t)port;
+    return *end == '\0' && end != colon + 1 && port >= 0 && port <= 65535;
+}
+
+static status_class listen_at(app *a, const char *setting, bool admin, status *st)
+{
+    char address[64];
+    uint16_t port, bound;
+    const char *text = settings_text(a->settings, setting);
+    if (!text || !*text)
+        return STATUS_OK;
+    if (!split_address(text, address, &port))
+        return status_at(st, STATUS_INVALID, settings_origin(a->settings, setting), "%s: \"%s\" is not address:port",
+                         setting, text);
+    http_listener listener = {.address = address, .port = port};
+    status_class class = router_listen(a->router, &listener, admin, &bound, st);
+    if (class != STATUS_OK)
+        return status_wrap(st, "%s", setting);
+    log_info("app", "listening", LOG_TEXT("for", admin ? "administration" : "the API"), LOG_TEXT("address", address),
+             LOG_NUMBER("port", bound));
+    return STATUS_OK;
+}
+
+static status_class open_api(app *a, status *st)
+{
+    http_limits limits;
+    http_limits_default(&limits);
+    a->services = (struct services){.directory = directory_create(), .version = PENSTOCK_VERSION,
+                                    .host_name = a->host_name, .started_us = clock_monotonic_us()};
+    limits.connections = (unsigned)settings_integer(a->settings, "limits.connections");
+    a->routes = route_table_create();
+    routes_home(a->routes);
+    routes_health(a->routes);
+    routes_metrics(a->routes);
+    routes_openapi(a->routes);
+    routes_resources(a->routes);
+    router_config config = {.loop = a->loop, .lanes = a->lanes, .table = a->routes, .limits = &limits,
+                            .auth = app_auth(a), .idempotency = access_idempotency(&a->services), .services = &a->services,
+                            .version = PENSTOCK_VERSION, .public_url = settings_text(a->settings, "public_url")};
+    status_class class = router_create(&config, &a->router, st);
+    if (class != STATUS_OK)
+        return class;
+    router_ready_when(a->router, "host", is_ready, a);
+    class = listen_at(a, "listen", false, st);
+    return class == STATUS_OK ? listen_at(a, "admin_listen", true, st) : class;
+}
+
+/* ---- signals ---- */
+
+static void on_drained(void *arg)
+{
+    app *a = arg;
+    router_free(a->router);
+    a->router = NULL;
+    loop_stop(a->loop);
+}
+
+static void stop(app *a)
+{
+    if (atomic_exchange(&a->stopping, true))
+        return;
+    log_info("app", "stopping");
+    timer_stop(a->retry);
+    a->retry = NULL;
+    for (int i = 0; i < 3; i++)
+        uv_close((uv_handle_t *)&a->signals[i], NULL);
+    if (a->router)
+        router_drain(a->router, DRAIN_MS, on_drained, a);
+    else
+        loop_stop(a->loop);
+}
+
+static void apply_log_settings(const settings *s)
+{
+    log_level level = LOG_LEVEL_INFO;
+    log_level_parse(settings_text(s, "log.level"), &level);
+    bool json = strcmp(settings_text(s, "log.format"), "json") == 0;
+    log_setup(STDERR_FILENO, json ? LOG_FORMAT_JSON : LOG_FORMAT_LOGFMT, level);
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+    (void)number;
+    stop(handle->data);
+}
+
+static void on_reload(uv_signal_t *handle, int number)
+{
+    app *a = handle->data;
+    status st;
+    settings *fresh;
+    (void)number;
+    settings_source source = {.environment = (const char *const *)environ, .file = "/etc/penstock/penstock.yaml",
+                              .argc = a->argc, .argv = a->argv};
+    if (settings_load(&source, &fresh, &st) != STATUS_OK) {
+        log_status(LOG_LEVEL_ERROR, "app", "the new settings are wrong, the old ones stay", &st);
+        return;
+    }
+    apply_log_settings(fresh);
+    settings_free(fresh);
+    log_info("app", "settings were read again");
+}
+
+static void watch_signals(app *a)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    for (int i = 0; i < 3; i++) {
+        uv_signal_init(loop_uv(a->loop), &a->signals[i]);
+        a->signals[i].data = a;
+        uv_signal_start(&a->signals[i], numbers[i] == SIGHUP ? on_reload : on_signal, numbers[i]);
+    }
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- life ---- */
+
+static status_class open_state(app *a, status *st)
+{
+    char path[PATH_MAX + 16];
+    const char *folder = settings_text(a->settings, "state");
+    if (folder[0] != '/')
+        return status_at(st, STATUS_INVALID, settings_origin(a->settings, "state"), "state: %s is not an absolute path", folder);
+    snprintf(a->state, sizeof a->state, "%s", folder);
+    gethostname(a->host_name, sizeof a->host_name - 1);
+    status_class class = disk_make_folder(a->state, 0700, st);
+    if (class != STATUS_OK)
+        return class;
+    snprintf(path, sizeof path, "%s/host.lock", a->state);
+    a->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (a->lock_fd < 0)
+        return status_errno(st, errno, path);
+    if (flock(a->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        status_at(st, STATUS_CONFLICT, a->state, "another host uses this state folder");
+        return status_hint(st, "stop it (penstock down), or give this one its own --state");
+    }
+    return secret_key_open(a->state, &a->secret_key, st);
+}
+
+static unsigned lane_threads(const app *a)
+{
+    int64_t set = settings_integer(a->settings, "lanes.threads");
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned by_cores = cores > 0 ? (unsigned)cores * 4 : LANES_LEAST;
+    return set > 0 ? (unsigned)set : by_cores > LANES_LEAST ? by_cores : LANES_LEAST;
+}
+
+static void stop_idle_cells(void *arg)
+{
+    app *a = arg;
+    if (a->instances)
+        instance_set_stop_idle(a->instances, idle_cell_us);
+}
+
+static void on_idle_cells(void *arg)
+{
+    app *a = arg;
+    if (atomic_load(&a->ready))
+        lane_post(a->start_lane, stop_idle_cells, a);
+}
+
+static status_class run(app *a, status *st)
+{
+    status_class class = open_state(a, st);
+    if (class != STATUS_OK)
+        return class;
+    a->loop = loop_create();
+    a->lanes = lane_pool_create(lane_threads(a));
+    a->start_lane = lane_open(a->lanes, "start");
+    status_set(&a->starting, STATUS_UNAVAILABLE, "the host is starting");
+    class = open_api(a, st);
+    if (class != STATUS_OK)
+        return class;
+    watch_signals(a);
+    timer_start(a->loop, IDLE_CELLS_EVERY_MS, true, on_idle_cells, a);
+    lane_post(a->start_lane, start_on_lane, a);
+    loop_run(a->loop);
+    return STATUS_OK;
+}
+
+static void take_down(app *a)
+{
+    lane_close(a->start_lane);
+    if (a->flow)
+        flow_stop(a->flow);
+    if (a->router)
+        router_free(a->router);
+    loop_free(a->loop);
+    flow_free(a->flow);
+    instance_set_free(a->instances);
+    catalog_free(a->catalog);
+    lane_pool_free(a->lanes);
+    directory_free(a->services.directory);
+    app_database_close(a);
+    route_table_free(a->routes);
+    secret_key_free(a->secret_key);
+    if (a->lock_fd > 0)
+        close(a->lock_fd);
+}
+
+static int explain(const status *st)
+{
+    fprintf(stderr, "penstockd: %s%s%s\n", st->where[0] ? st->where : "", st->where[0] ? ": " : "", st->text);
+    if (st->hint[0])
+        fprintf(stderr, "  try: %s\n", st->hint);
+    return st->class == STATUS_INVALID ? 2 : 1;
+}
+
+static bool answers_at_once(int argc, char **argv, const settings *s)
+{
+    text out = {0};
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--version") == 0) {
+            printf("penstockd %s\n", PENSTOCK_VERSION);
+            return true;
+        }
+        if (strcmp(argv[i], "--describe") == 0 && s) {
+            settings_describe(s, &out);
+            fputs(text_or_empty(&out), stdout);
+            text_free(&out);
+            return true;
+        }
+    }
+    return false;
+}
 
 int app_main(int argc, char **argv)
 {
-    (void)argc, (void)argv;
-    return 0;
+    app a = {.argc = argc - 1, .argv = (const char *const *)argv + 1};
+    status st;
+    umask(077);
+    if (answers_at_once(argc, argv, NULL))
+        return 0;
+    a.nursery = nursery_start(&st); /* before there are threads or much memory */
+    if (!a.nursery || sodium_init() < 0)
+        return explain(&st);
+    settings_source source = {.environment = (const char *const *)environ, .file = "/etc/penstock/penstock.yaml",
+                              .argc = a.argc, .argv = a.argv};
+    status_class class = settings_load(&source, &a.settings, &st);
+    if (class == STATUS_OK) {
+        apply_log_settings(a.settings);
+        pthread_mutex_init(&a.lock, NULL);
+        class = run(&a, &st);
+        take_down(&a);
+        pthread_mutex_destroy(&a.lock);
+        settings_free(a.settings);
+    }
+    nursery_stop(a.nursery);
+    if (class == STATUS_OK)
+        log_info("app", "stopped");
+    return class == STATUS_OK ? 0 : explain(&st);
 }

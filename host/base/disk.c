@@ -102,7 +102,8 @@ status_class disk_write(const char *path, const void *data, size_t len, mode_t m
     int fd = current.open(beside, O_WRONLY | O_CREAT | O_TRUNC, mode);
     if (fd < 0)
         return fail(st, "creating a file", beside);
-    status_class class = write_all(fd, data, len, beside, st);
+    status_class class = fchmod(fd, mode) == 0 ? write_all(fd, data, len, beside, st) /* whatever the umask */
+                                               : fail(st, "setting a file's mode", beside);
     close(fd);
     if (class == STATUS_OK && current.rename(beside, path) != 0)
         class = fail(st, "renaming a file", path);

@@ -17,7 +17,11 @@ typedef struct log_field {
     int64_t number;
 } log_field;
 
-#define LOG_TEXT(k, v) ((log_field){.key = (k), .text = (v) ? (v) : ""})
+static inline log_field log_text(const char *key, const char *text)
+{
+    return (log_field){.key = key, .text = text ? text : ""};
+}
+#define LOG_TEXT(k, v) log_text((k), (v))
 #define LOG_NUMBER(k, v) ((log_field){.key = (k), .number = (int64_t)(v)})
 
 void log_setup(int fd, log_format format, log_level least);

@@ -4,8 +4,8 @@
  *
  * A record that breaks the rules is one rejected row, and reading goes on behind its *first* line: an
  * unclosed quote costs its own line and not all that follow. A line is read at most twice for it, because two
- * unclosed quotes close each other. Cells of a number column may be NaN or infinite; blanks around anything
- * but text do not count. */
+ * unclosed quotes close each other. Cells of a number column may be NaN or infinite, `null` is null but in
+ * text; blanks around anything but text do not count. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -202,6 +202,10 @@ static void put_cell(decoder *d, uint32_t column, const char *s, size_t len, con
     const decode_field *f = &d->plan->fields[column];
     if (f->rule->type != COLUMN_TEXT)
         trim(&s, &len);
+    if (f->rule->type != COLUMN_TEXT && word_is(s, len, "null")) {
+        row_put_null(d, column, at);
+        return;
+    }
     switch (f->rule->type) {
     case COLUMN_INTEGER:
     case COLUMN_NUMBER:

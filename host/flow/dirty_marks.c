@@ -127,7 +127,7 @@ static status_class write_workspace(dirty_marks *m, connection *c, int32_t wid, 
     insert_lists lists = collect(m, wid);
     column buckets = {.type = COLUMN_TIMESTAMP, .values = lists.buckets};
     text_clear(&m->times);
-    copy_encode_array(&m->times, &buckets, NULL, lists.n);
+    copy_encode_array(&m->times, &buckets, &(copy_rows){.order = NULL}, lists.n);
     snprintf(
         sql, sizeof sql,
         "INSERT INTO penstock.dirty_wid%d (dependant, bucket, entity, seq)"

@@ -61,7 +61,7 @@ static value times_value(step *s, const int64_t *times, uint32_t n)
 {
     text bytes = {0};
     column c = {.type = COLUMN_TIMESTAMP, .values = times};
-    copy_encode_array(&bytes, &c, NULL, n);
+    copy_encode_array(&bytes, &c, &(copy_rows){.order = NULL}, n);
     value v = value_binary(column_array_oid(COLUMN_TIMESTAMP), arena_copy(s->arena, bytes.data, bytes.len),
                            bytes.len);
     text_free(&bytes);

@@ -24,7 +24,6 @@ static void release_parts(flow_plan *p)
         datastore_plan *d = &p->datastores[i];
         for (int f = 0; f < 3; f++)
             decode_plan_free(d->decode[f]);
-        row_plan_free(d->rows);
         upsert_free(d->upsert);
     }
 }
@@ -40,15 +39,6 @@ void flow_plan_release(const flow_plan *plan)
 }
 
 /* ---- datastores ---- */
-
-static status_class make_rows(datastore_plan *d, status *st)
-{
-    schema *compiled = schema_compile(d->defined->schema, NULL, st);
-    if (!compiled)
-        return st->class;
-    d->rows = row_plan_make(compiled, st);
-    return d->rows ? STATUS_OK : st->class;
-}
 
 static status_class make_decoders(datastore_plan *d, status *st)
 {
@@ -77,18 +67,28 @@ static void add_names(arena *a, datastore_plan *d)
     text_free(&names);
 }
 
+static void make_order(arena *a, datastore_plan *d)
+{
+    uint32_t *order = arena_zero(a, d->table.n_entity + 1, sizeof *order);
+    for (uint32_t i = 0; i < d->table.n_entity; i++)
+        order[d->n_order++] = d->table.entity[i];
+    if (d->table.time_column >= 0)
+        order[d->n_order++] = (uint32_t)d->table.time_column;
+    d->order = order;
+}
+
 static status_class make_datastore(flow_plan *p, const defined_datastore *defined, datastore_plan *d,
                                    status *st)
 {
     text copy = {0};
     *d = (datastore_plan){.plan = p, .defined = defined};
     datastore_table(p->arena, p->wid, defined, &d->table);
-    status_class class = make_rows(d, st);
-    if (class == STATUS_OK)
-        class = make_decoders(d, st);
+    d->rows = defined->plan;
+    status_class class = make_decoders(d, st);
     if (class != STATUS_OK)
         return status_wrap(st, "datastore %s", defined->object.key);
     add_names(p->arena, d);
+    make_order(p->arena, d);
     if (d->table.conflict != CONFLICT_APPEND)
         d->upsert = upsert_create(&d->table);
     copy_statement(&copy, &d->table);

@@ -32,11 +32,13 @@ typedef struct dependant {
 typedef struct datastore_plan {
     const flow_plan *plan;
     const defined_datastore *defined;
-    row_plan *rows;
+    const row_plan *rows;   /* the definition's */
     decode_plan *decode[3]; /* by decode_format: as the rows route reads them */
     store_table table;
     upsert *upsert; /* NULL: append-only */
     const char *copy_sql;
+    const uint32_t *order; /* entity, then time: how a batch is sorted before it is sent */
+    uint32_t n_order;
     const char *names;             /* the batch's column names, each with its NUL, `_extra` included */
     uint32_t names_len, n_columns; /* of a batch: declared columns and `_extra` */
     const dependant *dependants;

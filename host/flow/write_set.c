@@ -14,6 +14,7 @@
 #include "flow/intake.h"
 #include "flow/ledger.h"
 #include "flow/rejected.h"
+#include "store/batch_key.h"
 #include "store/copy.h"
 
 struct write_set {
@@ -315,6 +316,38 @@ static status_class write_record_rows(write_set *w, connection *c, write_record 
     return class;
 }
 
+static bool is_plain(const write_record *r)
+{
+    return r->record->kind == JOURNAL_ROWS && !r->record->damaged && !r->store->upsert;
+}
+
+/* Records of one append-only store that follow one another go into one COPY, each batch sorted by entity and
+ * time so that the index is filled page by page. Returns how many records were taken. */
+static status_class write_plain(write_set *w, connection *c, write_record *records, uint32_t n,
+                                uint32_t *taken_out, status *st)
+{
+    const datastore_plan *store = records[0].store;
+    uint32_t taken = 0;
+    int64_t stored;
+    copy_begin(&w->buffer);
+    for (; taken < n && records[taken].store == store && is_plain(&records[taken]); taken++) {
+        write_record *r = &records[taken];
+        copy_rows how = {.order = batch_order(w->arena, &r->rows, store->order, store->n_order),
+                         .n_rows = r->rows.n_rows,
+                         .system = true,
+                         .first_seq = r->record->first_row,
+                         .received_us = r->record->received_us};
+        copy_add(&w->buffer, &r->rows, &how);
+        r->stored = r->rows.n_rows;
+        r->updated = r->duplicate = r->dead = 0;
+        dirty_marks_add(w->marks, store->plan->wid, store->dependants, store->n_dependants, &r->rows,
+                        r->record->first_row);
+    }
+    copy_finish(&w->buffer);
+    *taken_out = taken;
+    return copy_send(c, store->copy_sql, &w->buffer, &stored, st);
+}
+
 static void book(write_set *w, const write_record *r)
 {
     const journal_record *j = r->record;
@@ -332,10 +365,15 @@ static status_class write_all(write_set *w, connection *c, write_record *records
                               status *st)
 {
     status_class class = move_positions(w, c, records, n, st);
-    for (uint32_t i = 0; i < n && class == STATUS_OK; i++) {
-        class = write_record_rows(w, c, &records[i], careful, st);
-        if (class == STATUS_OK)
-            book(w, &records[i]);
+    for (uint32_t i = 0; i < n && class == STATUS_OK;) {
+        uint32_t taken = 1;
+        if (!careful && is_plain(&records[i]))
+            class = write_plain(w, c, &records[i], n - i, &taken, st);
+        else
+            class = write_record_rows(w, c, &records[i], careful, st);
+        for (uint32_t k = 0; k < taken && class == STATUS_OK; k++)
+            book(w, &records[i + k]);
+        i += taken;
     }
     if (class == STATUS_OK)
         class = dirty_marks_write(w->marks, c, st);

@@ -101,19 +101,22 @@ static size_t column_room(const column *c, const copy_rows *r, uint32_t n, uint3
     return room;
 }
 
-void copy_encode(text *out, const batch *b, const copy_rows *r)
+void copy_begin(text *out)
+{
+    text_clear(out);
+    text_add_n(out, header, sizeof header);
+}
+
+void copy_add(text *out, const batch *b, const copy_rows *r)
 {
     uint32_t n = chosen(r, b->n_rows);
-    size_t room = sizeof header + 2 + (size_t)n * 26;
+    size_t room = 2 + (size_t)n * 26;
     uint16_t fields = (uint16_t)(b->n_columns + (r->system ? 2 : 0));
     assert(b->n_columns + 2 <= FIELDS_MAX);
     for (uint32_t k = 0; k < b->n_columns; k++)
         room += column_room(&b->columns[k], r, n, b->n_rows);
-    text_clear(out);
     text_reserve(out, room);
-    char *p = out->data;
-    memcpy(p, header, sizeof header);
-    p += sizeof header;
+    char *first = out->data + out->len, *p = first;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t row = row_at(r, i);
         p = put16(p, fields);
@@ -122,10 +125,22 @@ void copy_encode(text *out, const batch *b, const copy_rows *r)
         if (r->system)
             p = put_int64(put_int64(p, r->first_seq + row), r->received_us - PG_EPOCH_US);
     }
-    p = put16(p, UINT16_MAX);
-    out->len = (size_t)(p - out->data);
-    assert(out->len <= room && out->len < out->cap);
+    assert((size_t)(p - first) <= room);
+    out->len += (size_t)(p - first);
     *p = '\0';
+}
+
+void copy_finish(text *out)
+{
+    uint16_t trailer = UINT16_MAX;
+    text_add_n(out, &trailer, sizeof trailer);
+}
+
+void copy_encode(text *out, const batch *b, const copy_rows *r)
+{
+    copy_begin(out);
+    copy_add(out, b, r);
+    copy_finish(out);
 }
 
 void copy_statement(text *out, const store_table *t)

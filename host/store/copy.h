@@ -22,6 +22,10 @@ typedef struct copy_rows {
 
 /* Replaces what is in `out` by header, rows and trailer. Columns go in the batch's order. */
 void copy_encode(text *out, const batch *b, const copy_rows *rows);
+/* The same in parts, for several batches in one COPY: begin, add …, finish. */
+void copy_begin(text *out);
+void copy_add(text *out, const batch *b, const copy_rows *rows);
+void copy_finish(text *out);
 /* COPY "schema"."relation" ("a", "b", …) FROM STDIN (FORMAT binary): for a batch whose columns are those of
  * the table (and _extra when it has one) in order. */
 void copy_statement(text *out, const store_table *table);

@@ -1,0 +1,65 @@
+/* The parts of the host and who makes them: app.c (life), app_database.c (PostgreSQL), app_services.c (what one folder
+ * needs of another, as functions). Only these files know everybody. */
+#ifndef PENSTOCK_APP_PRIVATE_H
+#define PENSTOCK_APP_PRIVATE_H
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "config/settings.h"
+#include "control/control.h"
+#include "control/workspace.h"
+#include "flow/flow.h"
+#include "loop/lane.h"
+#include "loop/loop.h"
+#include "loop/nursery.h"
+#include "plugin/catalog.h"
+#include "plugin/instance.h"
+#include "serve/router.h"
+#include "serve/services.h"
+#include "store/cluster.h"
+
+typedef struct app {
+    int argc;
+    const char *const *argv;
+    settings *settings;
+    nursery *nursery;
+    loop *loop;
+    lane_pool *lanes;
+    lane *start_lane;
+    char state[PATH_MAX];
+    int lock_fd;
+    secret_key *secret_key;
+    char service_password[64];
+    char host_name[64];
+    cluster cluster;
+    nursery_child database_child; /* the last process that the cluster had started; under the lock */
+    bool private_cluster; /* ours: made and started by us */
+    catalog *catalog;
+    instance_set *instances;
+    control control;
+    flow *flow;
+    route_table *routes;
+    router *router;
+    struct services services;
+    auth_source access; /* of services; app_auth stands in front of it */
+    atomic_bool ready; /* everything below the API works */
+    pthread_mutex_t lock;
+    status starting; /* why it is not ready yet; under the lock */
+    atomic_bool stopping;
+    timer *retry;
+    unsigned retry_ms;
+    uv_signal_t signals[3];
+} app;
+
+/* app_database.c: from nothing to two migrated databases and their pools; safe to repeat. [lane] */
+status_class app_database_open(app *a, status *st);
+void app_database_close(app *a);
+
+/* app_services.c */
+auth_source app_auth(app *a);
+template_plugins app_plugins(app *a);
+instance_secrets app_secrets(app *a);
+/* Puts what the handlers work on into `services`, once it is there. [lane], before the workspaces are loaded */
+void app_fill_services(app *a);
+#endif

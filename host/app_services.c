@@ -1,0 +1,96 @@
+/* What one folder needs of another, as functions: keys for the API, the plugin catalog for templates, secrets for
+ * instances, workspaces for the flow. */
+#include "app_private.h"
+#include "serve/access.h"
+
+/* ---- keys: refused with the reason while the host starts ---- */
+
+static bool started(app *a, status *st)
+{
+    if (atomic_load(&a->ready))
+        return true;
+    pthread_mutex_lock(&a->lock);
+    *st = a->starting;
+    pthread_mutex_unlock(&a->lock);
+    st->class = STATUS_UNAVAILABLE;
+    return false;
+}
+
+static status_class verify_key(void *self, const char *key, principal *out, status *st)
+{
+    app *a = self;
+    return started(a, st) ? a->access.key_verify(a->access.self, key, out, st) : STATUS_UNAVAILABLE;
+}
+
+static status_class find_workspace(void *self, const char *name, int64_t *wid_out, status *st)
+{
+    app *a = self;
+    return a->access.workspace_find(a->access.self, name, wid_out, st);
+}
+
+auth_source app_auth(app *a)
+{
+    a->access = access_auth(&a->services);
+    return (auth_source){.self = a, .key_verify = verify_key, .workspace_find = find_workspace};
+}
+
+/* ---- the plugin catalog, for templates ---- */
+
+static const struct {
+    object_class class;
+    plugin_kind kind;
+} kinds[] = {{CLASS_CONNECTOR, PLUGIN_CONNECTOR},
+             {CLASS_NOTIFIER, PLUGIN_NOTIFIER},
+             {CLASS_METRIC, PLUGIN_METRIC},
+             {CLASS_MODEL, PLUGIN_MODEL}};
+
+static json_t *config_schema(void *self, object_class class, const char *id)
+{
+    app *a = self;
+    status st;
+    json_t *schema = NULL;
+    const plugin_entry *entry = catalog_find(a->catalog, id, &st);
+    if (!entry)
+        return NULL;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kinds[i].class == class && kinds[i].kind == entry->kind)
+            schema = entry->config_schema ? json_deep_copy(entry->config_schema) : json_null();
+    plugin_entry_release(entry);
+    return schema;
+}
+
+template_plugins app_plugins(app *a)
+{
+    return (template_plugins){.self = a, .config_schema = config_schema};
+}
+
+/* ---- secrets, for instances ---- */
+
+static status_class fetch_secret(void *self, const char *workspace, const char *reference, const char *subject,
+                                 text *value_out, status *st)
+{
+    app *a = self;
+    connection *c;
+    (void)subject;
+    int32_t wid = directory_find(a->services.directory, workspace);
+    status_class class = pool_borrow(a->control.control, NULL, CONTROL_WAIT_MS, &c, st);
+    if (class != STATUS_OK)
+        return class;
+    class = secret_get(c, a->secret_key, wid, reference, value_out, st);
+    pool_return(a->control.control, c);
+    return class;
+}
+
+instance_secrets app_secrets(app *a)
+{
+    return (instance_secrets){.fetch = fetch_secret, .self = a};
+}
+
+/* ---- what the API's handlers work on ---- */
+
+void app_fill_services(app *a)
+{
+    a->services.flow = a->flow;
+    a->services.control = &a->control;
+    a->services.catalog = a->catalog;
+}
