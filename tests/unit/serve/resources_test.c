@@ -3,6 +3,7 @@
 
 #include "serve/access.h"
 #include "serve/document.h"
+#include "serve/verdict.h"
 #include "serve/workspace_form.h"
 
 #define GOOD "psk_0123456789ABCDEFGHJKMNPQRS"
@@ -215,6 +216,27 @@ static void stored_is_answered_when_it_is(void **state)
     text_free(&out);
 }
 
+static void a_verdict_says_whether_to_send_again(void **state)
+{
+    (void)state;
+    intake_verdict late = {.received = 2, .accepted = 2},
+                   stored = {.received = 2, .accepted = 2, .stored = true},
+                   none = {.received = 2, .rejected = 2};
+    assert_int_equal(verdict_status(&late, false), 202);
+    assert_int_equal(verdict_status(&late, true), 202); /* kept, but not stored in time */
+    assert_int_equal(verdict_status(&stored, true), 200);
+    assert_int_equal(verdict_status(&none, true), 200); /* nothing to wait for */
+    assert_int_equal(verdict_status(&none, false), 202);
+    intake_verdict no = {.st = {.class = STATUS_LIMIT}};
+    assert_int_equal(verdict_refusal_status(&no), 413); /* the body itself is beyond a limit */
+    no.received = no.accepted = 5;
+    assert_int_equal(verdict_refusal_status(&no), 429); /* the journal is full */
+    no.st.class = STATUS_UNAVAILABLE;
+    assert_int_equal(verdict_refusal_status(&no), 503);
+    no.st.class = STATUS_INVALID;
+    assert_int_equal(verdict_refusal_status(&no), 400);
+}
+
 /* ---- rows out ---- */
 
 static void rows_come_in_pages(void **state)
@@ -406,6 +428,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_documents_name_every_route, setup, teardown),
         cmocka_unit_test(a_source_backfills_until_it_meets_the_present),
         cmocka_unit_test(scopes_are_read_strictly),
+        cmocka_unit_test(a_verdict_says_whether_to_send_again),
         cmocka_unit_test(documents_keep_hostile_texts_and_short_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
