@@ -364,6 +364,7 @@ static status_class run(app *a, status *st)
     class = open_api(a, st);
     if (class != STATUS_OK)
         return class;
+    app_metrics_begin(a);
     watch_signals(a);
     timer_start(a->loop, IDLE_CELLS_EVERY_MS, true, on_idle_cells, a);
     lane_post(a->start_lane, start_on_lane, a);
@@ -373,6 +374,7 @@ static status_class run(app *a, status *st)
 
 static void take_down(app *a)
 {
+    app_metrics_end();
     lane_close(a->start_lane);
     if (a->flow)
         flow_stop(a->flow);

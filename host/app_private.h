@@ -56,6 +56,10 @@ typedef struct app {
 status_class app_database_open(app *a, status *st);
 void app_database_close(app *a);
 
+/* app_metrics.c: the host's figures stand on /metrics from now on, until app_metrics_end. */
+void app_metrics_begin(app *a);
+void app_metrics_end(void);
+
 /* app_services.c */
 auth_source app_auth(app *a);
 template_plugins app_plugins(app *a);

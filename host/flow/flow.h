@@ -13,6 +13,7 @@
 #include "flow/journal.h"
 #include "flow/metric.h"
 #include "flow/plan.h"
+#include "flow/source.h"
 #include "flow/writer.h"
 #include "loop/lane.h"
 #include "loop/loop.h"
@@ -106,5 +107,12 @@ status_class flow_refresh(flow *f, int32_t wid, flow_done done, void *arg, statu
 bool flow_ready(flow *f, status *st);
 /* Figures for /metrics. */
 journal_stats flow_journal_stats(flow *f);
+journal_backlog flow_backlog(flow *f); /* what waits in the journal */
 writer_figures flow_writer_figures(flow *f);
+uint32_t flow_workspaces(flow *f);
+/* Every connector of every workspace; `visit` must not call the flow. */
+void flow_each_source(flow *f,
+                      void (*visit)(void *arg, const char *workspace, const char *connector,
+                                    source_state state),
+                      void *arg);
 #endif
