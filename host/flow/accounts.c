@@ -55,14 +55,16 @@ status_class accounts_dead_letter(connection *c, int32_t wid, const char *id, ro
     return run(c, "read a dead letter", sql, wid, params, 1, out, st);
 }
 
+/* Statistics are lost in a crash; then the last VACUUM's or ANALYZE's count stands in. */
 status_class accounts_stores(connection *c, int32_t wid, rows **out, status *st)
 {
     static const char sql[] =
         "SELECT n.nspname || ':' || regexp_replace(t.relname, '_wid#$', '') AS store,"
-        " sum(pg_stat_get_live_tuples(p.oid))::bigint AS rows, sum(pg_total_relation_size(p.oid))::bigint AS "
-        "bytes"
+        " sum(greatest(pg_stat_get_live_tuples(p.oid), p.reltuples::bigint, 0))::bigint AS rows,"
+        " sum(pg_total_relation_size(p.oid))::bigint AS bytes"
         " FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace CROSS JOIN LATERAL"
-        " (SELECT t.oid UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = t.oid) p"
+        " (SELECT t.oid UNION ALL SELECT inhrelid FROM pg_inherits WHERE inhparent = t.oid) AS part (oid)"
+        " JOIN pg_class p ON p.oid = part.oid AND p.relkind = 'r'"
         " WHERE n.nspname IN ('datastore', 'featurestore', 'inferencestore') AND t.relkind IN ('r', 'p')"
         " AND NOT t.relispartition AND t.relname ~ '^[a-z0-9]+(_[a-z0-9]+)*_wid#$' GROUP BY 1";
     return run(c, "measure the stores", sql, wid, NULL, 0, out, st);
@@ -70,7 +72,7 @@ status_class accounts_stores(connection *c, int32_t wid, rows **out, status *st)
 
 status_class accounts_marks(connection *c, int32_t wid, rows **out, status *st)
 {
-    static const char sql[] = "SELECT dependant, count(DISTINCT (bucket, entity)) AS marks FROM"
+    static const char sql[] = "SELECT dependant, count(*) AS marks FROM"
                               " penstock.dirty_wid# GROUP BY dependant";
     return run(c, "count dirty marks", sql, wid, NULL, 0, out, st);
 }

@@ -16,6 +16,6 @@ status_class accounts_dead_letters(connection *c, int32_t wid, const char *store
 status_class accounts_dead_letter(connection *c, int32_t wid, const char *id, rows **out, status *st);
 /* store ("class:key"), rows (about: PostgreSQL's own statistics), bytes. */
 status_class accounts_stores(connection *c, int32_t wid, rows **out, status *st);
-/* dependant ("class:key"), marks: buckets that wait to be computed. */
+/* dependant ("class:key"), marks: what waits to be computed; a bucket may have several. */
 status_class accounts_marks(connection *c, int32_t wid, rows **out, status *st);
 #endif

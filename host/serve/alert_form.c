@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ void alert_form_id(const char *rule, const char *labels, char out[ALERT_ID_SIZE]
     crypto_generichash_update(&state, (const unsigned char *)rule, strlen(rule) + 1);
     crypto_generichash_update(&state, (const unsigned char *)labels, strlen(labels));
     crypto_generichash_final(&state, hash, sizeof hash);
-    memcpy(out, "al_", 3);
+    snprintf(out, ALERT_ID_SIZE, "al_");
     sodium_bin2hex(out + 3, 33, hash, sizeof hash);
 }
 

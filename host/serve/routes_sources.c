@@ -218,13 +218,13 @@ static const object_class dashboard = CLASS_DASHBOARD, report = CLASS_REPORT, al
      .where = ROUTE_ON_LANE,                                                                            \
      .response_schema = RESOURCE_LIST_SCHEMA(OBJECT_SCHEMA),                                            \
      .success = 200,                                                                                    \
-     .data = &class_of,                                                                                 \
+     .data = &(class_of),                                                                               \
      .handler = objects_list},                                                                          \
     {                                                                                                   \
-        .method = HTTP_GET, .path = "/api/v1/workspaces/{ws}/" section "/{k}", .name = word,            \
+        .method = HTTP_GET, .path = "/api/v1/workspaces/{ws}/" section "/{k}", .name = (word),          \
         .tag = "objects", .summary = "One of the " what ", as it is defined", .verb = VERB_READ,        \
         .reference = class_word ":{k}", .where = ROUTE_ON_LANE, .response_schema = OBJECT_SHOWN_SCHEMA, \
-        .success = 200, .data = &class_of, .handler = object_show                                       \
+        .success = 200, .data = &(class_of), .handler = object_show                                     \
     }
 
 void routes_sources(route_table *t)

@@ -154,7 +154,7 @@ static const object_class classes[] = {CLASS_DATASTORE, CLASS_FEATURESTORE, CLAS
 #define STORE_ROUTES(section, word, number)                                                            \
     {.method = HTTP_GET,                                                                               \
      .path = "/api/v1/workspaces/{ws}/" section,                                                       \
-     .name = section,                                                                                  \
+     .name = (section),                                                                                \
      .tag = "stores",                                                                                  \
      .summary = "The " section " of a workspace with rows, newest event time and what waits",          \
      .verb = VERB_READ,                                                                                \
@@ -166,7 +166,7 @@ static const object_class classes[] = {CLASS_DATASTORE, CLASS_FEATURESTORE, CLAS
      .data = &classes[number],                                                                         \
      .handler = stores_list},                                                                          \
     {                                                                                                  \
-        .method = HTTP_GET, .path = "/api/v1/workspaces/{ws}/" section "/{k}", .name = word,           \
+        .method = HTTP_GET, .path = "/api/v1/workspaces/{ws}/" section "/{k}", .name = (word),         \
         .tag = "stores", .summary = "One " word " with its columns and definition", .verb = VERB_READ, \
         .reference = word ":{k}", .where = ROUTE_ON_LANE, .response_schema = STORE_SHOWN_SCHEMA,       \
         .success = 200, .data = &classes[number], .handler = store_show                                \

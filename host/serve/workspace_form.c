@@ -140,6 +140,7 @@ static void shape_connectors(json_t *status, const definition *d)
         double age = key ? newest_age(d, key, json_object_get(status, "stores")) : 0;
         json_object_set(source, "rows", json_object_get(source, "rows_read"));
         json_object_set_new(source, "last_rows", resource_time_json(last_us));
+        json_object_set_new(source, "lag", age > 0 ? json_real(age) : json_null());
         json_object_del(source, "rows_read");
         json_object_del(source, "last_rows_us");
         if (state)

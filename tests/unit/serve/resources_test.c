@@ -1,6 +1,11 @@
 /* The resources that need no database, over sockets. */
 #include "api_fixture.h"
 
+#include "serve/access.h"
+#include "serve/document.h"
+#include "serve/verdict.h"
+#include "serve/workspace_form.h"
+
 #define GOOD "psk_0123456789ABCDEFGHJKMNPQRS"
 #define KEY "Authorization: Bearer " GOOD "\r\n"
 #define WS "/api/v1/workspaces/plant-a"
@@ -211,6 +216,27 @@ static void stored_is_answered_when_it_is(void **state)
     text_free(&out);
 }
 
+static void a_verdict_says_whether_to_send_again(void **state)
+{
+    (void)state;
+    intake_verdict late = {.received = 2, .accepted = 2},
+                   stored = {.received = 2, .accepted = 2, .stored = true},
+                   none = {.received = 2, .rejected = 2};
+    assert_int_equal(verdict_status(&late, false), 202);
+    assert_int_equal(verdict_status(&late, true), 202); /* kept, but not stored in time */
+    assert_int_equal(verdict_status(&stored, true), 200);
+    assert_int_equal(verdict_status(&none, true), 200); /* nothing to wait for */
+    assert_int_equal(verdict_status(&none, false), 202);
+    intake_verdict no = {.st = {.class = STATUS_LIMIT}};
+    assert_int_equal(verdict_refusal_status(&no), 413); /* the body itself is beyond a limit */
+    no.received = no.accepted = 5;
+    assert_int_equal(verdict_refusal_status(&no), 429); /* the journal is full */
+    no.st.class = STATUS_UNAVAILABLE;
+    assert_int_equal(verdict_refusal_status(&no), 503);
+    no.st.class = STATUS_INVALID;
+    assert_int_equal(verdict_refusal_status(&no), 400);
+}
+
 /* ---- rows out ---- */
 
 static void rows_come_in_pages(void **state)
@@ -338,6 +364,52 @@ static void the_documents_name_every_route(void **state)
     text_free(&out);
 }
 
+static void a_source_backfills_until_it_meets_the_present(void **state)
+{
+    (void)state;
+    assert_string_equal(connector_form_state("ok", 86400, 1), "backfilling");
+    assert_string_equal(connector_form_state("ok", 5, 1), "live");
+    assert_string_equal(connector_form_state("ok", 86400, 60), "live"); /* old data, all of it read */
+    assert_string_equal(connector_form_state("ended", 86400, 1), "live");
+    assert_string_equal(connector_form_state("down", 86400, 1), "down");
+}
+
+/* What is wrong in a scope must never allow more. */
+static void scopes_are_read_strictly(void **state)
+{
+    (void)state;
+    principal who = {.n_scopes = 0};
+    json_t *one = access_scope_parse("read,write:datastore:*", 7);
+    json_t *scopes =
+        json_pack("[O,{s:s,s:[s]},{s:[s],s:i}]", one, "wid", "7", "verbs", "*", "verbs", "*", "reference", 5);
+    access_scopes_read(scopes, &who);
+    assert_int_equal(who.n_scopes, 1);
+    assert_int_equal(who.scopes[0].wid, 7);
+    assert_true(auth_permits(&who, VERB_WRITE, "datastore:d", 7));
+    assert_false(auth_permits(&who, VERB_WRITE, "datastore:d", 8));
+    assert_false(auth_permits(&who, VERB_DELETE, "datastore:d", 7));
+    assert_false(auth_permits(&who, VERB_READ, "platform:keys", 0));
+    assert_null(access_scope_parse(":datastore:d", 7));
+    assert_null(access_scope_parse("read:", 7));
+    json_decref(scopes);
+    json_decref(one);
+}
+
+static void documents_keep_hostile_texts_and_short_numbers(void **state)
+{
+    (void)state;
+    text out = {0};
+    json_t *v = json_pack("{s:f,s:s,s:n,s:[b,i]}", "a\"b\n", 0.1, "c", "<\x01\xc3\xa9>", "d", "e", 1, -5);
+    document_write(&out, v);
+    assert_string_equal(out.data,
+                        "{\"a\\\"b\\n\":0.1,\"c\":\"<\\u0001\xc3\xa9>\",\"d\":null,\"e\":[true,-5]}");
+    json_t *again = json_loads(out.data, 0, NULL);
+    assert_true(json_equal(v, again));
+    json_decref(again);
+    json_decref(v);
+    text_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +426,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_metric_runs_by_get_and_post, setup, teardown),
         cmocka_unit_test_setup_teardown(objects_have_tags, setup, teardown),
         cmocka_unit_test_setup_teardown(the_documents_name_every_route, setup, teardown),
+        cmocka_unit_test(a_source_backfills_until_it_meets_the_present),
+        cmocka_unit_test(scopes_are_read_strictly),
+        cmocka_unit_test(a_verdict_says_whether_to_send_again),
+        cmocka_unit_test(documents_keep_hostile_texts_and_short_numbers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
