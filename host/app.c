@@ -366,6 +366,7 @@ static status_class run(app *a, status *st)
         return class;
     watch_signals(a);
     timer_start(a->loop, IDLE_CELLS_EVERY_MS, true, on_idle_cells, a);
+    app_database_watch(a);
     lane_post(a->start_lane, start_on_lane, a);
     loop_run(a->loop);
     return STATUS_OK;
