@@ -252,7 +252,7 @@ static status_class mark_from(const featurestore_plan *f, connection *c, const s
     return STATUS_OK;
 }
 
-status_class featurestore_mark_all(const featurestore_plan *f, connection *c, status *st)
+static status_class mark_all(const featurestore_plan *f, connection *c, status *st)
 {
     status_class class = STATUS_OK;
     for (uint32_t i = 0; i < f->defined->n_from && class == STATUS_OK; i++) {
@@ -265,5 +265,46 @@ status_class featurestore_mark_all(const featurestore_plan *f, connection *c, st
         else if (o)
             class = mark_from(f, c, &o->table, o->dependants, o->n_dependants, st);
     }
+    return class;
+}
+
+static const statement built_as = {"read what a featurestore was built as",
+                                   "SELECT hash FROM penstock.object WHERE wid = $1::int AND class = "
+                                   "'featurestore' AND key = $2 FOR UPDATE"};
+static const statement note_built = {
+    "note what a featurestore is built as",
+    "INSERT INTO penstock.object (wid, class, key, generation, hash, body)"
+    " VALUES ($1::int, 'featurestore', $2, $3, $4, '{}') ON CONFLICT (wid, class, key) DO UPDATE SET"
+    " generation = excluded.generation, hash = excluded.hash, changed = now()"};
+
+static status_class ensure_inside(const featurestore_plan *f, connection *c, bool *marked_out, status *st)
+{
+    rows *found;
+    const defined_object *o = &f->defined->object;
+    value params[] = {value_integer(f->plan->wid), value_text(o->key),
+                      value_integer(f->plan->definition->generation), value_text(o->hash)};
+    status_class class = connection_run(c, &built_as, params, 2, &found, st);
+    if (class != STATUS_OK)
+        return class;
+    bool same = rows_count(found) == 1 && strcmp(rows_text(found, 0, 0), o->hash) == 0;
+    rows_free(found);
+    if (same)
+        return STATUS_OK;
+    *marked_out = true;
+    class = mark_all(f, c, st);
+    return class == STATUS_OK ? connection_run(c, &note_built, params, 4, NULL, st) : class;
+}
+
+status_class featurestore_ensure_built(const featurestore_plan *f, connection *c, bool *marked_out,
+                                       status *st)
+{
+    *marked_out = false;
+    status_class class = connection_begin(c, st);
+    if (class != STATUS_OK)
+        return class;
+    class = ensure_inside(f, c, marked_out, st);
+    if (class == STATUS_OK)
+        return connection_commit(c, st);
+    connection_rollback(c);
     return class;
 }

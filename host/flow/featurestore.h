@@ -17,6 +17,9 @@ typedef struct refresh_result {
 
 /* One step; keys == 0: nothing was dirty. One refresher a featurestore at a time. */
 status_class featurestore_step(const featurestore_plan *f, connection *c, refresh_result *out, status *st);
-/* Marks every key for which the sources hold rows: a new or changed definition, or a rebuild. */
-status_class featurestore_mark_all(const featurestore_plan *f, connection *c, status *st);
+/* Makes sure that the rows are those of this definition: when it is new or was changed since the store was
+ * built, every key for which the sources hold rows is marked, and the definition's hash is noted, in one
+ * transaction. `c` is the service's login. *marked_out says whether it did. */
+status_class featurestore_ensure_built(const featurestore_plan *f, connection *c, bool *marked_out,
+                                       status *st);
 #endif

@@ -100,6 +100,9 @@ status_class flow_put(flow *f, const flow_workspace *w, status *st)
     tenant_release(running);
     tenant *old = table_put(f, t);
     tenant_release(old);
+    for (unsigned i = 0; i < f->n_writers && atomic_load(&f->writing); i++)
+        writer_barrier(
+            f->writers[i]); /* what was written under the old plan is there before the new one looks */
     if (f->started)
         tenant_start(t);
     return STATUS_OK;

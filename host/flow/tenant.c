@@ -30,8 +30,8 @@ static status_class complete_config(tenant *t, const char *plugin, const json_t 
 instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
                           const json_t *config, status *st)
 {
-    const plugin_entry *entry;
-    json_t *complete;
+    const plugin_entry *entry = NULL;
+    json_t *complete = NULL;
     char name[JOURNAL_INSTANCE_MAX];
     if (*slot)
         return *slot;
@@ -85,19 +85,29 @@ static int connector_index(const tenant *t, const char *key)
     return -1;
 }
 
+static json_t *look_json(const source_look *look)
+{
+    return json_pack("{s:s, s:I, s:I, s:I, s:s?}", "state", source_state_name(look->state), "rows_read",
+                     (json_int_t)look->rows_read, "rows_rejected", (json_int_t)look->rows_rejected,
+                     "last_rows_us", (json_int_t)look->last_rows_us, "problem",
+                     look->problem[0] ? look->problem : NULL);
+}
+
 json_t *tenant_source_status(tenant *t, const char *connector)
 {
     int i = connector_index(t, connector);
+    source_look look;
     if (i < 0)
         return NULL;
-    if (!t->sources[i])
-        return json_pack("{s:s, s:s?}", "state", t->started && !t->paused ? "needs_you" : "paused", "problem",
-                         t->source_problems[i]);
-    source_look look = source_look_at(t->sources[i]);
-    return json_pack("{s:s, s:I, s:I, s:I, s:s?}", "state", source_state_name(look.state), "rows_read",
-                     (json_int_t)look.rows_read, "rows_rejected", (json_int_t)look.rows_rejected,
-                     "last_rows_us", (json_int_t)look.last_rows_us, "problem",
-                     look.problem[0] ? look.problem : NULL);
+    pthread_mutex_lock(&t->lock); /* sources go away under it */
+    bool there = t->sources[i] != NULL, wanted = t->started && !t->paused;
+    if (there)
+        look = source_look_at(t->sources[i]);
+    pthread_mutex_unlock(&t->lock);
+    if (there)
+        return look_json(&look);
+    return json_pack("{s:s, s:s?}", "state", wanted ? "needs_you" : "paused", "problem",
+                     t->source_problems[i]);
 }
 
 status_class tenant_source_pause(tenant *t, const char *connector, bool paused, status *st)
@@ -105,10 +115,12 @@ status_class tenant_source_pause(tenant *t, const char *connector, bool paused, 
     int i = connector_index(t, connector);
     if (i < 0)
         return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
-    if (!t->sources[i])
-        return status_set(st, STATUS_CONFLICT, "connector %s does not run", connector);
-    source_pause(t->sources[i], paused);
-    return STATUS_OK;
+    pthread_mutex_lock(&t->lock);
+    bool there = t->sources[i] != NULL;
+    if (there)
+        source_pause(t->sources[i], paused);
+    pthread_mutex_unlock(&t->lock);
+    return there ? STATUS_OK : status_set(st, STATUS_CONFLICT, "connector %s does not run", connector);
 }
 
 /* ---- life ---- */
@@ -134,6 +146,7 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
     t->models = memory_zero(d->n_models, sizeof *t->models);
     t->loaded = memory_zero(d->n_models, sizeof *t->loaded);
+    t->built = memory_zero(d->n_featurestores, sizeof *t->built);
     t->notifiers = memory_zero(d->n_notifiers, sizeof *t->notifiers);
     t->engines = memory_zero(d->n_metrics, sizeof *t->engines);
     t->features = memory_zero(d->n_featurestores, sizeof *t->features);
@@ -173,8 +186,11 @@ void tenant_stop(tenant *t)
     if (!first)
         return;
     for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
-        source_free(t->sources[i]);
+        pthread_mutex_lock(&t->lock);
+        source *s = t->sources[i];
         t->sources[i] = NULL;
+        pthread_mutex_unlock(&t->lock);
+        source_free(s);
     }
     cancel_calls(t);
     lane_close(t->lane);
@@ -206,6 +222,7 @@ static void tenant_free(tenant *t)
     for (uint32_t i = 0; i < d->n_connectors; i++)
         free(t->source_problems[i]);
     free(t->loaded);
+    free(t->built);
     free(t->sources);
     free(t->source_problems);
     free(t->features);

@@ -32,6 +32,7 @@ struct tenant {
     char **source_problems;
     instance **models, **notifiers,
         **engines;        /* by index of the definition; made when first needed, on the lane */
+    bool *built;                               /* by featurestore: checked against its definition; of the lane */
     model_loaded *loaded; /* by model */
     atomic_bool stored;   /* rows came since the last look */
     pthread_mutex_t lock;

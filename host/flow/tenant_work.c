@@ -83,6 +83,26 @@ static status_class refresh(work *w, const featurestore_plan *f, uint64_t *keys_
     return STATUS_OK;
 }
 
+/* Once a tenant: a featurestore that is new, or whose definition changed, is marked whole. */
+static status_class ensure_built(work *w, uint32_t i, status *st)
+{
+    tenant *t = w->t;
+    connection *c;
+    bool marked;
+    if (t->built[i])
+        return STATUS_OK;
+    status_class class = pool_borrow(t->parts.flow->data, NULL, CONTROL_WAIT_MS, &c, st);
+    if (class != STATUS_OK)
+        return class;
+    class = featurestore_ensure_built(&t->plan->featurestores[i], c, &marked, st);
+    pool_return(t->parts.flow->data, c);
+    t->built[i] = class == STATUS_OK;
+    if (class == STATUS_OK && marked)
+        log_info("tenant", "a featurestore is built from what its sources hold",
+                 LOG_TEXT("featurestore", t->plan->featurestores[i].defined->object.key));
+    return class;
+}
+
 static void refresh_features(work *w, bool now)
 {
     tenant *t = w->t;
@@ -92,7 +112,9 @@ static void refresh_features(work *w, bool now)
         status st;
         if (!f->refresh_sql || (!now && w->now_us < t->features[i].due_us))
             continue;
-        status_class class = refresh(w, f, &keys, &st);
+        status_class class = ensure_built(w, i, &st);
+        if (class == STATUS_OK)
+            class = refresh(w, f, &keys, &st);
         int64_t next = class == STATUS_OK ? next_time(&f->defined->refresh, w->now_us, 60 * second)
                                           : w->now_us + retry_us;
         tenant_note(t, &t->features[i], w->more ? 0 : next, keys, class == STATUS_OK ? NULL : &st);

@@ -35,8 +35,9 @@ struct writer {
     writer_parts parts;
     pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
+    pthread_cond_t wake, turned;
     bool stop;
+    uint64_t turns_begun, turns_ended;
     uint32_t *queue; /* stream ids, each once */
     uint32_t n_queue, cap_queue;
     stream_state *streams; /* open addressing by id; id 0 = free */
@@ -116,6 +117,7 @@ static bool queue_take(writer *w, uint32_t **ids_out, uint32_t *n_out)
         stream_of(w, w->queue[i])->queued = false;
     w->n_queue = 0;
     bool go_on = !w->stop;
+    w->turns_begun += go_on;
     pthread_mutex_unlock(&w->lock);
     return go_on;
 }
@@ -447,6 +449,10 @@ static void *thread_main(void *arg)
     while (queue_take(w, &ids, &n)) {
         run_turn(w, ids, n);
         arena_reset(w->arena);
+        pthread_mutex_lock(&w->lock);
+        w->turns_ended = w->turns_begun;
+        pthread_cond_broadcast(&w->turned);
+        pthread_mutex_unlock(&w->lock);
     }
     return NULL;
 }
@@ -469,6 +475,7 @@ writer *writer_start(const writer_parts *parts)
     w->parts = *parts;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
+    pthread_cond_init(&w->turned, NULL);
     w->set = write_set_create(journal_incarnation(parts->journal));
     w->arena = arena_create(TURN_ARENA_BYTES);
     queue_waiting(w);
@@ -478,6 +485,15 @@ writer *writer_start(const writer_parts *parts)
     return w;
 }
 
+void writer_barrier(writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    uint64_t turn = w->turns_begun;
+    while (w->turns_ended < turn && !w->stop)
+        pthread_cond_wait(&w->turned, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+}
+
 void writer_stop(writer *w)
 {
     if (!w)
@@ -485,6 +501,7 @@ void writer_stop(writer *w)
     pthread_mutex_lock(&w->lock);
     w->stop = true;
     pthread_cond_broadcast(&w->wake);
+    pthread_cond_broadcast(&w->turned);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
     pool_return(w->parts.data, w->connection);
@@ -493,6 +510,7 @@ void writer_stop(writer *w)
     free(w->queue);
     free(w->streams);
     pthread_cond_destroy(&w->wake);
+    pthread_cond_destroy(&w->turned);
     pthread_mutex_destroy(&w->lock);
     free(w);
 }

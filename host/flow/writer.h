@@ -45,6 +45,9 @@ typedef struct writer_figures {
 writer *writer_start(const writer_parts *parts);
 /* A stream got records. [any], must be cheap: it runs on the journal's thread. */
 void writer_wake(writer *w, uint32_t stream);
+/* Waits until the turn that is under way has ended: later ones use the plans of now. Not on the writer's
+ * thread. */
+void writer_barrier(writer *w);
 /* Finishes the turn at hand and ends the thread; what waits stays in the journal. NULL is fine. */
 void writer_stop(writer *w);
 writer_figures writer_look(writer *w);

@@ -40,7 +40,7 @@ const char *verb_name(verb v);
 bool verb_parse(const char *word, verb *verb_out);
 
 enum {                                /* route.flags */
-       ROUTE_ADMIN_LISTENER = 1 << 0, /* answered on the admin listener only (when there is one) */
+       ROUTE_ADMIN_LISTENER = 1 << 0, /* no key is asked on the admin listener */
        ROUTE_IDEMPOTENT = 1 << 1,     /* asks for an Idempotency-Key */
        ROUTE_IDEMPOTENT_OPTIONAL = 1 << 2,
        ROUTE_IF_MATCH = 1 << 3,      /* refuses without If-Match (428) */

