@@ -387,6 +387,7 @@ static status_class run(app *a, status *st)
         return class;
     watch_signals(a);
     timer_start(a->loop, MINUTE_MS, true, on_minute, a);
+    app_database_watch(a);
     lane_post(a->start_lane, start_on_lane, a);
     loop_run(a->loop);
     return STATUS_OK;
