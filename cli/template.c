@@ -9,6 +9,7 @@
 #include "tables.h"
 #include "template_check.h"
 #include "template_file.h"
+#include "template_test.h"
 
 static const char *word(const json_t *object, const char *key)
 {
@@ -141,6 +142,10 @@ const command template_commands[] = {
      "template validate template.yaml", template_validate_run, NULL},
     {"template", "schema", "", 0, 0, NULL, "prints the JSON Schema of the format, for editors",
      "template schema > penstock-template.schema.json", template_schema_run, NULL},
+    {"template", "test", "FILE|DIR", 1, 1, template_test_flags,
+     "runs a template's own tests on a host that lives only for them",
+     "template test templates/pump-station\ntemplate test template.yaml -p site=north -o json",
+     template_test_command, NULL},
     {"template", "plan", "", 0, 0, plan_flags, "says what applying a template would change",
      "template plan -f template.yaml\ntemplate plan -f template.yaml -w plant-a --exit-code", run_plan, NULL},
     {"template", "apply", "", 0, 0, apply_flags,

@@ -53,20 +53,82 @@ static void say(text *out, const char *store, const char *what, const json_t *ro
     free(form);
 }
 
-unsigned rows_differ(const char *store, const json_t *expected, const json_t *found, text *differences)
+static unsigned cells_alike(const json_t *expected, const json_t *found)
 {
-    unsigned count = 0;
+    const char *column;
+    json_t *v;
+    unsigned n = 0;
+    json_object_foreach((json_t *)expected, column, v)
+    {
+        n += same_value(v, json_object_get(found, column));
+    }
+    return n;
+}
+
+/* The row that is not taken and has most of the expected cells; n = none has any. */
+static size_t nearest(const json_t *expected, const json_t *found, const bool *taken, size_t n)
+{
+    size_t best = n;
+    unsigned most = 0;
+    for (size_t k = 0; k < n; k++) {
+        unsigned alike = taken[k] ? 0 : cells_alike(expected, json_array_get(found, k));
+        if (alike > most) {
+            most = alike;
+            best = k;
+        }
+    }
+    return best;
+}
+
+static void say_cells(text *out, const char *store, const json_t *expected, const json_t *found)
+{
+    const char *column;
+    json_t *v;
+    char *form = json_dumps(expected, JSON_COMPACT);
+    text_printf(out, "%s: expected %s, but", store, form);
+    free(form);
+    json_object_foreach((json_t *)expected, column, v)
+    {
+        const json_t *is = json_object_get(found, column);
+        if (same_value(v, is))
+            continue;
+        form = is ? json_dumps(is, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+        text_printf(out, " %s is %s", column, form ? form : "absent");
+        free(form);
+    }
+    text_add_char(out, '\n');
+}
+
+/* Marks in `met` which expected rows have a found row of their own, in `taken` which found rows are one. */
+static void match(const json_t *expected, const json_t *found, bool *met, bool *taken)
+{
     size_t n = json_array_size(found);
-    bool *taken = memory_zero(n + 1, sizeof *taken);
     for (size_t i = 0; i < json_array_size(expected); i++) {
         size_t k = 0;
         while (k < n && (taken[k] || !row_fits(json_array_get(expected, i), json_array_get(found, k))))
             k++;
+        met[i] = k < n;
         taken[k] = true;
-        if (k == n) {
-            say(differences, store, "expected and not found", json_array_get(expected, i));
-            count++;
-        }
+    }
+}
+
+unsigned rows_differ(const char *store, const json_t *expected, const json_t *found, text *differences)
+{
+    unsigned count = 0;
+    size_t n = json_array_size(found), wanted = json_array_size(expected);
+    bool *taken = memory_zero(n + 1, sizeof *taken), *met = memory_zero(wanted + 1, sizeof *met);
+    match(expected, found, met, taken);
+    for (size_t i = 0; i < wanted; i++) {
+        const json_t *row = json_array_get(expected, i);
+        size_t k = met[i] ? n : nearest(row, found, taken, n);
+        if (met[i])
+            continue;
+        count++;
+        taken[k] = true;
+        if (k < n)
+            say_cells(differences, store, row, json_array_get(found, k));
+        else
+            say(differences, store, "expected and not found", row);
     }
     for (size_t k = 0; k < n; k++)
         if (!taken[k]) {
@@ -74,6 +136,7 @@ unsigned rows_differ(const char *store, const json_t *expected, const json_t *fo
             count++;
         }
     free(taken);
+    free(met);
     return count;
 }
 

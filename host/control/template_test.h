@@ -30,6 +30,7 @@ status_class template_test_run(const definition *d, const char *test, const temp
 
 /* Whether each expected row finds one found row of its own that has its values (numbers within 1e-9 of each
  * other, times by the moment they name; columns that are not expected do not matter), and none is left over.
- * Adds a line for each that does not; returns how many. */
+ * Adds a line for each that does not, with the differing cells where a found row has some of its values;
+ * returns how many. */
 unsigned rows_differ(const char *store, const json_t *expected, const json_t *found, text *differences);
 #endif

@@ -242,6 +242,25 @@ static void local_put(http_request *r)
     json_decref(layer);
 }
 
+/* ---- refresh ---- */
+
+/* On the workspace's lane. */
+static void on_refreshed(void *arg, const json_t *result, const status *st)
+{
+    http_request *r = arg;
+    if (result)
+        resource_answer(r, 200, json_deep_copy(result));
+    else
+        problem_answer(r, st);
+}
+
+static void workspace_refresh(http_request *r)
+{
+    status st;
+    if (flow_refresh(r->services->flow, (int32_t)r->wid, on_refreshed, r, &st) != STATUS_OK)
+        problem_answer(r, &st);
+}
+
 /* ---- the table ---- */
 
 static const bool yes = true, no = false;
@@ -333,6 +352,17 @@ void routes_workspaces(route_table *t)
          .success = 200,
          .data = &no,
          .handler = workspace_set_paused},
+        {.method = HTTP_POST,
+         .path = "/api/v1/workspaces/{ws}:refresh",
+         .name = "workspace_refresh",
+         .tag = "workspaces",
+         .summary = "Compute features and scores of what has changed now, whatever the schedule says",
+         .verb = VERB_RUN,
+         .reference = "workspace:*",
+         .where = ROUTE_ON_LANE,
+         .response_schema = LAYER_SCHEMA,
+         .success = 200,
+         .handler = workspace_refresh},
         {.method = HTTP_GET,
          .path = "/api/v1/workspaces/{ws}/status",
          .name = "workspace_status",

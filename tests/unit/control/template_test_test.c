@@ -72,6 +72,7 @@ static void compares_rows(void **state)
     assert_int_equal(differ("[{a: 1}, {a: 1}]", "[{a: 1}]"), 1);
     assert_int_equal(differ("[{a: 1}]", "[{a: 1}, {a: 1}]"), 1);
     assert_int_equal(differ("[{a: 1}]", "[{a: 1.00001}]"), 2);
+    assert_int_equal(differ("[{k: 1, a: 1}, {k: 2, a: 2}]", "[{k: 2, a: 3}, {k: 1, a: 1}]"), 1);
     assert_int_equal(differ("[{a: 0.1}]", "[{a: 0.10000000000001}]"), 0);
     assert_int_equal(differ("[{t: 2026-01-01T01:00:00+01:00}]", "[{t: 2026-01-01T00:00:00Z}]"), 0);
     assert_int_equal(differ("[{a: null}]", "[{b: 1}]"), 0);

@@ -11,6 +11,7 @@
 #include "base/batch_builder.h"
 #include "config/yaml_tree.h"
 #include "raw_client.h"
+#include "serve/job_desk.h"
 #include "serve/resources.h"
 #include "serve/router.h"
 #include "serve/services.h"
@@ -150,6 +151,15 @@ status_class flow_train(flow *fl, int32_t wid, const char *model, const char *ac
     return STATUS_OK;
 }
 
+status_class flow_refresh(flow *fl, int32_t wid, flow_done done, void *arg, status *st)
+{
+    (void)fl, (void)wid;
+    json_t *result = json_object();
+    done(arg, result, st);
+    json_decref(result);
+    return STATUS_OK;
+}
+
 bool flow_ready(flow *fl, status *st)
 {
     (void)fl, (void)st;
@@ -241,6 +251,7 @@ static inline void stop(void)
 {
     loop_post(f.loop, drain, f.loop);
     pthread_join(f.thread, NULL);
+    job_desk_free(f.services.jobs);
     lane_pool_free(f.pool);
     loop_free(f.loop);
     route_table_free(f.table);
