@@ -198,8 +198,11 @@ static status_class open_journal(flow *f, status *st)
 {
     char folder[PATH_MAX];
     snprintf(folder, sizeof folder, "%s/journal", f->parts.state_folder);
-    journal_settings settings = {
-        .folder = folder, .size_bytes = f->parts.journal_bytes, .on_appended = on_appended, .arg = f};
+    journal_settings settings = {.folder = folder,
+                                 .size_bytes = f->parts.journal_bytes,
+                                 .store_bytes = f->parts.store_bytes,
+                                 .on_appended = on_appended,
+                                 .arg = f};
     return journal_open(&settings, &f->journal, st);
 }
 
@@ -312,9 +315,12 @@ static status_class run_metric(flow *f, tenant *t, const metric_plan *m, const m
     status_class class = tenant_borrow(t, &c, st);
     if (class != STATUS_OK)
         return class;
-    class = connection_set_timeout(c, METRIC_TIMEOUT_MS, st);
+    metric_request limited = *q;
+    limited.rows_max = f->parts.query_rows;
+    class = connection_set_timeout(
+        c, f->parts.query_timeout_ms ? f->parts.query_timeout_ms : METRIC_TIMEOUT_MS, st);
     if (class == STATUS_OK)
-        class = metric_run(m, c, engine, q, a, out, st);
+        class = metric_run(m, c, engine, &limited, a, out, st);
     pool_return(f->parts.data, c);
     return class;
 }
@@ -375,13 +381,13 @@ static void add_instance(const instance_state *s, void *arg)
 json_t *flow_host_status(flow *f)
 {
     journal_stats j = journal_stats_get(f->journal);
-    journal_backlog backlog = flow_backlog(f);
+    journal_backlog waiting = journal_backlog_get(f->journal, 0, NULL);
     writer_figures w = flow_writer_figures(f);
     json_t *instances = json_array();
     plugin_states(f->parts.instances, add_instance, instances);
     return json_pack("{s:{s:I, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:o}", "journal",
                      "size_bytes", (json_int_t)j.size_bytes, "used_bytes", (json_int_t)j.used_bytes,
-                     "waiting_rows", (json_int_t)backlog.rows, "waiting_bytes", (json_int_t)backlog.bytes,
+                     "waiting_rows", (json_int_t)waiting.rows, "waiting_bytes", (json_int_t)waiting.bytes,
                      "failed", j.failed, "writers", "transactions", (json_int_t)w.transactions, "rows_stored",
                      (json_int_t)w.rows_stored, "rows_duplicate", (json_int_t)w.rows_duplicate,
                      "streams_stopped", (json_int_t)w.streams_stopped, "away", w.away, "workspaces",
