@@ -141,6 +141,7 @@ static struct curl_slist *headers_make(const client *c, const request *r, const 
     if (r->once) {
         snprintf(line, sizeof line, "Idempotency-Key: %s", once_key);
         list = curl_slist_append(list, line);
+        list = curl_slist_append(list, "Prefer: respond-async");
     }
     return list;
 }

@@ -1,6 +1,7 @@
-/* The host's life: settings → nursery → lanes, loop, API (which says why it is not ready yet) → on a lane, again and again
- * until it works: database, control plane, plugins, flow, workspaces → ready. A signal drains the API, ends the loop, and
- * everything is taken down in reverse. The private PostgreSQL stays: the next host adopts it. */
+/* The host's life: settings → nursery → lanes, loop, API (which says why it is not ready yet) → on a lane,
+ * again and again until it works: database, control plane, plugins, flow, workspaces → ready. A signal drains
+ * the API, ends the loop, and everything is taken down in reverse. The private PostgreSQL stays: the next
+ * host adopts it. */
 #include "app.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include "base/log.h"
 #include "control/key.h"
 #include "serve/access.h"
+#include "serve/job_desk.h"
 #include "serve/resources.h"
 
 #ifndef PENSTOCK_VERSION
@@ -32,7 +34,7 @@ enum {
     RETRY_FIRST_MS = 250,
     RETRY_LAST_MS = 5000,
     LANES_LEAST = 16,
-    IDLE_CELLS_EVERY_MS = 60000,
+    MINUTE_MS = 60000,
 };
 static const int64_t idle_cell_us = 300 * INT64_C(1000000);
 extern char **environ;
@@ -80,7 +82,10 @@ static status_class open_plugins(app *a, status *st)
     char *cell = cell_program(a, st);
     if (!cell)
         return st->class;
-    catalog_settings cs = {.folders = folders, .n_folders = n, .state_folder = a->state, .cell_program = cell,
+    catalog_settings cs = {.folders = folders,
+                           .n_folders = n,
+                           .state_folder = a->state,
+                           .cell_program = cell,
                            .spawner = a->nursery};
     status_class class = catalog_create(&cs, &a->catalog, st);
     if (class == STATUS_OK)
@@ -124,6 +129,7 @@ static void on_started(void *arg)
     if (atomic_load(&a->stopping))
         return;
     flow_start(a->flow);
+    job_desk_look(a->services.jobs);
     atomic_store(&a->ready, true);
     log_info("app", "ready", LOG_TEXT("listen", settings_text(a->settings, "listen")));
 }
@@ -204,14 +210,14 @@ static status_class listen_at(app *a, const char *setting, bool admin, status *s
     if (!text || !*text)
         return STATUS_OK;
     if (!split_address(text, address, &port))
-        return status_at(st, STATUS_INVALID, settings_origin(a->settings, setting), "%s: \"%s\" is not address:port",
-                         setting, text);
+        return status_at(st, STATUS_INVALID, settings_origin(a->settings, setting),
+                         "%s: \"%s\" is not address:port", setting, text);
     http_listener listener = {.address = address, .port = port};
     status_class class = router_listen(a->router, &listener, admin, &bound, st);
     if (class != STATUS_OK)
         return status_wrap(st, "%s", setting);
-    log_info("app", "listening", LOG_TEXT("for", admin ? "administration" : "the API"), LOG_TEXT("address", address),
-             LOG_NUMBER("port", bound));
+    log_info("app", "listening", LOG_TEXT("for", admin ? "administration" : "the API"),
+             LOG_TEXT("address", address), LOG_NUMBER("port", bound));
     return STATUS_OK;
 }
 
@@ -219,8 +225,10 @@ static status_class open_api(app *a, status *st)
 {
     http_limits limits;
     http_limits_default(&limits);
-    a->services = (struct services){.directory = directory_create(), .version = PENSTOCK_VERSION,
-                                    .host_name = a->host_name, .started_us = clock_monotonic_us()};
+    a->services = (struct services){.directory = directory_create(),
+                                    .version = PENSTOCK_VERSION,
+                                    .host_name = a->host_name,
+                                    .started_us = clock_monotonic_us()};
     limits.connections = (unsigned)settings_integer(a->settings, "limits.connections");
     a->routes = route_table_create();
     routes_home(a->routes);
@@ -228,9 +236,15 @@ static status_class open_api(app *a, status *st)
     routes_metrics(a->routes);
     routes_openapi(a->routes);
     routes_resources(a->routes);
-    router_config config = {.loop = a->loop, .lanes = a->lanes, .table = a->routes, .limits = &limits,
-                            .auth = app_auth(a), .idempotency = access_idempotency(&a->services), .services = &a->services,
-                            .version = PENSTOCK_VERSION, .public_url = settings_text(a->settings, "public_url")};
+    router_config config = {.loop = a->loop,
+                            .lanes = a->lanes,
+                            .table = a->routes,
+                            .limits = &limits,
+                            .auth = app_auth(a),
+                            .idempotency = access_idempotency(&a->services),
+                            .services = &a->services,
+                            .version = PENSTOCK_VERSION,
+                            .public_url = settings_text(a->settings, "public_url")};
     status_class class = router_create(&config, &a->router, st);
     if (class != STATUS_OK)
         return class;
@@ -258,6 +272,8 @@ static void stop(app *a)
     a->retry = NULL;
     for (int i = 0; i < 3; i++)
         uv_close((uv_handle_t *)&a->signals[i], NULL);
+    if (atomic_load(&a->ready))
+        job_desk_dismiss(a->services.jobs);
     if (a->router)
         router_drain(a->router, DRAIN_MS, on_drained, a);
     else
@@ -284,8 +300,10 @@ static void on_reload(uv_signal_t *handle, int number)
     status st;
     settings *fresh;
     (void)number;
-    settings_source source = {.environment = (const char *const *)environ, .file = "/etc/penstock/penstock.yaml",
-                              .argc = a->argc, .argv = a->argv};
+    settings_source source = {.environment = (const char *const *)environ,
+                              .file = "/etc/penstock/penstock.yaml",
+                              .argc = a->argc,
+                              .argv = a->argv};
     if (settings_load(&source, &fresh, &st) != STATUS_OK) {
         log_status(LOG_LEVEL_ERROR, "app", "the new settings are wrong, the old ones stay", &st);
         return;
@@ -313,7 +331,8 @@ static status_class open_state(app *a, status *st)
     char path[PATH_MAX + 16];
     const char *folder = settings_text(a->settings, "state");
     if (folder[0] != '/')
-        return status_at(st, STATUS_INVALID, settings_origin(a->settings, "state"), "state: %s is not an absolute path", folder);
+        return status_at(st, STATUS_INVALID, settings_origin(a->settings, "state"),
+                         "state: %s is not an absolute path", folder);
     snprintf(a->state, sizeof a->state, "%s", folder);
     gethostname(a->host_name, sizeof a->host_name - 1);
     status_class class = disk_make_folder(a->state, 0700, st);
@@ -345,11 +364,13 @@ static void stop_idle_cells(void *arg)
         instance_set_stop_idle(a->instances, idle_cell_us);
 }
 
-static void on_idle_cells(void *arg)
+static void on_minute(void *arg)
 {
     app *a = arg;
-    if (atomic_load(&a->ready))
+    if (atomic_load(&a->ready)) {
         lane_post(a->start_lane, stop_idle_cells, a);
+        job_desk_look(a->services.jobs); /* leases of dead hosts run out */
+    }
 }
 
 static status_class run(app *a, status *st)
@@ -365,7 +386,7 @@ static status_class run(app *a, status *st)
     if (class != STATUS_OK)
         return class;
     watch_signals(a);
-    timer_start(a->loop, IDLE_CELLS_EVERY_MS, true, on_idle_cells, a);
+    timer_start(a->loop, MINUTE_MS, true, on_minute, a);
     lane_post(a->start_lane, start_on_lane, a);
     loop_run(a->loop);
     return STATUS_OK;
@@ -376,6 +397,7 @@ static void take_down(app *a)
     lane_close(a->start_lane);
     if (a->flow)
         flow_stop(a->flow);
+    job_desk_free(a->services.jobs);
     if (a->router)
         router_free(a->router);
     loop_free(a->loop);
@@ -427,8 +449,10 @@ int app_main(int argc, char **argv)
     a.nursery = nursery_start(&st); /* before there are threads or much memory */
     if (!a.nursery || sodium_init() < 0)
         return explain(&st);
-    settings_source source = {.environment = (const char *const *)environ, .file = "/etc/penstock/penstock.yaml",
-                              .argc = a.argc, .argv = a.argv};
+    settings_source source = {.environment = (const char *const *)environ,
+                              .file = "/etc/penstock/penstock.yaml",
+                              .argc = a.argc,
+                              .argv = a.argv};
     status_class class = settings_load(&source, &a.settings, &st);
     if (class == STATUS_OK) {
         apply_log_settings(a.settings);

@@ -2,6 +2,7 @@
  * instances, workspaces for the flow. */
 #include "app_private.h"
 #include "serve/access.h"
+#include "serve/job_desk.h"
 
 /* ---- keys: refused with the reason while the host starts ---- */
 
@@ -93,4 +94,6 @@ void app_fill_services(app *a)
     a->services.flow = a->flow;
     a->services.control = &a->control;
     a->services.catalog = a->catalog;
+    if (!a->services.jobs)
+        a->services.jobs = job_desk_create(&a->services, a->lanes);
 }

@@ -195,6 +195,7 @@ void tenant_stop(tenant *t)
     cancel_calls(t);
     lane_close(t->lane);
     t->lane = NULL;
+    tenant_refuse_requests(t);
 }
 
 tenant *tenant_retain(tenant *t)

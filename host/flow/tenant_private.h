@@ -32,7 +32,7 @@ struct tenant {
     char **source_problems;
     instance **models, **notifiers,
         **engines;        /* by index of the definition; made when first needed, on the lane */
-    bool *built;                               /* by featurestore: checked against its definition; of the lane */
+    bool *built;          /* by featurestore: checked against its definition; of the lane */
     model_loaded *loaded; /* by model */
     atomic_bool stored;   /* rows came since the last look */
     pthread_mutex_t lock;
@@ -46,5 +46,6 @@ struct tenant {
 instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
                           const json_t *config, status *st);
 void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, const status *failure);
-void tenant_work(void *arg); /* the lane's turn */
+void tenant_work(void *arg);            /* the lane's turn */
+void tenant_refuse_requests(tenant *t); /* what was asked for and cannot be done any more */
 #endif

@@ -322,6 +322,23 @@ static void run_requests(work *w)
     }
 }
 
+static void refuse(tenant_request *r)
+{
+    status st;
+    status_set(&st, STATUS_UNAVAILABLE, "the workspace is being stopped or replaced; try again");
+    r->done(r->arg, NULL, &st);
+    free(r->model);
+    free(r->actor);
+    free(r);
+}
+
+void tenant_refuse_requests(tenant *t)
+{
+    tenant_request *r;
+    while ((r = take_request(t)))
+        refuse(r);
+}
+
 static void ask(tenant *t, tenant_request *r)
 {
     pthread_mutex_lock(&t->lock);
@@ -333,14 +350,8 @@ static void ask(tenant *t, tenant_request *r)
         *at = r;
     }
     pthread_mutex_unlock(&t->lock);
-    if (!stopping)
-        return;
-    status st;
-    status_set(&st, STATUS_UNAVAILABLE, "the workspace is being stopped or replaced; try again");
-    r->done(r->arg, NULL, &st);
-    free(r->model);
-    free(r->actor);
-    free(r);
+    if (stopping)
+        refuse(r);
 }
 
 void tenant_train(tenant *t, const char *model, const char *actor, flow_done done, void *arg)

@@ -11,6 +11,7 @@ void routes_resources(route_table *t)
     routes_keys(t);
     routes_alerts(t);
     routes_models(t);
+    routes_jobs(t);
     routes_sources(t);
     routes_records(t);
     routes_system(t);

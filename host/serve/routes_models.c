@@ -5,6 +5,7 @@
 
 #include "control/model_version.h"
 #include "serve/auth.h"
+#include "serve/job_desk.h"
 #include "serve/problem.h"
 #include "serve/resource.h"
 #include "serve/resources.h"
@@ -99,7 +100,6 @@ static void model_show(http_request *r)
     flow_plan_release(plan);
 }
 
-/* On the workspace's lane. */
 static void on_trained(void *arg, const json_t *result, const status *st)
 {
     http_request *r = arg;
@@ -109,12 +109,35 @@ static void on_trained(void *arg, const json_t *result, const status *st)
         problem_answer(r, st);
 }
 
+static void on_made(void *arg, const char *id, const status *st)
+{
+    http_request *r = arg;
+    if (!id) {
+        problem_answer(r, st);
+        return;
+    }
+    http_header_printf(r, "Location", "/api/v1/jobs/%s", id);
+    resource_answer(r, 202, json_pack("{s:s}", "id", id));
+}
+
+/* Whoever prefers not to wait gets the job's address (RFC 7240). */
 static void model_train_now(http_request *r)
 {
-    status st;
-    if (flow_train(r->services->flow, (int32_t)r->wid, http_request_param(r, "k"), resource_actor(r),
-                   on_trained, r, &st) != STATUS_OK)
-        problem_answer(r, &st);
+    const char *prefer = http_request_header(r, "Prefer"), *model = http_request_param(r, "k");
+    bool leaves = prefer && strstr(prefer, "respond-async");
+    const flow_plan *plan = resource_plan(r);
+    if (!plan)
+        return;
+    bool known = flow_plan_model(plan, model) != NULL;
+    flow_plan_release(plan);
+    if (leaves && !known) { /* who waits hears it from the job */
+        problem_answer_text(r, 404, "there is no model %s", model);
+        return;
+    }
+    job_wish wish = {.wid = (int32_t)r->wid, .model = model, .actor = resource_actor(r), .arg = r};
+    wish.made = leaves ? on_made : NULL;
+    wish.ended = leaves ? NULL : on_trained;
+    job_desk_train(r->services->jobs, &wish);
 }
 
 static void model_promote(http_request *r)
@@ -205,7 +228,9 @@ void routes_models(route_table *t)
          .path = "/api/v1/workspaces/{ws}/models/{k}:train",
          .name = "model_train",
          .tag = "models",
-         .summary = "Train a new version and make it the champion; answers when it is done",
+         .summary =
+             "Train a new version and make it the champion; a job: answers when it is done, or at once with "
+             "Prefer: respond-async",
          .verb = VERB_RUN,
          .reference = "model:{k}",
          .where = ROUTE_ON_LANE,

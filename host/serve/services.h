@@ -11,6 +11,7 @@ typedef struct services {
     control *control;
     catalog *catalog;
     directory *directory; /* kept by the functions below */
+    struct job_desk *jobs;
     const char *version, *host_name;
     int64_t started_us; /* monotonic */
 } services;

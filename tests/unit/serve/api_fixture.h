@@ -11,6 +11,7 @@
 #include "base/batch_builder.h"
 #include "config/yaml_tree.h"
 #include "raw_client.h"
+#include "serve/job_desk.h"
 #include "serve/resources.h"
 #include "serve/router.h"
 #include "serve/services.h"
@@ -250,6 +251,7 @@ static inline void stop(void)
 {
     loop_post(f.loop, drain, f.loop);
     pthread_join(f.thread, NULL);
+    job_desk_free(f.services.jobs);
     lane_pool_free(f.pool);
     loop_free(f.loop);
     route_table_free(f.table);

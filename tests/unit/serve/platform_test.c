@@ -10,6 +10,7 @@
 #include "control/key.h"
 #include "control/model_version.h"
 #include "serve/access.h"
+#include "serve/job_desk.h"
 #include "store/migrations.h"
 #include "store/roles.h"
 #include "support/cluster.h"
@@ -89,6 +90,7 @@ static int set_up(void **state)
     idempotency_store kept = access_idempotency(&f.services);
     if (!make_journal(&st) || !serve(&auth, &kept, &st))
         return -1;
+    f.services.jobs = job_desk_create(&f.services, f.pool);
     return start();
 }
 
@@ -531,6 +533,17 @@ static void models_have_versions(void **state)
     assert_int_equal(ask("GET /api/v1/workspaces/acme/models/none", "", NULL, &out), 404);
     assert_int_equal(ask("POST /api/v1/workspaces/acme/models/any:train", "", NULL, &out), 200);
     assert_string_equal(raw_body(&out), "{\"version\":1}\n");
+    assert_int_equal(ask("GET /api/v1/jobs", "", NULL, &out), 200);
+    json_t *v = document_of(&out), *job = json_array_get(json_object_get(v, "items"), 0);
+    assert_string_equal(word(job, "state"), "succeeded");
+    assert_string_equal(word(job, "kind"), "train");
+    char line[100];
+    snprintf(line, sizeof line, "GET /api/v1/jobs/%s", word(job, "id"));
+    json_decref(v);
+    assert_int_equal(ask(line, "", NULL, &out), 200);
+    assert_non_null(strstr(raw_body(&out), "\"result\":{\"version\":1}"));
+    assert_int_equal(ask("GET /api/v1/jobs/none", "", NULL, &out), 404);
+    assert_int_equal(ask("POST /api/v1/workspaces/acme/models/none:train", "Prefer: respond-async\r\n", NULL, &out), 404);
     assert_int_equal(ask("POST /api/v1/workspaces/acme/models/none:train", "", NULL, &out), 404);
     assert_int_equal(ask("POST /api/v1/workspaces/acme/models/none/versions/1:promote", "", "{}", &out), 404);
     text_free(&out);
