@@ -1,5 +1,5 @@
-/* Four steps, each skipped when its result is there: mail sink, template, workspace with its back-fill,
- * model. */
+/* Four steps, each skipped when its result is there: mail sink, template, workspace, model with
+ * the history that it learns from. */
 #include "demo.h"
 
 #include <stdio.h>
@@ -107,73 +107,128 @@ static status_class workspace_need(invocation *inv, long port, bool *made_out, s
     return workspace_make(inv, port, st);
 }
 
-/* Nothing waits any more: the connector is live and no store has rows or buckets to work through. */
-static bool caught_up(const json_t *answer, int64_t *rows_out, int64_t *waiting_out)
+/* What the demo's workspace still has to work through. */
+typedef struct history {
+    int64_t rows, raw_waiting, features_waiting;
+    bool live; /* the connector has told all of its history */
+} history;
+
+static history history_of(const json_t *answer)
 {
+    history h = {0};
     size_t i;
     json_t *store, *connector;
-    bool live = false;
-    *rows_out = *waiting_out = 0;
     json_array_foreach(json_object_get(answer, "connectors"), i, connector)
     {
         const char *state = json_string_value(json_object_get(connector, "state"));
-        live = live || (state && strcmp(state, "live") == 0);
+        h.live = h.live || (state && strcmp(state, "live") == 0);
     }
     json_array_foreach(json_object_get(answer, "stores"), i, store)
     {
         const char *name = json_string_value(json_object_get(store, "store"));
-        if (name && strncmp(name, "datastore:", 10) == 0)
-            *rows_out += json_integer_value(json_object_get(store, "rows"));
-        if (name && strncmp(name, "inferencestore:", 15) != 0)
-            *waiting_out += json_integer_value(json_object_get(store, "waiting"));
+        int64_t waiting = json_integer_value(json_object_get(store, "waiting"));
+        if (name && strncmp(name, "datastore:", 10) == 0) {
+            h.rows += json_integer_value(json_object_get(store, "rows"));
+            h.raw_waiting += waiting;
+        } else if (name && strncmp(name, "featurestore:", 13) == 0)
+            h.features_waiting += waiting;
     }
-    return live && *rows_out > 0 && *waiting_out == 0;
+    return h;
 }
 
-static status_class backfill_wait(invocation *inv, status *st)
+static bool history_stored(const history *h)
+{
+    return h->live && h->rows > 0 && h->raw_waiting == 0;
+}
+
+static status_class history_ask(invocation *inv, history *h, status *st)
+{
+    answer a;
+    status_class class = get(inv, "/api/v1/workspaces/" DEMO_WORKSPACE "/status", &a, st);
+    *h = history_of(a.json);
+    answer_release(&a);
+    return class;
+}
+
+/* The features of the history now, not when their schedule says. */
+static status_class refresh(invocation *inv, status *st)
+{
+    answer a = {0};
+    client *c = client_of(inv, st);
+    request r = {.method = "POST", .path = "/api/v1/workspaces/" DEMO_WORKSPACE ":refresh", .once = true};
+    status_class class = c ? client_call(c, &r, &a, st) : st->class;
+    answer_release(&a);
+    return class;
+}
+
+static status_class history_step(invocation *inv, history *h, status *st)
+{
+    status_class class = history_ask(inv, h, st);
+    if (class != STATUS_OK || !history_stored(h) || h->features_waiting == 0)
+        return class;
+    class = refresh(inv, st);
+    return class == STATUS_OK ? history_ask(inv, h, st) : class;
+}
+
+static status_class history_wait(invocation *inv, status *st)
 {
     progress p;
-    int64_t rows, waiting, until = clock_monotonic_us() + BACKFILL_TIMEOUT_US;
-    bool done = false;
-    status_class class = STATUS_OK;
+    history h = {0};
+    int64_t until = clock_monotonic_us() + BACKFILL_TIMEOUT_US;
+    status_class class;
     progress_start(&p, inv, "rows");
-    while (class == STATUS_OK && !done) {
-        answer a;
-        class = get(inv, "/api/v1/workspaces/" DEMO_WORKSPACE "/status", &a, st);
-        done = class == STATUS_OK && caught_up(a.json, &rows, &waiting);
-        answer_release(&a);
-        if (class != STATUS_OK || done)
+    while ((class = history_step(inv, &h, st)) == STATUS_OK) {
+        if (history_stored(&h) && h.features_waiting == 0)
             break;
-        progress_show(&p, rows, 0, "seven days of history:");
-        if (clock_monotonic_us() > until)
-            class = status_set(
-                st, STATUS_TIMEOUT, "the history is not there after %lld s (%lld rows, %lld waiting)",
-                (long long)(BACKFILL_TIMEOUT_US / UTC_SECOND_US), (long long)rows, (long long)waiting);
+        progress_show(&p, h.rows, 0, "seven days of history:");
+        if (clock_monotonic_us() > until) {
+            class = status_set(st, STATUS_TIMEOUT,
+                               "the history is not there after %lld s (%lld rows, %lld waiting)",
+                               (long long)(BACKFILL_TIMEOUT_US / UTC_SECOND_US), (long long)h.rows,
+                               (long long)h.raw_waiting + (long long)h.features_waiting);
+            break;
+        }
         usleep(POLL_US);
     }
     progress_end(&p);
     return class;
 }
 
-/* A model that has a version is not trained again. */
-static status_class model_need(invocation *inv, status *st)
+static status_class model_trained(invocation *inv, bool *trained_out, status *st)
 {
-    static const char *const path = "/api/v1/workspaces/" DEMO_WORKSPACE "/models/" DEMO_MODEL;
     answer a;
-    status_class class = get(inv, path, &a, st);
-    bool trained = class == STATUS_OK && json_integer_value(json_object_get(a.json, "version")) > 0;
+    status_class class = get(inv, "/api/v1/workspaces/" DEMO_WORKSPACE "/models/" DEMO_MODEL, &a, st);
+    *trained_out = class == STATUS_OK && json_integer_value(json_object_get(a.json, "version")) > 0;
     answer_release(&a);
-    if (class != STATUS_OK || trained)
-        return class;
+    return class;
+}
+
+static status_class model_train(invocation *inv, status *st)
+{
+    answer a;
     say("training the model %s", DEMO_MODEL);
     request r = {.method = "POST",
                  .path = "/api/v1/workspaces/" DEMO_WORKSPACE "/models/" DEMO_MODEL ":train",
                  .once = true};
-    class = client_call(client_of(inv, st), &r, &a, st);
+    status_class class = client_call(client_of(inv, st), &r, &a, st);
     if (class == STATUS_OK)
         class = job_follow(inv, &a, st);
     answer_release(&a);
     return class;
+}
+
+/* A model that has a version has seen its history and is not trained again; the host may have done it first.
+ */
+static status_class model_need(invocation *inv, status *st)
+{
+    bool trained;
+    status_class class = model_trained(inv, &trained, st);
+    if (class != STATUS_OK || trained)
+        return class;
+    if (history_wait(inv, st) != STATUS_OK)
+        return status_wrap(st, "the demo's history");
+    class = model_trained(inv, &trained, st);
+    return class != STATUS_OK || trained ? class : model_train(inv, st);
 }
 
 status_class demo_setup(invocation *inv, const stack *s, status *st)
@@ -186,8 +241,6 @@ status_class demo_setup(invocation *inv, const stack *s, status *st)
         return status_wrap(st, "the demo's template");
     if (workspace_need(inv, port, &made, st) != STATUS_OK)
         return status_wrap(st, "the demo's workspace");
-    if (backfill_wait(inv, st) != STATUS_OK)
-        return status_wrap(st, "the demo's history");
     if (model_need(inv, st) != STATUS_OK)
         return status_wrap(st, "the demo's model");
     if (made)

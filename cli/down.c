@@ -30,14 +30,17 @@ static int run_down(invocation *inv)
     status st;
     stack s;
     unsigned stopped = 0;
-    char pid_file[STACK_PATH_SIZE];
+    char pid_file[STACK_PATH_SIZE], sockets[STACK_PATH_SIZE];
     if (stack_find(inv, &s, &st) != STATUS_OK)
         return complain_usage(&st);
+    stack_database_sockets(&s, sockets);
     if (part_end("the host", stack_host(&s), SIGTERM, HOST_TIMEOUT_MS, &stopped, &st) != STATUS_OK ||
         part_end("its PostgreSQL", stack_database(&s), SIGINT, DATABASE_TIMEOUT_MS, &stopped, &st) !=
             STATUS_OK ||
         part_end("the mail sink", stack_sink(&s), SIGTERM, HOST_TIMEOUT_MS, &stopped, &st) != STATUS_OK)
         return complain("not everything stopped", &st);
+    if (*sockets)
+        rmdir(sockets); /* it lies outside of the state folder; PostgreSQL has emptied it */
     stack_path(&s, "host.pid", pid_file);
     unlink(pid_file);
     if (stopped == 0)

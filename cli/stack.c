@@ -62,6 +62,24 @@ pid_t stack_database(const stack *s)
     return process_of(file, data);
 }
 
+void stack_database_sockets(const stack *s, char out[STACK_PATH_SIZE])
+{
+    enum { SOCKETS_LINE = 4 }; /* of postmaster.pid, counted from 0 */
+    char file[STACK_PATH_SIZE];
+    text content = {0};
+    status ignored;
+    *out = '\0';
+    stack_path(s, "postgres/postmaster.pid", file);
+    if (stack_database(s) == 0 || disk_read(file, 65536, &content, &ignored) != STATUS_OK)
+        return;
+    const char *line = text_or_empty(&content);
+    for (int i = 0; i < SOCKETS_LINE && line; i++)
+        line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL;
+    if (line && *line == '/')
+        snprintf(out, STACK_PATH_SIZE, "%.*s", (int)strcspn(line, "\n"), line);
+    text_free(&content);
+}
+
 pid_t stack_sink(const stack *s)
 {
     char file[STACK_PATH_SIZE], folder[STACK_PATH_SIZE];

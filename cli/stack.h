@@ -20,7 +20,9 @@ status_class stack_find(const invocation *inv, stack *s, status *st);
 void stack_path(const stack *s, const char *name, char out[STACK_PATH_SIZE]);
 pid_t stack_host(const stack *s);     /* 0 = not running */
 pid_t stack_database(const stack *s); /* the private PostgreSQL */
-pid_t stack_sink(const stack *s);     /* the demo's mail sink */
+/* The folder of the running PostgreSQL's socket; "" if there is none. */
+void stack_database_sockets(const stack *s, char out[STACK_PATH_SIZE]);
+pid_t stack_sink(const stack *s); /* the demo's mail sink */
 /* The port it was started with last; 0 = never. */
 long stack_port(const stack *s);
 status_class stack_port_keep(const stack *s, long port, status *st);

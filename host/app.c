@@ -37,7 +37,6 @@ enum {
     MINUTE_MS = 60000,
 };
 static const int64_t idle_cell_us = 300 * INT64_C(1000000);
-extern char **environ;
 
 /* ---- starting what needs a database, on a lane ---- */
 
@@ -81,7 +80,7 @@ static status_class open_plugins(app *a, status *st)
         return STATUS_OK;
     char *cell = cell_program(a, st);
     if (!cell)
-        return st->class;
+        return st->class; /* NOLINT(clang-analyzer-core.uninitialized.UndefReturn) set with every failure */
     catalog_settings cs = {.folders = folders,
                            .n_folders = n,
                            .state_folder = a->state,
@@ -387,6 +386,7 @@ static status_class run(app *a, status *st)
         return class;
     watch_signals(a);
     timer_start(a->loop, MINUTE_MS, true, on_minute, a);
+    app_database_watch(a);
     lane_post(a->start_lane, start_on_lane, a);
     loop_run(a->loop);
     return STATUS_OK;

@@ -17,7 +17,7 @@
 #define SERVICE_LOGIN "penstock_service"
 #define CONTROL_DATABASE "penstock_control"
 #define DATA_DATABASE "penstock_data"
-enum { CONNECT_MS = 5000, DSN_MAX = 4096 };
+enum { CONNECT_MS = 5000, DSN_MAX = 4096, WATCH_MS = 500, WATCH_PAUSE_TICKS_MAX = 20 };
 
 /* ---- the cluster's processes are the nursery's children ---- */
 
@@ -40,8 +40,10 @@ static status_class spawn_start(void *self, const cluster_process *p, pid_t *pid
         return class;
     *pid_out = child.pid;
     pthread_mutex_lock(&a->lock);
+    nursery_child before = a->database_child;
     a->database_child = child;
     pthread_mutex_unlock(&a->lock);
+    nursery_release(a->nursery, &before);
     return STATUS_OK;
 }
 
@@ -65,6 +67,48 @@ static status_class start_cluster(app *a, status *st)
     cluster_spawn spawn = {spawn_start, spawn_wait, a};
     cluster_options options = {.state = a->state, .user = settings_text(a->settings, "database.user"), .spawn = &spawn};
     return cluster_start(&options, &a->cluster, st);
+}
+
+/* ---- while the host runs: a private cluster that has ended is started again ---- */
+
+static void look_after_cluster(void *arg)
+{
+    app *a = arg;
+    cluster_options options = {.state = a->state};
+    pid_t pid;
+    status st;
+    if (!atomic_load(&a->stopping) && !cluster_running(&options, &pid)) {
+        log_warn("app", "the private PostgreSQL has ended, starting it again");
+        if (start_cluster(a, &st) != STATUS_OK) {
+            log_status(LOG_LEVEL_ERROR, "app", "the private PostgreSQL does not start", &st);
+            a->cluster_pause_ticks = a->cluster_pause_ticks ? a->cluster_pause_ticks * 2 : 1;
+            if (a->cluster_pause_ticks > WATCH_PAUSE_TICKS_MAX)
+                a->cluster_pause_ticks = WATCH_PAUSE_TICKS_MAX;
+        } else {
+            a->cluster_pause_ticks = 0;
+        }
+    }
+    a->cluster_ticks_left = a->cluster_pause_ticks;
+    atomic_store(&a->cluster_looking, false);
+}
+
+/* On the loop, so the two counters are the lane's only while `cluster_looking` is set. */
+static void on_look(void *arg)
+{
+    app *a = arg;
+    if (!atomic_load(&a->ready) || !a->private_cluster || atomic_load(&a->cluster_looking))
+        return;
+    if (a->cluster_ticks_left > 0) {
+        a->cluster_ticks_left--;
+        return;
+    }
+    atomic_store(&a->cluster_looking, true);
+    lane_post(a->start_lane, look_after_cluster, a);
+}
+
+void app_database_watch(app *a)
+{
+    timer_start(a->loop, WATCH_MS, true, on_look, a);
 }
 
 /* ---- logins and databases of the private cluster ---- */

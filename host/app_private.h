@@ -35,6 +35,8 @@ typedef struct app {
     cluster cluster;
     nursery_child database_child; /* the last process that the cluster had started; under the lock */
     bool private_cluster; /* ours: made and started by us */
+    atomic_bool cluster_looking; /* a look at the private cluster is under way */
+    unsigned cluster_pause_ticks, cluster_ticks_left; /* back-off of starting it again */
     catalog *catalog;
     instance_set *instances;
     control control;
@@ -54,6 +56,8 @@ typedef struct app {
 
 /* app_database.c: from nothing to two migrated databases and their pools; safe to repeat. [lane] */
 status_class app_database_open(app *a, status *st);
+/* Looks after the private cluster from now on. [loop] */
+void app_database_watch(app *a);
 void app_database_close(app *a);
 
 /* app_services.c */

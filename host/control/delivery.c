@@ -19,11 +19,10 @@ static const statement finish_one = {
     "UPDATE control.delivery SET state = $3, error = $4, external = $5, lease_until = NULL,"
     " due = now() + $6::bigint * interval '1 microsecond',"
     " finished = CASE WHEN $3 IN ('sent', 'failed') THEN now() END WHERE id = $1 AND fence = $2"};
-static const statement next_one = {
+static const statement next_due = {
     "find the next delivery",
-    "SELECT (extract(epoch FROM min(CASE state WHEN 'ready' THEN due ELSE lease_until END) - now()) * "
-    "1000000)"
-    "::bigint FROM control.delivery WHERE wid = $1::int AND state IN ('ready', 'claimed')"};
+    "SELECT (extract(epoch FROM min(greatest(due, lease_until)) - now()) * 1000000)::bigint"
+    " FROM control.delivery WHERE state IN ('ready', 'claimed') AND ($1::int = 0 OR wid = $1::int)"};
 static const statement list_some = {"list deliveries",
                                     "SELECT " DELIVERY_COLUMNS " FROM control.delivery"
                                     " WHERE wid = $1::int ORDER BY created DESC, id LIMIT $2::int"};
@@ -75,6 +74,18 @@ status_class deliveries_claim(connection *c, int32_t wid, uint32_t limit, int64_
     return run_list(c, &claim_some, params, 3, a, out, n_out, st);
 }
 
+status_class deliveries_next(connection *c, int32_t wid, int64_t *in_us_out, status *st)
+{
+    rows *r;
+    value params[] = {value_integer(wid)};
+    status_class class = connection_run(c, &next_due, params, 1, &r, st);
+    if (class != STATUS_OK)
+        return class;
+    *in_us_out = rows_null(r, 0, 0) ? INT64_MAX : rows_integer(r, 0, 0);
+    rows_free(r);
+    return STATUS_OK;
+}
+
 status_class deliveries_list(connection *c, int32_t wid, uint32_t limit, arena *a, delivery **out,
                              uint32_t *n_out, status *st)
 {
@@ -95,18 +106,6 @@ static status_class finish(connection *c, const delivery *d, const char *state, 
     rows_free(r);
     return n ? STATUS_OK
              : status_set(st, STATUS_CONFLICT, "delivery %s was taken over by another host", d->id);
-}
-
-status_class deliveries_next(connection *c, int32_t wid, int64_t *in_us_out, status *st)
-{
-    rows *r;
-    value params[] = {value_integer(wid)};
-    status_class class = connection_run(c, &next_one, params, 1, &r, st);
-    if (class != STATUS_OK)
-        return class;
-    *in_us_out = rows_null(r, 0, 0) ? INT64_MAX : rows_integer(r, 0, 0);
-    rows_free(r);
-    return STATUS_OK;
 }
 
 status_class delivery_sent(connection *c, const delivery *d, const char *external, status *st)

@@ -375,13 +375,14 @@ static void add_instance(const instance_state *s, void *arg)
 json_t *flow_host_status(flow *f)
 {
     journal_stats j = journal_stats_get(f->journal);
+    journal_backlog waiting = journal_backlog_get(f->journal, 0, NULL);
     writer_figures w = flow_writer_figures(f);
     json_t *instances = json_array();
     plugin_states(f->parts.instances, add_instance, instances);
     return json_pack("{s:{s:I, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:o}", "journal",
                      "size_bytes", (json_int_t)j.size_bytes, "used_bytes", (json_int_t)j.used_bytes,
-                     "waiting_rows", (json_int_t)j.rows, "waiting_bytes", (json_int_t)j.bytes, "failed",
-                     j.failed, "writers", "transactions", (json_int_t)w.transactions, "rows_stored",
+                     "waiting_rows", (json_int_t)waiting.rows, "waiting_bytes", (json_int_t)waiting.bytes,
+                     "failed", j.failed, "writers", "transactions", (json_int_t)w.transactions, "rows_stored",
                      (json_int_t)w.rows_stored, "rows_duplicate", (json_int_t)w.rows_duplicate,
                      "streams_stopped", (json_int_t)w.streams_stopped, "away", w.away, "workspaces",
                      (json_int_t)f->n_tenants, "instances", instances);

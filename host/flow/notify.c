@@ -111,7 +111,7 @@ status_class notify_step(const notify_parts *parts, notify_result *out, status *
             class = STATUS_OK; /* another host has it now */
     }
     if (class == STATUS_OK)
-        class = deliveries_next(parts->control, parts->wid, &out->next_us, st);
+        class = deliveries_next(parts->control, parts->wid, &out->next_in_us, st);
     arena_free(a);
     return class;
 }

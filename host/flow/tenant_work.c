@@ -281,10 +281,10 @@ static void deliver(work *w)
     if (t->plan->definition->n_notifiers == 0 || (!w->told && w->now_us < t->deliveries.due_us))
         return;
     status_class class = notify_step(&parts, &r, &st);
-    int64_t pause_us = class != STATUS_OK             ? retry_us / 2
-                       : r.next_us > deliver_every_us ? deliver_every_us
-                       : r.next_us > 0                ? r.next_us
-                                                      : 0;
+    int64_t pause_us = class != STATUS_OK                ? retry_us / 2
+                       : r.next_in_us > deliver_every_us ? deliver_every_us
+                       : r.next_in_us > 0                ? r.next_in_us
+                                                         : 0;
     tenant_note(t, &t->deliveries, w->now_us + pause_us, r.sent, class == STATUS_OK ? NULL : &st);
 }
 

@@ -298,27 +298,56 @@ static status_class write_rejected(connection *c, write_record *r, status *st)
     return class;
 }
 
-static status_class write_record_rows(write_set *w, connection *c, write_record *r, bool careful, status *st)
+static bool holds_rows(const write_record *r)
 {
-    status_class class = STATUS_OK;
+    return r->record->kind == JOURNAL_ROWS && !r->record->damaged;
+}
+
+static void mark_dirty(write_set *w, const write_record *r)
+{
+    dirty_marks_add(w->marks, r->store->plan->wid, r->store->dependants, r->store->n_dependants, &r->rows,
+                    r->record->first_row);
+}
+
+/* A record by itself: rejected rows, or rows of which PostgreSQL refuses some. */
+static status_class write_alone(write_set *w, connection *c, write_record *r, status *st)
+{
     r->stored = r->updated = r->duplicate = r->dead = 0;
     if (r->record->kind == JOURNAL_REJECTED)
         return write_rejected(c, r, st);
-    if (r->record->kind != JOURNAL_ROWS || r->record->damaged)
+    if (!holds_rows(r))
         return STATUS_OK;
-    if (careful)
-        class = write_rows_careful(w, c, r, 0, r->rows.n_rows, st);
-    else
-        class = write_rows(w, c, r, &r->rows, r->record->first_row, st);
+    status_class class = write_rows_careful(w, c, r, 0, r->rows.n_rows, st);
     if (class == STATUS_OK)
-        dirty_marks_add(w->marks, r->store->plan->wid, r->store->dependants, r->store->n_dependants, &r->rows,
-                        r->record->first_row);
+        mark_dirty(w, r);
     return class;
 }
 
-static bool is_plain(const write_record *r)
+/* Records of one keyed store that follow one another go into one statement. Returns how many were taken. */
+static status_class write_keyed(write_set *w, connection *c, write_record *records, uint32_t n,
+                                uint32_t *taken_out, status *st)
 {
-    return r->record->kind == JOURNAL_ROWS && !r->record->damaged && !r->store->upsert;
+    const datastore_plan *store = records[0].store;
+    uint32_t taken = 0;
+    while (taken < n && records[taken].store == store && holds_rows(&records[taken]))
+        mark_dirty(w, &records[taken++]);
+    upsert_part *parts = arena_zero(w->arena, taken, sizeof *parts);
+    for (uint32_t i = 0; i < taken; i++)
+        parts[i] = (upsert_part){.rows = &records[i].rows,
+                                 .first_seq = records[i].record->first_row,
+                                 .received_us = records[i].record->received_us,
+                                 .owner = &records[i]};
+    *taken_out = taken;
+    status_class class = upsert_write_parts(c, store->upsert, parts, taken, st);
+    for (uint32_t i = 0; i < taken && class == STATUS_OK; i++) {
+        write_record *r = parts[i].owner;
+        const upsert_counts *counts = &parts[i].counts;
+        r->stored = (uint64_t)(counts->stored + counts->updated);
+        r->updated = (uint64_t)counts->updated;
+        r->duplicate = (uint64_t)counts->duplicate;
+        r->dead = 0;
+    }
+    return class;
 }
 
 /* Records of one append-only store that follow one another go into one COPY, each batch sorted by entity and
@@ -330,7 +359,7 @@ static status_class write_plain(write_set *w, connection *c, write_record *recor
     uint32_t taken = 0;
     int64_t stored;
     copy_begin(&w->buffer);
-    for (; taken < n && records[taken].store == store && is_plain(&records[taken]); taken++) {
+    for (; taken < n && records[taken].store == store && holds_rows(&records[taken]); taken++) {
         write_record *r = &records[taken];
         copy_rows how = {.order = batch_order(w->arena, &r->rows, store->order, store->n_order),
                          .n_rows = r->rows.n_rows,
@@ -340,8 +369,7 @@ static status_class write_plain(write_set *w, connection *c, write_record *recor
         copy_add(&w->buffer, &r->rows, &how);
         r->stored = r->rows.n_rows;
         r->updated = r->duplicate = r->dead = 0;
-        dirty_marks_add(w->marks, store->plan->wid, store->dependants, store->n_dependants, &r->rows,
-                        r->record->first_row);
+        mark_dirty(w, r);
     }
     copy_finish(&w->buffer);
     *taken_out = taken;
@@ -367,10 +395,11 @@ static status_class write_all(write_set *w, connection *c, write_record *records
     status_class class = move_positions(w, c, records, n, st);
     for (uint32_t i = 0; i < n && class == STATUS_OK;) {
         uint32_t taken = 1;
-        if (!careful && is_plain(&records[i]))
-            class = write_plain(w, c, &records[i], n - i, &taken, st);
+        if (!careful && holds_rows(&records[i]))
+            class = records[i].store->upsert ? write_keyed(w, c, &records[i], n - i, &taken, st)
+                                             : write_plain(w, c, &records[i], n - i, &taken, st);
         else
-            class = write_record_rows(w, c, &records[i], careful, st);
+            class = write_alone(w, c, &records[i], st);
         for (uint32_t k = 0; k < taken && class == STATUS_OK; k++)
             book(w, &records[i + k]);
         i += taken;

@@ -2,6 +2,7 @@
  * slot. */
 #include "serve/auth.h"
 
+#include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,15 +12,18 @@
 #include "base/clock.h"
 #include "base/random.h"
 
+#define GRACE_US (AUTH_GRACE_MS * INT64_C(1000))
 enum { SLOTS = 1024, WAYS = 2, KEY_MAX = 200 };
 
 typedef struct entry {
     uint8_t hash[32];
-    int64_t until_us;
+    int64_t until_us, verified_us;
+    bool asking; /* the control plane is being asked again */
     principal who;
 } entry;
 
 struct auth_cache {
+    pthread_mutex_t lock;
     uint8_t secret[32];
     int64_t ttl_us;
     entry *entries[SLOTS][WAYS];
@@ -97,12 +101,13 @@ bool auth_sees(const principal *who, int64_t wid)
 auth_cache *auth_cache_create(unsigned ttl_ms)
 {
     auth_cache *c = memory_zero(1, sizeof *c);
+    pthread_mutex_init(&c->lock, NULL);
     random_bytes(c->secret, sizeof c->secret);
     c->ttl_us = (ttl_ms ? ttl_ms : 10000) * INT64_C(1000);
     return c;
 }
 
-void auth_cache_clear(auth_cache *c)
+static void clear_locked(auth_cache *c)
 {
     for (unsigned i = 0; i < SLOTS; i++)
         for (unsigned w = 0; w < WAYS; w++) {
@@ -111,11 +116,19 @@ void auth_cache_clear(auth_cache *c)
         }
 }
 
+void auth_cache_clear(auth_cache *c)
+{
+    pthread_mutex_lock(&c->lock);
+    clear_locked(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
 void auth_cache_free(auth_cache *c)
 {
     if (!c)
         return;
-    auth_cache_clear(c);
+    clear_locked(c);
+    pthread_mutex_destroy(&c->lock);
     sodium_memzero(c->secret, sizeof c->secret);
     free(c);
 }
@@ -126,24 +139,44 @@ static entry **slot_of(auth_cache *c, const char *key, uint8_t hash[32])
     return c->entries[(hash[0] | hash[1] << 8) % SLOTS];
 }
 
-bool auth_cache_find(auth_cache *c, const char *key, principal *principal_out)
+/* Under the lock; NULL = not there. */
+static entry **place_of(auth_cache *c, const char *key)
 {
     uint8_t hash[32];
     entry **slot = slot_of(c, key, hash);
-    int64_t now = clock_monotonic_us();
-    for (unsigned w = 0; w < WAYS; w++) {
-        entry *e = slot[w];
-        if (e && sodium_memcmp(e->hash, hash, 32) == 0 && e->until_us > now) {
-            *principal_out = e->who;
-            return true;
-        }
-    }
-    return false;
+    for (unsigned w = 0; w < WAYS; w++)
+        if (slot[w] && sodium_memcmp(slot[w]->hash, hash, 32) == 0)
+            return &slot[w];
+    return NULL;
+}
+
+/* While the question is under way the old answer holds: the control plane may be slow or stopped. */
+static auth_known judge(entry *e, int64_t now, int64_t ttl_us)
+{
+    if (e->asking)
+        return now - e->verified_us < GRACE_US ? AUTH_KNOWN : AUTH_UNKNOWN;
+    if (e->until_us <= now)
+        return AUTH_UNKNOWN;
+    e->asking = e->until_us - now < ttl_us / 2;
+    return e->asking ? AUTH_KNOWN_ASK : AUTH_KNOWN;
+}
+
+auth_known auth_cache_find(auth_cache *c, const char *key, principal *principal_out)
+{
+    pthread_mutex_lock(&c->lock);
+    entry **place = place_of(c, key);
+    auth_known known = place ? judge(*place, clock_monotonic_us(), c->ttl_us) : AUTH_UNKNOWN;
+    if (known)
+        *principal_out = (*place)->who;
+    pthread_mutex_unlock(&c->lock);
+    return known;
 }
 
 void auth_cache_put(auth_cache *c, const char *key, const principal *who)
 {
     uint8_t hash[32];
+    int64_t now = clock_monotonic_us();
+    pthread_mutex_lock(&c->lock);
     entry **slot = slot_of(c, key, hash);
     unsigned oldest = 0;
     for (unsigned w = 0; w < WAYS; w++) {
@@ -156,6 +189,34 @@ void auth_cache_put(auth_cache *c, const char *key, const principal *who)
     }
     if (!slot[oldest])
         slot[oldest] = memory_alloc(sizeof(entry));
-    *slot[oldest] = (entry){.until_us = clock_monotonic_us() + c->ttl_us, .who = *who};
+    *slot[oldest] = (entry){.until_us = now + c->ttl_us, .verified_us = now, .who = *who};
     memcpy(slot[oldest]->hash, hash, 32);
+    pthread_mutex_unlock(&c->lock);
+}
+
+void auth_cache_drop(auth_cache *c, const char *key)
+{
+    pthread_mutex_lock(&c->lock);
+    entry **place = place_of(c, key);
+    if (place) {
+        free(*place);
+        *place = NULL;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+bool auth_cache_hold(auth_cache *c, const char *key, principal *principal_out)
+{
+    int64_t now = clock_monotonic_us();
+    pthread_mutex_lock(&c->lock);
+    entry **place = place_of(c, key);
+    bool holds = place && now - (*place)->verified_us < GRACE_US;
+    if (place)
+        (*place)->asking = false;
+    if (holds) {
+        (*place)->until_us = now + c->ttl_us;
+        *principal_out = (*place)->who;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return holds;
 }

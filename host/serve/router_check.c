@@ -1,6 +1,7 @@
 /* The checks in order: path, method, formats, preconditions, who asks, may they. Each refusal is a problem. A
  * key that is not remembered is verified on a lane while the request waits; the permission is then judged on
  * the loop, because it asks for the workspace. */
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,22 +165,51 @@ static bool permitted(router *rt, http_request *r)
 typedef struct asked {
     router *router;
     http_request *request;
-    char *key; /* in the request's arena */
+    char *key; /* in the request's arena; our own without a request */
     principal who;
     status_class class;
     status st;
 } asked;
+
+static bool is_no_key(status_class class)
+{
+    return class == STATUS_DENIED || class == STATUS_NOT_FOUND;
+}
+
+/* Asks the control plane and tells the cache. When nobody can tell, what was known shortly before holds.
+ * [lane] */
+static void ask(asked *a)
+{
+    const auth_source *auth = &a->router->config.auth;
+    auth_cache *keys = a->router->keys;
+    a->class = auth->key_verify(auth->self, a->key, &a->who, &a->st);
+    if (a->class == STATUS_OK)
+        auth_cache_put(keys, a->key, &a->who);
+    else if (is_no_key(a->class))
+        auth_cache_drop(keys, a->key);
+    else if (auth_cache_hold(keys, a->key, &a->who))
+        a->class = STATUS_OK;
+}
+
+/* A key in use, asked for again beside its requests. */
+static void verify_again(void *arg)
+{
+    asked *a = arg;
+    ask(a);
+    sodium_memzero(a->key, strlen(a->key));
+    free(a->key);
+    free(a);
+}
 
 static void on_known(void *arg)
 {
     asked *a = arg;
     http_request *r = a->request;
     if (a->class == STATUS_OK) {
-        auth_cache_put(a->router->keys, a->key, &a->who);
         r->who = arena_copy(r->arena, &a->who, sizeof a->who);
         if (permitted(a->router, r))
             http_continue(r);
-    } else if (a->class == STATUS_DENIED || a->class == STATUS_NOT_FOUND) {
+    } else if (is_no_key(a->class)) {
         ask_for_key(r, "this key is not known, has expired or was revoked");
     } else {
         problem_answer(r, &a->st);
@@ -190,8 +220,7 @@ static void on_known(void *arg)
 static void verify_key(void *arg)
 {
     asked *a = arg;
-    const auth_source *auth = &a->router->config.auth;
-    a->class = auth->key_verify(auth->self, a->key, &a->who, &a->st);
+    ask(a);
     loop_post(a->router->config.loop, on_known, a);
 }
 
@@ -203,7 +232,13 @@ static http_step authenticate(router *rt, http_request *r)
         return HTTP_STEP_ANSWERED;
     }
     principal *who = arena_alloc(r->arena, sizeof *who);
-    if (auth_cache_find(rt->keys, key, who)) {
+    auth_known known = auth_cache_find(rt->keys, key, who);
+    if (known == AUTH_KNOWN_ASK) {
+        asked *again = memory_zero(1, sizeof *again);
+        *again = (asked){.router = rt, .key = memory_string(key)};
+        lane_post(rt->asking, verify_again, again);
+    }
+    if (known) {
         r->who = who;
         return permitted(rt, r) ? HTTP_STEP_GO : HTTP_STEP_ANSWERED;
     }

@@ -501,5 +501,6 @@ status_class cluster_stop(const cluster *c, int64_t timeout_ms, status *st)
                               (long long)timeout_ms);
         pause_ms(STOP_POLL_MS);
     }
+    rmdir(c->sockets); /* it may lie outside of the state folder; what is not empty stays */
     return STATUS_OK;
 }

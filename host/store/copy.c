@@ -215,12 +215,3 @@ void copy_encode_presence(text *out, const column *c, const copy_rows *r, uint32
     }
     end_array(out, p);
 }
-
-void copy_encode_sequence(text *out, const copy_rows *r, uint32_t batch_rows)
-{
-    uint32_t n = chosen(r, batch_rows);
-    char *p = put_array_header(out, 20, n, false, (size_t)n * 12);
-    for (uint32_t i = 0; i < n; i++)
-        p = put_int64(p, r->first_seq + row_at(r, i));
-    end_array(out, p);
-}

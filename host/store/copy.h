@@ -35,6 +35,4 @@ status_class copy_send(connection *c, const char *sql, const text *bytes, int64_
 void copy_encode_array(text *out, const column *c, const copy_rows *rows, uint32_t batch_rows);
 /* Presence of one column as boolean[]. */
 void copy_encode_presence(text *out, const column *c, const copy_rows *rows, uint32_t batch_rows);
-/* _seq of the chosen rows as bigint[]. */
-void copy_encode_sequence(text *out, const copy_rows *rows, uint32_t batch_rows);
 #endif

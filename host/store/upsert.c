@@ -3,7 +3,8 @@
  * new), or ON CONFLICT DO UPDATE for stores that keep no _seq; change  UPDATE … FROM unnest(arrays) for those
  * that were there, where the stored row is older. Only sent when the insert left rows over, so a stream of
  * new rows costs one statement. (One INSERT … DO UPDATE could not tell new rows from changed ones:
- * partitioned tables give no xmax.) */
+ * partitioned tables give no xmax.) Each of them exists once more with RETURNING "_seq", for several parts in
+ * one statement: the _seq tells whose row it was. */
 #include "store/upsert.h"
 
 #include <assert.h>
@@ -11,11 +12,13 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/batch_builder.h"
 #include "store/batch_key.h"
 #include "store/copy.h"
 
 struct upsert {
-    char *insert_sql, *change_sql; /* change_sql NULL: not needed */
+    char *insert_sql, *change_sql;           /* change_sql NULL: not needed */
+    char *insert_each_sql, *change_each_sql; /* the same, telling the _seq of every row; datastores only */
     uint32_t key[TABLE_KEY_COLUMNS_MAX];
     uint32_t n_key, n_columns; /* with _extra */
     column_type *types;
@@ -50,8 +53,10 @@ static void add_source(text *s, const store_table *t, const upsert *u, bool pres
     text_add(s, " FROM unnest(");
     for (uint32_t i = 0; i < u->n_columns; i++)
         text_printf(s, "%s$%u::%s[]", i ? ", " : "", ++n, column_sql_type(column_type_of(t, i)));
-    if (u->sequenced)
-        text_printf(s, ", $%u::bigint[]", ++n);
+    if (u->sequenced) {
+        text_printf(s, ", $%u::bigint[], $%u::timestamptz[]", n + 1, n + 2);
+        n += 2;
+    }
     for (uint32_t i = 0; presence && i < u->n_columns; i++)
         if (!u->is_key[i])
             text_printf(s, ", $%u::boolean[]", ++n);
@@ -59,19 +64,11 @@ static void add_source(text *s, const store_table *t, const upsert *u, bool pres
     for (uint32_t i = 0; i < u->n_columns; i++)
         add_name(s, i ? ", " : "", column_name(t, i));
     if (u->sequenced)
-        text_add(s, ", \"_seq\"");
+        text_add(s, ", \"_seq\", \"_received\"");
     for (uint32_t i = 0; presence && i < u->n_columns; i++)
         if (!u->is_key[i])
             text_printf(s, ", \"has %u\"", i); /* no column has a blank in its name, so none is met */
     text_add(s, ")");
-}
-
-static unsigned received_number(const upsert *u)
-{
-    unsigned n = u->n_columns + 2;
-    for (uint32_t i = 0; u->conflict == CONFLICT_MERGE && i < u->n_columns; i++)
-        n += !u->is_key[i];
-    return n;
 }
 
 static void add_key_list(text *s, const store_table *t, const upsert *u)
@@ -103,7 +100,7 @@ static char *insert_statement(const store_table *t, const upsert *u)
     for (uint32_t i = 0; i < u->n_columns; i++)
         add_name(&s, i ? ", i." : "i.", column_name(t, i));
     if (u->sequenced)
-        text_printf(&s, ", i.\"_seq\", $%u::timestamptz", u->n_columns + 2);
+        text_add(&s, ", i.\"_seq\", i.\"_received\"");
     add_source(&s, t, u, false);
     text_add(&s, " ON CONFLICT (");
     add_key_list(&s, t, u);
@@ -142,7 +139,7 @@ static char *change_statement(const store_table *t, const upsert *u)
     for (uint32_t i = 0; i < u->n_columns; i++)
         if (!u->is_key[i])
             add_assignment(&s, t, u, i);
-    text_printf(&s, "\"_seq\" = i.\"_seq\", \"_received\" = $%u::timestamptz", received_number(u));
+    text_add(&s, "\"_seq\" = i.\"_seq\", \"_received\" = i.\"_received\"");
     add_source(&s, t, u, u->conflict == CONFLICT_MERGE);
     for (uint32_t i = 0; i < u->n_key; i++) {
         add_name(&s, i ? " AND t." : " WHERE t.", column_name(t, u->key[i]));
@@ -158,6 +155,13 @@ static char *change_statement(const store_table *t, const upsert *u)
         add_name(&s, " <= i.", version);
         text_add(&s, ")");
     }
+    return text_take(&s);
+}
+
+static char *telling_each(const char *sql)
+{
+    text s = {0};
+    text_printf(&s, "%s RETURNING t.\"_seq\"", sql);
     return text_take(&s);
 }
 
@@ -180,6 +184,10 @@ upsert *upsert_create(const store_table *t)
     u->insert_sql = insert_statement(t, u);
     if (u->sequenced && u->conflict != CONFLICT_KEEP_FIRST)
         u->change_sql = change_statement(t, u);
+    if (u->sequenced)
+        u->insert_each_sql = telling_each(u->insert_sql);
+    if (u->change_sql)
+        u->change_each_sql = telling_each(u->change_sql);
     return u;
 }
 
@@ -189,6 +197,8 @@ void upsert_free(upsert *u)
         return;
     free(u->insert_sql);
     free(u->change_sql);
+    free(u->insert_each_sql);
+    free(u->change_each_sql);
     free(u->types);
     free(u->is_key);
     free(u);
@@ -210,26 +220,40 @@ static void begin_parameter(parameter_list *p, uint32_t oid)
     p->oids[p->n++] = oid;
 }
 
-static void fill(parameter_list *p, const upsert *u, const batch *b, const copy_rows *values,
-                 const copy_rows *sequence)
+/* What is to be stored: the chosen rows of a batch, and _seq and _received of every row that came in. */
+typedef struct load {
+    const batch *rows;
+    const uint32_t *order; /* of `rows`; NULL = all, as they stand */
+    const uint32_t *came;  /* which row that came in each of them is, for seq and received */
+    uint32_t n;
+    const int64_t *seq, *received_us;
+} load;
+
+static void fill_column(parameter_list *p, const column *c, const uint32_t *order, uint32_t n)
+{
+    begin_parameter(p, column_array_oid(c->type));
+    copy_encode_array(&p->bytes, c, &(copy_rows){.order = order, .n_rows = n}, n);
+}
+
+static void fill(parameter_list *p, const upsert *u, const load *l)
 {
     for (uint32_t i = 0; i < u->n_columns; i++) {
-        assert(b->columns[i].type == u->types[i]);
-        begin_parameter(p, column_array_oid(u->types[i]));
-        copy_encode_array(&p->bytes, &b->columns[i], values, b->n_rows);
+        assert(l->rows->columns[i].type == u->types[i]);
+        fill_column(p, &l->rows->columns[i], l->order, l->n);
     }
     if (!u->sequenced)
         return;
-    begin_parameter(p, 1016);
-    copy_encode_sequence(&p->bytes, sequence, sequence->n_rows);
+    fill_column(p, &(column){.type = COLUMN_INTEGER, .values = (void *)l->seq}, l->came, l->n);
+    fill_column(p, &(column){.type = COLUMN_TIMESTAMP, .values = (void *)l->received_us}, l->came, l->n);
 }
 
-static void fill_presence(parameter_list *p, const upsert *u, const batch *b, const copy_rows *values)
+static void fill_presence(parameter_list *p, const upsert *u, const load *l)
 {
     for (uint32_t i = 0; i < u->n_columns; i++)
         if (!u->is_key[i]) {
             begin_parameter(p, 1000);
-            copy_encode_presence(&p->bytes, &b->columns[i], values, b->n_rows);
+            copy_encode_presence(&p->bytes, &l->rows->columns[i],
+                                 &(copy_rows){.order = l->order, .n_rows = l->n}, l->n);
         }
 }
 
@@ -241,38 +265,135 @@ static void finish(parameter_list *p)
     }
 }
 
-/* `values` are rows of `b`; `sequence` are the rows' numbers in the batch as it came. */
-static status_class send(connection *c, const upsert *u, const batch *b, const copy_rows *values,
-                         const copy_rows *sequence, arena *a, upsert_counts *out, status *st)
+/* The part that a row came with. */
+static upsert_part *part_of(upsert_part *parts, uint32_t n, int64_t seq)
 {
-    parameter_list p = {.starts = arena_zero(a, 2 * u->n_columns + 2, sizeof(size_t)),
-                        .oids = arena_zero(a, 2 * u->n_columns + 2, sizeof(uint32_t)),
-                        .values = arena_zero(a, 2 * u->n_columns + 3, sizeof(value))};
-    rows *result = NULL;
-    int64_t n = sequence->n_rows;
-    fill(&p, u, b, values, sequence);
-    finish(&p);
-    if (u->sequenced)
-        p.values[p.n] = value_time_us(values->received_us);
-    statement insert = {"store rows", u->insert_sql}, change = {"correct rows", u->change_sql};
-    status_class ret = connection_run(c, &insert, p.values, p.n + u->sequenced, &result, st);
-    if (ret == STATUS_OK) {
-        out->stored = u->sequenced ? rows_affected(result) : rows_integer(result, 0, 0);
-        out->updated = u->sequenced ? 0 : rows_integer(result, 0, 1);
+    uint32_t lo = 0;
+    while (n - lo > 1) {
+        uint32_t middle = lo + (n - lo) / 2;
+        if (parts[middle].first_seq <= seq)
+            lo = middle;
+        else
+            n = middle;
     }
+    return &parts[lo];
+}
+
+/* Of one part the number of rows is enough; feature- and inferencestores answer both numbers themselves. */
+static void count(const upsert *u, const rows *result, bool changed, upsert_part *parts, uint32_t n)
+{
+    if (!u->sequenced) {
+        parts->counts.stored = rows_integer(result, 0, 0);
+        parts->counts.updated = rows_integer(result, 0, 1);
+    } else if (n == 1 && changed) {
+        parts->counts.updated = rows_affected(result);
+    } else if (n == 1) {
+        parts->counts.stored = rows_affected(result);
+    } else {
+        for (uint32_t i = 0; i < rows_count(result); i++) {
+            upsert_part *part = part_of(parts, n, rows_integer(result, i, 0));
+            part->counts.updated += changed;
+            part->counts.stored += !changed;
+        }
+    }
+}
+
+static status_class run(connection *c, const upsert *u, bool change, parameter_list *p, upsert_part *parts,
+                        uint32_t n, status *st)
+{
+    const char *once = change ? u->change_sql : u->insert_sql,
+               *each = change ? u->change_each_sql : u->insert_each_sql;
+    statement s = {change ? "correct rows" : "store rows", n > 1 ? each : once};
+    rows *result = NULL;
+    finish(p);
+    status_class ret = connection_run(c, &s, p->values, p->n, &result, st);
+    if (ret == STATUS_OK)
+        count(u, result, change, parts, n);
     rows_free(result);
-    result = NULL;
-    if (ret == STATUS_OK && u->change_sql && out->stored < n) {
+    return ret;
+}
+
+static bool all_new(const upsert_part *parts, uint32_t n, uint32_t sent)
+{
+    int64_t stored = 0;
+    for (uint32_t i = 0; i < n; i++)
+        stored += parts[i].counts.stored;
+    return stored == sent;
+}
+
+static status_class send(connection *c, const upsert *u, const load *l, upsert_part *parts, uint32_t n,
+                         arena *a, status *st)
+{
+    uint32_t most = 2 * u->n_columns + 2;
+    parameter_list p = {.starts = arena_zero(a, most, sizeof(size_t)),
+                        .oids = arena_zero(a, most, sizeof(uint32_t)),
+                        .values = arena_zero(a, most, sizeof(value))};
+    fill(&p, u, l);
+    status_class ret = run(c, u, false, &p, parts, n, st);
+    if (ret == STATUS_OK && u->change_sql && !all_new(parts, n, l->n)) {
         if (u->conflict == CONFLICT_MERGE)
-            fill_presence(&p, u, b, values);
-        finish(&p);
-        p.values[p.n] = value_time_us(values->received_us);
-        ret = connection_run(c, &change, p.values, p.n + 1, &result, st);
-        if (ret == STATUS_OK)
-            out->updated = rows_affected(result);
-        rows_free(result);
+            fill_presence(&p, u, l);
+        ret = run(c, u, true, &p, parts, n, st);
     }
     text_free(&p.bytes);
+    return ret;
+}
+
+/* One row a key out of what came in. */
+static load choose(const upsert *u, const batch *b, arena *a)
+{
+    uint32_t *chosen = NULL;
+    load l = {.rows = b};
+    if (u->conflict == CONFLICT_MERGE && u->sequenced) {
+        l.rows = batch_fold(a, b, u->key, u->n_key, u->version, &chosen);
+        l.n = l.rows->n_rows;
+    } else {
+        batch_pick pick = u->conflict == CONFLICT_KEEP_FIRST ? BATCH_FIRST : BATCH_LAST;
+        l.n = batch_distinct(a, b, u->key, u->n_key, pick, u->version, &chosen);
+    }
+    l.order = l.rows == b ? chosen : NULL; /* a folded batch stands in order already */
+    l.came = chosen;
+    return l;
+}
+
+static void number_rows(load *l, const upsert_part *parts, uint32_t n, uint32_t total, arena *a)
+{
+    int64_t *seq = arena_alloc(a, (total + 1) * sizeof *seq);
+    int64_t *received_us = arena_alloc(a, (total + 1) * sizeof *received_us);
+    l->seq = seq;
+    l->received_us = received_us;
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t k = 0; k < parts[i].rows->n_rows; k++) {
+            *seq++ = parts[i].first_seq + k;
+            *received_us++ = parts[i].received_us;
+        }
+}
+
+static batch join(batch_builder *joined, const upsert_part *parts, uint32_t n, arena *a)
+{
+    uint32_t longest = 0;
+    for (uint32_t i = 0; i < n; i++)
+        longest = parts[i].rows->n_rows > longest ? parts[i].rows->n_rows : longest;
+    uint32_t *all = arena_alloc(a, (longest + 1) * sizeof *all);
+    for (uint32_t k = 0; k < longest; k++)
+        all[k] = k;
+    for (uint32_t i = 0; i < n; i++)
+        batch_builder_copy_rows(joined, parts[i].rows, all, parts[i].rows->n_rows);
+    return batch_builder_freeze(joined);
+}
+
+static status_class write_batch(connection *c, const upsert *u, const batch *b, upsert_part *parts,
+                                uint32_t n, arena *a, status *st)
+{
+    assert(b->n_columns == u->n_columns);
+    load l = choose(u, b, a);
+    number_rows(&l, parts, n, b->n_rows, a);
+    for (uint32_t i = 0; i < n; i++)
+        parts[i].counts = (upsert_counts){0};
+    status_class ret = l.n > 0 ? send(c, u, &l, parts, n, a, st) : STATUS_OK;
+    for (uint32_t i = 0; i < n; i++)
+        parts[i].counts.duplicate =
+            (int64_t)parts[i].rows->n_rows - parts[i].counts.stored - parts[i].counts.updated;
     return ret;
 }
 
@@ -280,23 +401,30 @@ status_class upsert_write(connection *c, const upsert *u, const batch *b, int64_
                           int64_t received_us, upsert_counts *out, status *st)
 {
     arena *a = arena_create(0);
-    uint32_t *chosen = NULL, n = 0;
-    const batch *folded = b;
-    assert(b->n_columns == u->n_columns);
-    if (u->conflict == CONFLICT_MERGE && u->sequenced) {
-        folded = batch_fold(a, b, u->key, u->n_key, u->version, &chosen);
-        n = folded->n_rows;
-    } else {
-        batch_pick pick = u->conflict == CONFLICT_KEEP_FIRST ? BATCH_FIRST : BATCH_LAST;
-        n = batch_distinct(a, b, u->key, u->n_key, pick, u->version, &chosen);
-    }
-    copy_rows sequence = {.order = chosen, .n_rows = n, .first_seq = first_seq, .received_us = received_us};
-    copy_rows values = sequence;
-    if (folded != b)
-        values.order = NULL; /* the folded batch stands in order already */
-    *out = (upsert_counts){0};
-    status_class ret = n > 0 ? send(c, u, folded, &values, &sequence, a, out, st) : STATUS_OK;
-    out->duplicate = (int64_t)b->n_rows - out->stored - out->updated;
+    upsert_part part = {.rows = b, .first_seq = first_seq, .received_us = received_us};
+    status_class ret = write_batch(c, u, b, &part, 1, a, st);
+    *out = part.counts;
+    arena_free(a);
+    return ret;
+}
+
+static int compare_parts(const void *left, const void *right)
+{
+    const upsert_part *a = left, *b = right;
+    return (a->first_seq > b->first_seq) - (a->first_seq < b->first_seq);
+}
+
+status_class upsert_write_parts(connection *c, const upsert *u, upsert_part *parts, uint32_t n, status *st)
+{
+    assert(u->sequenced && n > 0);
+    if (n == 1)
+        return upsert_write(c, u, parts->rows, parts->first_seq, parts->received_us, &parts->counts, st);
+    arena *a = arena_create(0);
+    qsort(parts, n, sizeof *parts, compare_parts);
+    batch_builder *joined = batch_builder_create(u->types, u->n_columns);
+    batch b = join(joined, parts, n, a);
+    status_class ret = write_batch(c, u, &b, parts, n, a, st);
+    batch_builder_free(joined);
     arena_free(a);
     return ret;
 }

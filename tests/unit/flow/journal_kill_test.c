@@ -188,8 +188,75 @@ static void nothing_acked_is_lost(void **state)
     test_folder_remove(root);
 }
 
+/* ---- the ack rule ---- */
+
+static void on_done_die(void *arg, status_class class, const status *st)
+{
+    (void)st;
+    in_flight *f = arg;
+    if (class == STATUS_OK && write(f->w->pipe, &f->what, sizeof f->what) == (ssize_t)sizeof f->what)
+        kill(getpid(), SIGKILL);
+    _exit(3);
+}
+
+/* The host dies in the moment of its first ack, when the answer has just left. How many records are kept? */
+static uint64_t kept_after_death_at_the_ack(const char *folder)
+{
+    const journal_settings settings = {.folder = folder, .size_bytes = 16 << 20};
+    int ends[2], how;
+    ack heard;
+    status st;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        writer w = {.pipe = ends[1]};
+        in_flight f = {&w, {0, 0}};
+        journal_entry e = {.kind = JOURNAL_REJECTED,
+                           .wid = 1,
+                           .store = "s",
+                           .payload = "row",
+                           .payload_len = 3,
+                           .payload_rows = 1,
+                           .count_received = 1,
+                           .count_rejected = 1};
+        journal_submission s = {.entries = &e, .n_entries = 1, .on_done = on_done_die, .arg = &f};
+        if (journal_open(&settings, &w.j, &st) != STATUS_OK || journal_submit(w.j, &s, &st) != STATUS_OK)
+            _exit(2);
+        for (;;)
+            pause();
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &heard, sizeof heard), sizeof heard); /* it was acknowledged */
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_true(WIFSIGNALED(how));
+    journal *j;
+    journal_stream s = {.last_seq = 0};
+    assert_int_equal(journal_open(&settings, &j, &st), STATUS_OK);
+    journal_stream_find(j, 1, "s", JOURNAL_LIVE, 0, &s);
+    journal_close(j);
+    return s.last_seq;
+}
+
+static void the_ack_waits_for_the_commit(void **state)
+{
+    (void)state;
+    char *right = test_folder();
+    assert_int_equal(kept_after_death_at_the_ack(right), 1);
+    test_folder_remove(right);
+#ifdef PENSTOCK_FAULTS
+    char *wrong = test_folder();
+    setenv("PENSTOCK_FAULT", "ack", 1);
+    uint64_t kept = kept_after_death_at_the_ack(wrong);
+    unsetenv("PENSTOCK_FAULT");
+    assert_int_equal(kept, 0); /* the guard mattered: acknowledged and lost */
+    test_folder_remove(wrong);
+#endif
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(nothing_acked_is_lost)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(nothing_acked_is_lost),
+                                       cmocka_unit_test(the_ack_waits_for_the_commit)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

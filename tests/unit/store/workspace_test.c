@@ -227,6 +227,69 @@ static void keep_last_follows_the_order(void **state)
     drop_workspace(1, NULL);
 }
 
+/* Each list a part of its own, the second older than the first. */
+static void write_two(const store_table *t, const sample *later, const sample *earlier, uint32_t n,
+                      upsert_part parts[2])
+{
+    status st;
+    sample_batch one, two;
+    partition_cache *cache = partition_cache_create();
+    upsert *u = upsert_create(t);
+    parts[0] =
+        (upsert_part){.rows = make_batch(&one, later, n), .first_seq = 500, .received_us = T0 + 1000000};
+    parts[1] = (upsert_part){.rows = make_batch(&two, earlier, n), .first_seq = 400, .received_us = T0};
+    OK(partitions_ensure(cache, service, t, one.times, n, &st));
+    OK(partitions_ensure(cache, service, t, two.times, n, &st));
+    OK(connection_begin(service, &st));
+    OK(upsert_write_parts(service, u, parts, 2, &st));
+    OK(connection_commit(service, &st));
+    upsert_free(u);
+    partition_cache_free(cache);
+}
+
+static void parts_are_stored_as_one_after_the_other(void **state)
+{
+    NEED_CLUSTER();
+    (void)state;
+    store_table t;
+    upsert_counts n;
+    upsert_part parts[2];
+    char got[256];
+    make_workspace(5, NULL, &t, CONFLICT_KEEP_LAST);
+    write_rows(&t, (sample[]){{"old", 1, 1, 1}}, 1, 100, &n);
+    write_two(&t, (sample[]){{"a", 1, 5, 5}, {"later", 1, 5, 5}, {"old", 1, 5, 5}},
+              (sample[]){{"a", 1, 4, 4}, {"earlier", 1, 4, 4}, {"old", 1, 4, 4}}, 3, parts);
+    assert_true(parts[0].first_seq == 400 && parts[1].first_seq == 500); /* sorted */
+    assert_int_equal(parts[0].counts.stored, 1);                         /* earlier */
+    assert_int_equal(parts[0].counts.updated, 0);
+    assert_int_equal(parts[0].counts.duplicate, 2);
+    assert_int_equal(parts[1].counts.stored, 2); /* a, later */
+    assert_int_equal(parts[1].counts.updated, 1);
+    assert_int_equal(parts[1].counts.duplicate, 0);
+    ask_text(service,
+             "SELECT string_agg(concat_ws(' ', device_id, pressure, _seq, extract(second FROM "
+             "_received)::int), ', ' ORDER BY device_id) FROM datastore.sensor_data_wid5",
+             got);
+    assert_string_equal(got, "a 5 500 1, earlier 4 401 0, later 5 501 1, old 5 502 1");
+    drop_workspace(5, NULL);
+}
+
+static void merged_parts_fill_each_other(void **state)
+{
+    NEED_CLUSTER();
+    (void)state;
+    store_table t;
+    upsert_part parts[2];
+    char got[256];
+    make_workspace(6, NULL, &t, CONFLICT_MERGE);
+    write_two(&t, (sample[]){{"b", 1, 5, -2}}, (sample[]){{"b", 1, 4, 3}}, 1, parts);
+    assert_int_equal(parts[0].counts.stored, 0);
+    assert_int_equal(parts[1].counts.stored, 1);
+    ask_text(service, "SELECT pressure || '/' || flow FROM datastore.sensor_data_wid6", got);
+    assert_string_equal(got, "5/3");
+    drop_workspace(6, NULL);
+}
+
 static void keep_first_keeps_the_first(void **state)
 {
     NEED_CLUSTER();
@@ -698,6 +761,8 @@ int main(void)
         cmocka_unit_test(functions_do_what_they_say),
         cmocka_unit_test(migrations_are_guarded),
         cmocka_unit_test(keep_last_follows_the_order),
+        cmocka_unit_test(parts_are_stored_as_one_after_the_other),
+        cmocka_unit_test(merged_parts_fill_each_other),
         cmocka_unit_test(keep_first_keeps_the_first),
         cmocka_unit_test(merge_leaves_absent_columns),
         cmocka_unit_test(copy_stores_every_type),

@@ -1,0 +1,151 @@
+"""PostgreSQL away: when the host starts, killed under load, kept away for longer than keys are remembered, and stopped in
+mid-sentence. Ingest is acknowledged by the journal all the while; when PostgreSQL is back every acknowledged row appears,
+once. A private PostgreSQL that has died is started again by the host."""
+import contextlib
+import os
+import signal
+import time
+
+import harness
+import senders
+from harness import check, equal, say, wait_for
+
+AWAY_S = 12  # longer than a key is remembered
+ACK_P99_S = float(os.environ.get("PENSTOCK_ACK_P99_SECONDS", "2"))
+
+
+def make_host():
+    host = harness.Host()
+    template = host.folder / "faults.yaml"
+    template.write_text(senders.TEMPLATE)
+    host.start()
+    host.apply(template)
+    host.workspace("ws", "faults")
+    return host
+
+
+def start_clients(host):
+    """One that never sends again and two that do, acknowledged by the journal; and one that waits for the table."""
+    clients = [senders.Client(host, 1, "plain", pause=0.01), senders.Client(host, 2, "plain", again=True, pause=0.01),
+               senders.Client(host, 3, "keyed", again=True, pause=0.01),
+               senders.Client(host, 4, "keyed", again=True, wait=True, pause=0.01)]
+    for client in clients:
+        client.start()
+    wait_for("every client has an acknowledgement", lambda: all(c.acks for c in clients), 30)
+    return clients
+
+
+def checkpoint_file(host):
+    return host.state / "postgres" / "global" / "pg_control"
+
+
+@contextlib.contextmanager
+def unusable(host):
+    """Without its control file PostgreSQL cannot start."""
+    file = checkpoint_file(host)
+    hidden = file.with_name("pg_control.hidden")
+    file.rename(hidden)
+    try:
+        yield
+    finally:
+        hidden.rename(file)
+
+
+def family(pid):
+    """A process and its children."""
+    children = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat") as stat:
+                if int(stat.read().rsplit(")", 1)[1].split()[1]) == pid:
+                    children.append(int(entry))
+    return [pid] + children
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def keep_acknowledging(clients, seconds):
+    """For so long; every client must get acknowledgements in its last second too."""
+    time.sleep(seconds)  # the outage itself
+    mark = time.monotonic()
+    wait_for("every client is still acknowledged", lambda: all(c.acks[-1][0] > mark for c in clients if not c.wait), 10)
+
+
+def finish(host, clients, since, what):
+    """Everything acknowledged is there once; how long the acknowledgements took during the outage."""
+    host.wait_ready()
+    for client in clients:
+        client.stop()
+    wait_for("the journal is empty", lambda: senders.waiting_rows(host) == 0, 60)
+    for store in ("plain", "keyed"):
+        acked, lost, twice, strange = senders.losses(host, store, clients)
+        say(f"{what}: {store}: {acked} rows acknowledged, {lost} lost, {twice} twice")
+        equal((lost, twice, strange), (0, 0, 0), f"{store}: rows lost, twice, never sent")
+    refused = [r for c in clients if not c.wait for r in c.refusals]
+    took = [seconds for c in clients if not c.wait for when, seconds in c.acks if when > since]
+    p99 = senders.percentile(took, 0.99)
+    say(f"{what}: {len(took)} acknowledgements, median {1000 * senders.percentile(took, 0.5):.1f} ms, p99 {1000 * p99:.1f} ms,"
+        f" slowest {1000 * max(took):.1f} ms")
+    equal(refused[:3], [], "requests that were refused")
+    check(p99 <= ACK_P99_S, f"p99 of the acknowledgements within {ACK_P99_S} s", p99)
+
+
+def away_at_the_start():
+    host = make_host()
+    host.stop()
+    host.end_database()
+    with unusable(host):
+        host.launch(same_port=True)
+        equal(host.request("GET", "/healthz").status, 200, "healthz without PostgreSQL")
+        answer = wait_for("readyz says why", lambda: (a := host.request("GET", "/readyz")) and "database" in a.text and a, 30)
+        equal(answer.status, 503, "readyz")
+        say(f"readyz: {answer.text.strip()}")
+        refused = host.request("POST", "/api/v1/workspaces/ws/datastores/plain/rows", [senders.row(1)])
+        equal((refused.status, refused.headers["Content-Type"]), (503, "application/problem+json"), "a row meanwhile")
+    host.wait_ready()
+    equal(host.ingest("ws", "plain", [senders.row(1)])["accepted"], 1, "accepted rows once it is back")
+
+
+def killed_under_load():
+    host = make_host()
+    clients = start_clients(host)
+    pid, _ = host.postmaster()
+    since = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    fresh = wait_for("the host starts PostgreSQL again", lambda: (p := host.postmaster()) and p[0] != pid and p, 60)
+    started = time.monotonic()
+    row = wait_for("rows are stored again", lambda: clients[-1].first_ack_after(started), 60)
+    say(f"killed: PostgreSQL runs again after {started - since:.1f} s, rows are stored again after {row - since:.1f} s")
+    finish(host, clients, since, "killed")
+
+
+def away_for_long():
+    host = make_host()
+    clients = start_clients(host)
+    pid, _ = host.postmaster()
+    with unusable(host):
+        since = time.monotonic()
+        os.kill(pid, signal.SIGKILL)
+        keep_acknowledging(clients, AWAY_S)
+        equal(host.request("GET", "/readyz").status, 503, "readyz while PostgreSQL is away")
+    finish(host, clients, since, "away")
+
+
+def stopped_in_mid_sentence():
+    host = make_host()
+    clients = start_clients(host)
+    pids = family(host.postmaster()[0])
+    since = time.monotonic()
+    signal_all(pids, signal.SIGSTOP)
+    try:
+        keep_acknowledging(clients, AWAY_S)
+    finally:
+        signal_all(pids, signal.SIGCONT)
+    finish(host, clients, since, "stopped")
+
+
+harness.main(away_at_the_start, killed_under_load, away_for_long, stopped_in_mid_sentence)
