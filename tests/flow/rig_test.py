@@ -1,10 +1,7 @@
 """The main job, end to end, on real input. Recordings of a water rig (each file a device of its own) go into two workspaces
 of one template: through the csv connector, and over HTTP, shuffled, some rows twice. Both must hold the same rows, the
 same features and the same scores, the features those that a few lines of Python compute, the metric what plain
-SQL says; the fault in one recording is told once, and its end once, by mail and over HTTP.
-
-And: events with every trouble of their kind (late, repeated, corrected, empty, on the edge) become the expected rows.
-"""
+SQL says; the fault in one recording is told once, and its end once, by mail and over HTTP."""
 import csv
 import datetime
 import hashlib
