@@ -221,7 +221,7 @@ static status_class bind_socket(const http_listener *config, int *fd_out, uint16
     int on = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     const struct sockaddr *where = is_v6 ? (const struct sockaddr *)&v6 : (const struct sockaddr *)&v4;
-    struct sockaddr_storage bound = {0};
+    struct sockaddr_storage bound;
     socklen_t len = sizeof bound;
     if (bind(fd, where, is_v6 ? sizeof v6 : sizeof v4) != 0 || listen(fd, 1024) != 0 ||
         getsockname(fd, (struct sockaddr *)&bound, &len) != 0) {
@@ -231,6 +231,7 @@ static status_class bind_socket(const http_listener *config, int *fd_out, uint16
         close(fd);
         return st->class;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) getsockname has filled it */
     *port_out = ntohs(is_v6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
                             : ((struct sockaddr_in *)(void *)&bound)->sin_port);
     *fd_out = fd;
