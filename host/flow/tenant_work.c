@@ -302,7 +302,7 @@ static tenant_request *take_request(tenant *t)
 
 static status_class run_training(work *w, const tenant_request *r, json_t **result_out, status *st)
 {
-    model_training done;
+    model_training done = {0};
     const model_plan *m = flow_plan_model(w->t->plan, r->model);
     if (!m)
         return status_set(st, STATUS_NOT_FOUND, "there is no model %s", r->model);
