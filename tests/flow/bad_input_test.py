@@ -149,6 +149,8 @@ def templates():
     refused(host.request("POST", "/api/v1/workspaces", b'{"key": ', headers=once(1)), 400, says="JSON")
     refused(host.request("POST", "/api/v1/workspaces", {"key": "x", "template": "rollop"}, headers=once(2)), 422,
             "/template")
+    refused(host.request("POST", "/api/v1/workspaces", {"key": "x", "template": "rollup", "parameters": {"surprise": 1}},
+                         headers=once(4)), 422, "/parameters/surprise")
     refused(host.request("POST", "/api/v1/workspaces/w/models/none:train", headers=once(3)), 404)
     host.cli("ingest", "events", "-", "--format", "ndjson", "-w", "w", stdin='{"ts": 1}\n', code=7)
     host.cli("ingest", "events", "-", "--format", "ndjson", "-w", "w", stdin='{"ts": 1}\n' + json.dumps(row("a", 1)), code=9)
