@@ -390,6 +390,7 @@ static void check_all(template_checker *c, const json_t *body)
         checker_hint(c, "begin with apiVersion: penstock/v1");
         return;
     }
+    c->written = body;
     check_sections(c, body);
     fill_parameters(c, body);
     check_format(c);
