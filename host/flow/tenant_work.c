@@ -216,7 +216,7 @@ static void train_due(work *w)
     tenant *t = w->t;
     for (uint32_t i = 0; i < t->plan->definition->n_models; i++) {
         const model_plan *m = &t->plan->models[i];
-        model_training done;
+        model_training done = {0};
         status st;
         if (!m->source ||
             (w->now_us < t->trainings[i].due_us && (t->loaded[i].ready || !rows_may_follow(w, m))))
@@ -302,7 +302,7 @@ static tenant_request *take_request(tenant *t)
 
 static status_class run_training(work *w, const tenant_request *r, json_t **result_out, status *st)
 {
-    model_training done;
+    model_training done = {0};
     const model_plan *m = flow_plan_model(w->t->plan, r->model);
     if (!m)
         return status_set(st, STATUS_NOT_FOUND, "there is no model %s", r->model);
