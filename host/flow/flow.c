@@ -247,6 +247,11 @@ void flow_start(flow *f)
     f->tick = timer_start(f->parts.loop, TICK_MS, true, on_tick, f);
 }
 
+void flow_dismiss(flow *f)
+{
+    waiter_expire(f->waiters, INT64_MAX);
+}
+
 void flow_stop(flow *f)
 {
     timer_stop(f->tick);

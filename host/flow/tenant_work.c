@@ -216,7 +216,7 @@ static void train_due(work *w)
     tenant *t = w->t;
     for (uint32_t i = 0; i < t->plan->definition->n_models; i++) {
         const model_plan *m = &t->plan->models[i];
-        model_training done;
+        model_training done = {0};
         status st;
         if (!m->source ||
             (w->now_us < t->trainings[i].due_us && (t->loaded[i].ready || !rows_may_follow(w, m))))
