@@ -185,7 +185,7 @@ static status_class history_wait(invocation *inv, status *st)
             class = status_set(st, STATUS_TIMEOUT,
                                "the history is not there after %lld s (%lld rows, %lld waiting)",
                                (long long)(BACKFILL_TIMEOUT_US / UTC_SECOND_US), (long long)h.rows,
-                               (long long)(h.raw_waiting + h.features_waiting));
+                               (long long)h.raw_waiting + (long long)h.features_waiting);
             break;
         }
         usleep(POLL_US);

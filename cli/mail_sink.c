@@ -23,8 +23,8 @@
 #define MAIL_MAX_BYTES (25U << 20)
 
 typedef struct session {
-    int fd; /* -1 = free */
     text in, envelope, mail;
+    int fd; /* -1 = free */
     bool body;
 } session;
 

@@ -37,7 +37,7 @@ static void key_guess(const char *file, char key[NAME_KEY_MAX + 1])
         len--;
     key[len] = '\0';
     if (!name_is_key(key))
-        strcpy(key, "rows");
+        memcpy(key, "rows", sizeof "rows");
 }
 
 /* The candidate that is most frequent in the first line. */

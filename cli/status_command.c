@@ -115,7 +115,7 @@ static int run_status(invocation *inv)
         c ? resource_call(inv, &(request){.method = "GET"}, "/system", &system, &st) : st.class;
     if (class == STATUS_OK)
         class = workspaces_status(inv, all, &st);
-    if (class == STATUS_OK && out.format == OUTPUT_TABLE) {
+    if (class == STATUS_OK && c && out.format == OUTPUT_TABLE) {
         host_print(&out, c, system.json);
         json_array_foreach(all, i, one)
         {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "app_private.h"
@@ -31,13 +32,14 @@
 
 enum {
     DRAIN_MS = 5000,
+    DISMISS_MS = 2000,
+    STOP_S = 8,
     RETRY_FIRST_MS = 250,
     RETRY_LAST_MS = 5000,
     LANES_LEAST = 16,
     MINUTE_MS = 60000,
 };
 static const int64_t idle_cell_us = 300 * INT64_C(1000000);
-extern char **environ;
 
 /* ---- starting what needs a database, on a lane ---- */
 
@@ -81,7 +83,7 @@ static status_class open_plugins(app *a, status *st)
         return STATUS_OK;
     char *cell = cell_program(a, st);
     if (!cell)
-        return st->class;
+        return st->class; /* NOLINT(clang-analyzer-core.uninitialized.UndefReturn) set with every failure */
     catalog_settings cs = {.folders = folders,
                            .n_folders = n,
                            .state_folder = a->state,
@@ -268,11 +270,39 @@ static void on_drained(void *arg)
     loop_stop(a->loop);
 }
 
+/* Requests that wait for a table which may be away are told that their rows are kept. */
+static void on_dismiss(void *arg)
+{
+    flow_dismiss(((app *)arg)->flow);
+}
+
+/* Whoever stops the host waits for STOP_S at most. What then still hangs (a statement that a stopped PostgreSQL does not
+ * answer, a plugin) is left as a kill would leave it: nothing that was acknowledged depends on it. */
+static void *end_in_time(void *arg)
+{
+    struct timespec left = {.tv_sec = STOP_S};
+    (void)arg;
+    while (nanosleep(&left, &left) != 0)
+        ;
+    log_warn("app", "stopped without waiting for what still hangs");
+    _exit(0);
+}
+
+static void limit_stop(app *a)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, end_in_time, NULL) == 0)
+        pthread_detach(thread);
+    if (atomic_load(&a->ready))
+        timer_start(a->loop, DISMISS_MS, true, on_dismiss, a);
+}
+
 static void stop(app *a)
 {
     if (atomic_exchange(&a->stopping, true))
         return;
     log_info("app", "stopping");
+    limit_stop(a);
     timer_stop(a->retry);
     a->retry = NULL;
     for (int i = 0; i < 3; i++)

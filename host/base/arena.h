@@ -12,10 +12,10 @@ void arena_free(arena *a);               /* NULL is fine */
 void arena_reset(arena *a);              /* keeps the first block */
 size_t arena_bytes(const arena *a);      /* what it holds from the system */
 
-void *arena_alloc(arena *a, size_t size);                /* 16-byte aligned, not zeroed */
-void *arena_zero(arena *a, size_t count, size_t size);   /* zeroed array; overflow-checked */
+void *arena_alloc(arena *a, size_t size);              /* 16-byte aligned, not zeroed */
+void *arena_zero(arena *a, size_t count, size_t size); /* zeroed array; overflow-checked */
 void *arena_copy(arena *a, const void *data, size_t size);
-char *arena_string(arena *a, const char *text);          /* NULL gives NULL */
+char *arena_string(arena *a, const char *text); /* NULL gives NULL */
 char *arena_string_n(arena *a, const char *text, size_t len);
 __attribute__((format(printf, 2, 3))) char *arena_printf(arena *a, const char *fmt, ...);
 

@@ -1,8 +1,9 @@
 /* A columnar batch: how rows travel through the host from the moment they are decoded.
  *
- * Buffers have the layout of the Arrow columnar format (little-endian, bitmaps least-significant bit first, text as
- * int32 offsets plus bytes), so a batch out of a plugin's arena is a matter of pointers. A batch is plain data;
- * whoever filled it says who owns the buffers (batch_builder owns its own; a decoded journal record borrows). */
+ * Buffers have the layout of the Arrow columnar format (little-endian, bitmaps least-significant bit first,
+ * text as int32 offsets plus bytes), so a batch out of a plugin's arena is a matter of pointers. A batch is
+ * plain data; whoever filled it says who owns the buffers (batch_builder owns its own; a decoded journal
+ * record borrows). */
 #ifndef PENSTOCK_BASE_BATCH_H
 #define PENSTOCK_BASE_BATCH_H
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /* Objects that travel through `void *` carry a magic number and are cast back by a check.
  *   struct lane { uint32_t magic; … };           lane->magic = LANE_MAGIC;
- *   lane *l = CHECKED(lane, LANE_MAGIC, arg);    ends the process on a wrong object: that is always our bug. */
+ *   lane *l = CHECKED(lane, LANE_MAGIC, arg);    ends the process on a wrong object: that is always our bug.
+ */
 #ifndef PENSTOCK_BASE_CHECKED_H
 #define PENSTOCK_BASE_CHECKED_H
 #include <assert.h>

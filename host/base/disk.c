@@ -164,5 +164,6 @@ status_class disk_remove_tree(const char *path, status *st)
 {
     if (!disk_exists(path))
         return STATUS_OK;
-    return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 ? STATUS_OK : fail(st, "removing a folder", path);
+    return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0 ? STATUS_OK
+                                                                 : fail(st, "removing a folder", path);
 }

@@ -1,5 +1,5 @@
-/* The one seam for files. LMDB and PostgreSQL do their own I/O; everything else of the host goes through here.
- * All functions may block: worker lanes and start-up only. Paths are absolute. */
+/* The one seam for files. LMDB and PostgreSQL do their own I/O; everything else of the host goes through
+ * here. All functions may block: worker lanes and start-up only. Paths are absolute. */
 #ifndef PENSTOCK_BASE_DISK_H
 #define PENSTOCK_BASE_DISK_H
 #include <stdbool.h>

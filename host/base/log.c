@@ -35,7 +35,8 @@ bool log_level_parse(const char *word, log_level *level_out)
 
 static bool names_a_secret(const char *key)
 {
-    static const char *const words[] = {"password", "secret", "token", "authorization", "cookie", "dsn", "api_key"};
+    static const char *const words[] = {"password", "secret", "token",  "authorization",
+                                        "cookie",   "dsn",    "api_key"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (strcasestr(key, words[i]))
             return true;
@@ -93,7 +94,8 @@ static void emit(const text *line)
     }
 }
 
-void log_write(log_level level, const char *part, const char *message, const log_field *fields, unsigned n_fields)
+void log_write(log_level level, const char *part, const char *message, const log_field *fields,
+               unsigned n_fields)
 {
     if ((int)level < out_least)
         return;

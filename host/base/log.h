@@ -1,6 +1,6 @@
-/* Structured text logs: one line an event, logfmt or JSON, on standard error. Thread-safe, never blocks on anything
- * but the descriptor. Fields whose key names a secret (password, secret, token, key, authorization, cookie, dsn)
- * are written as "***"; values are escaped, so no input can forge a line. */
+/* Structured text logs: one line an event, logfmt or JSON, on standard error. Thread-safe, never blocks on
+ * anything but the descriptor. Fields whose key names a secret (password, secret, token, key, authorization,
+ * cookie, dsn) are written as "***"; values are escaped, so no input can forge a line. */
 #ifndef PENSTOCK_BASE_LOG_H
 #define PENSTOCK_BASE_LOG_H
 #include <stdbool.h>
@@ -26,13 +26,14 @@ static inline log_field log_text(const char *key, const char *text)
 
 void log_setup(int fd, log_format format, log_level least);
 bool log_level_parse(const char *word, log_level *level_out);
-void log_write(log_level level, const char *part, const char *message, const log_field *fields, unsigned n_fields);
+void log_write(log_level level, const char *part, const char *message, const log_field *fields,
+               unsigned n_fields);
 /* The message and its place, class and hint. */
 void log_status(log_level level, const char *part, const char *message, const status *st);
 
 /* log_info("journal", "opened", LOG_NUMBER("bytes", n)); `part` is the module's name. */
-#define LOG_CALL(level, part, message, ...)                                                                   \
-    log_write((level), (part), (message), (const log_field[]){{0}, ##__VA_ARGS__} + 1,                        \
+#define LOG_CALL(level, part, message, ...)                                            \
+    log_write((level), (part), (message), (const log_field[]){{0}, ##__VA_ARGS__} + 1, \
               (unsigned)(sizeof((const log_field[]){{0}, ##__VA_ARGS__}) / sizeof(log_field) - 1))
 #define log_debug(part, message, ...) LOG_CALL(LOG_LEVEL_DEBUG, part, message, ##__VA_ARGS__)
 #define log_info(part, message, ...) LOG_CALL(LOG_LEVEL_INFO, part, message, ##__VA_ARGS__)

@@ -110,7 +110,8 @@ status_class status_errno(status *st, int error, const char *what)
 
 const char *status_class_name(status_class class)
 {
-    static const char *const names[] = {"ok",          "invalid", "not_found", "conflict",    "denied",  "limit",
-                                        "unavailable", "timeout", "cancelled", "unsupported", "internal"};
+    static const char *const names[] = {"ok",        "invalid",     "not_found",   "conflict",
+                                        "denied",    "limit",       "unavailable", "timeout",
+                                        "cancelled", "unsupported", "internal"};
     return class >= STATUS_OK && class <= STATUS_INTERNAL ? names[class] : "unknown";
 }

@@ -81,7 +81,8 @@ static size_t utf8_sequence(const unsigned char *s, size_t left)
     }
     if (s[0] >= 0xF0 && s[0] <= 0xF4) {
         unsigned char low = s[0] == 0xF0 ? 0x90 : 0x80, high = s[0] == 0xF4 ? 0x8F : 0xBF;
-        return left >= 4 && s[1] >= low && s[1] <= high && (s[2] & 0xC0) == 0x80 && (s[3] & 0xC0) == 0x80 ? 4 : 0;
+        return left >= 4 && s[1] >= low && s[1] <= high && (s[2] & 0xC0) == 0x80 && (s[3] & 0xC0) == 0x80 ? 4
+                                                                                                          : 0;
     }
     return 0;
 }

@@ -168,8 +168,12 @@ size_t utc_format(int64_t us, char out[UTC_TEXT_SIZE])
 static const struct {
     const char *name;
     int64_t us;
-} duration_units[] = {{"w", 7 * UTC_DAY_US},   {"d", UTC_DAY_US}, {"h", 3600 * UTC_SECOND_US},
-                      {"m", 60 * UTC_SECOND_US}, {"s", UTC_SECOND_US}, {"ms", 1000},
+} duration_units[] = {{"w", 7 * UTC_DAY_US},
+                      {"d", UTC_DAY_US},
+                      {"h", 3600 * UTC_SECOND_US},
+                      {"m", 60 * UTC_SECOND_US},
+                      {"s", UTC_SECOND_US},
+                      {"ms", 1000},
                       {"us", 1}};
 
 static int64_t unit_us(const char *s, size_t len)
@@ -216,7 +220,8 @@ size_t duration_format(int64_t us, char out[UTC_TEXT_SIZE])
     for (size_t i = 1; i < sizeof duration_units / sizeof *duration_units && us > 0; i++) {
         int64_t count = us / duration_units[i].us;
         if (count > 0 && n < UTC_TEXT_SIZE)
-            n += (size_t)snprintf(out + n, UTC_TEXT_SIZE - n, "%lld%s", (long long)count, duration_units[i].name);
+            n += (size_t)snprintf(out + n, UTC_TEXT_SIZE - n, "%lld%s", (long long)count,
+                                  duration_units[i].name);
         us %= duration_units[i].us;
     }
     return n;

@@ -1,5 +1,5 @@
-/* Points in time and durations as text. A point is int64 microseconds since 1970-01-01T00:00:00Z, years 0001–9999.
- * Finer digits are cut off, never rounded: rounding would move a row into the next bucket. */
+/* Points in time and durations as text. A point is int64 microseconds since 1970-01-01T00:00:00Z, years
+ * 0001–9999. Finer digits are cut off, never rounded: rounding would move a row into the next bucket. */
 #ifndef PENSTOCK_BASE_UTC_H
 #define PENSTOCK_BASE_UTC_H
 #include <stdbool.h>
@@ -7,13 +7,13 @@
 #include <stdint.h>
 
 #define UTC_TEXT_SIZE 32
-#define UTC_MIN_US (-62135596800000000LL)  /* 0001-01-01T00:00:00Z */
-#define UTC_MAX_US 253402300799999999LL    /* 9999-12-31T23:59:59.999999Z */
+#define UTC_MIN_US (-62135596800000000LL) /* 0001-01-01T00:00:00Z */
+#define UTC_MAX_US 253402300799999999LL   /* 9999-12-31T23:59:59.999999Z */
 #define UTC_SECOND_US 1000000LL
 #define UTC_DAY_US 86400000000LL
 
-/* RFC 3339 date-time (offset required; `T` and `Z` in either case, a blank for `T`; second 60 only where a leap
- * second can be, taken as the next second). */
+/* RFC 3339 date-time (offset required; `T` and `Z` in either case, a blank for `T`; second 60 only where a
+ * leap second can be, taken as the next second). */
 bool utc_parse(const char *s, size_t len, int64_t *us_out);
 /* RFC 3339 full-date → days since 1970-01-01. */
 bool utc_parse_date(const char *s, size_t len, int32_t *days_out);

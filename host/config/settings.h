@@ -25,7 +25,7 @@ typedef enum setting_kind {
     SETTING_LIST,
 } setting_kind;
 
-/* In the order in which the table is read. NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding) */
+/* In the order in which the table is read. */
 typedef struct setting_key {
     const char *name;
     setting_kind kind;

@@ -19,6 +19,10 @@ static const statement finish_one = {
     "UPDATE control.delivery SET state = $3, error = $4, external = $5, lease_until = NULL,"
     " due = now() + $6::bigint * interval '1 microsecond',"
     " finished = CASE WHEN $3 IN ('sent', 'failed') THEN now() END WHERE id = $1 AND fence = $2"};
+static const statement next_due = {
+    "find the next delivery",
+    "SELECT (extract(epoch FROM min(greatest(due, lease_until)) - now()) * 1000000)::bigint"
+    " FROM control.delivery WHERE state IN ('ready', 'claimed') AND ($1::int = 0 OR wid = $1::int)"};
 static const statement list_some = {"list deliveries",
                                     "SELECT " DELIVERY_COLUMNS " FROM control.delivery"
                                     " WHERE wid = $1::int ORDER BY created DESC, id LIMIT $2::int"};
@@ -68,6 +72,18 @@ status_class deliveries_claim(connection *c, int32_t wid, uint32_t limit, int64_
 {
     value params[] = {value_integer(wid), value_integer(limit), value_integer(lease_us)};
     return run_list(c, &claim_some, params, 3, a, out, n_out, st);
+}
+
+status_class deliveries_next(connection *c, int32_t wid, int64_t *in_us_out, status *st)
+{
+    rows *r;
+    value params[] = {value_integer(wid)};
+    status_class class = connection_run(c, &next_due, params, 1, &r, st);
+    if (class != STATUS_OK)
+        return class;
+    *in_us_out = rows_null(r, 0, 0) ? INT64_MAX : rows_integer(r, 0, 0);
+    rows_free(r);
+    return STATUS_OK;
 }
 
 status_class deliveries_list(connection *c, int32_t wid, uint32_t limit, arena *a, delivery **out,

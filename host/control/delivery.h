@@ -23,6 +23,8 @@ status_class delivery_add(connection *c, const delivery *d, status *st);
 /* Takes at most `limit` that are due, of workspace `wid` (0 = of all), for `lease_us`. */
 status_class deliveries_claim(connection *c, int32_t wid, uint32_t limit, int64_t lease_us, arena *a,
                               delivery **out, uint32_t *n_out, status *st);
+/* How long until the next one is due or its lease ends: ≤ 0 = now, INT64_MAX = none waits. */
+status_class deliveries_next(connection *c, int32_t wid, int64_t *in_us_out, status *st);
 /* Ends a claim. STATUS_CONFLICT when the lease went to somebody else meanwhile. */
 status_class delivery_sent(connection *c, const delivery *d, const char *external, status *st);
 status_class delivery_failed(connection *c, const delivery *d, const char *error, status *st);

@@ -9,8 +9,9 @@ typedef struct template_checker {
     const template_options *options;
     template_report *report;
     arena *arena;
-    json_t *body; /* parameters put in */
-    json_t *base; /* of options, parameters put in; may be NULL */
+    const json_t *written; /* the document before that */
+    json_t *body;          /* parameters put in */
+    json_t *base;          /* of options, parameters put in; may be NULL */
 } template_checker;
 
 /* Reports a problem at section/key/field; `field` may hold slashes or be NULL. */

@@ -23,6 +23,33 @@ static const char *text_at(const json_t *body, const char *field)
 /* ---- plugins
  * ---------------------------------------------------------------------------------------------------- */
 
+/* What stands at a pointer in the document as written. */
+static const json_t *written_at(const json_t *value, arena *a, const char *pointer)
+{
+    char *rest = arena_string(a, pointer + 1), *step;
+    while (value && (step = strsep(&rest, "/")))
+        value = json_is_array(value) ? json_array_get(value, strtoul(step, NULL, 10))
+                                     : json_object_get(value, step);
+    return value;
+}
+
+/* Whether a sample stands there, for a parameter that gets its value only when a workspace is made: then
+ * nothing can be said about the text yet. */
+static bool is_sample(const template_checker *c, object_class class, const char *key, const char *instance)
+{
+    const json_t *root = c->written;
+    const json_t *declared = json_object_get(c->options->base ? c->options->base : root, "parameters");
+    const char *place = arena_printf(c->arena, "/%s/%s/config%s", class_section(class), key, instance);
+    const char *at = json_string_value(written_at(root, c->arena, place));
+    while (!c->options->parameters && at && (at = strstr(at, "${"))) {
+        size_t len = strcspn(at += 2, "}");
+        const json_t *parameter = json_object_getn(declared, at, len);
+        if (parameter && !json_object_get(parameter, "default"))
+            return true;
+    }
+    return false;
+}
+
 static void check_config(template_checker *c, object_class class, const char *key, json_t *document,
                          json_t *config)
 {
@@ -35,8 +62,9 @@ static void check_config(template_checker *c, object_class class, const char *ke
     schema_errors errors = {.arena = c->arena, .max = TEMPLATE_PROBLEMS_MAX};
     if (schema_validate(s, config, &errors, &st) != STATUS_OK)
         for (uint32_t i = 0; i < errors.n; i++)
-            checker_problem(c, class, key, arena_printf(c->arena, "config%s", errors.items[i].instance),
-                            "the plugin does not take this: %s", errors.items[i].sentence);
+            if (!is_sample(c, class, key, errors.items[i].instance))
+                checker_problem(c, class, key, arena_printf(c->arena, "config%s", errors.items[i].instance),
+                                "the plugin does not take this: %s", errors.items[i].sentence);
     schema_free(s);
 }
 

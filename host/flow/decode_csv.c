@@ -6,6 +6,7 @@
  * unclosed quote costs its own line and not all that follow. A line is read at most twice for it, because two
  * unclosed quotes close each other. Cells of a number column may be NaN or infinite, `null` is null but in
  * text; blanks around anything but text do not count. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -59,6 +60,7 @@ static const char *plain_cell(const char *p, const char *end, char separator, cs
 
 static csv_record bad_record(decoder *d, const char *from, const char *at, const char *fault)
 {
+    assert(from);
     const char *newline = memchr(from, '\n', (size_t)(d->body_end - from));
     const char *end = newline ? newline : d->body_end;
     return (csv_record){.end = end, .next = newline ? newline + 1 : end, .fault = fault, .at = at};

@@ -8,7 +8,7 @@
 
 static void put_uuid(batch_builder *b, uint32_t col, const char *s)
 {
-    uint8_t id[16];
+    uint8_t id[16] = {0};
     int at = 0;
     for (const char *p = s; *p && at < 32; p++) {
         if (*p == '-')

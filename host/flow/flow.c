@@ -250,6 +250,11 @@ void flow_start(flow *f)
     f->tick = timer_start(f->parts.loop, TICK_MS, true, on_tick, f);
 }
 
+void flow_dismiss(flow *f)
+{
+    waiter_expire(f->waiters, INT64_MAX);
+}
+
 void flow_stop(flow *f)
 {
     timer_stop(f->tick);
@@ -336,7 +341,7 @@ status_class flow_metric_run(flow *f, int32_t wid, const char *metric, const met
     const metric_plan *m = flow_plan_metric(tenant_plan(t), metric);
     status_class class = m ? run_metric(f, t, m, q, a, out, st)
                            : status_set(st, STATUS_NOT_FOUND, "there is no metric %.60s", metric);
-    if (class == STATUS_OK) {
+    if (class == STATUS_OK && m) {
         *defined_out = m->defined;
         *plan_out = flow_plan_retain(tenant_plan(t));
     }

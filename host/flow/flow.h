@@ -43,6 +43,8 @@ typedef struct flow_parts {
 status_class flow_create(const flow_parts *parts, flow **out, status *st);
 /* Begins to write, read sources and keep schedules; call it when every workspace was put. Loop thread. */
 void flow_start(flow *f);
+/* Answers everybody who waits for rows to be stored: accepted, not stored yet. Any thread. */
+void flow_dismiss(flow *f);
 /* Stops sources and writers after what they have in hand; the journal keeps the rest. Not on the loop thread,
  * after the loop has ended or before it is freed; no request may be under way. */
 void flow_stop(flow *f);

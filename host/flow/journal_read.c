@@ -213,7 +213,7 @@ status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_
                           const journal_record **records_out, size_t *n_out, status *st)
 {
     stream_state *s = stream_by_id(j, stream);
-    MDB_txn *txn;
+    MDB_txn *txn = NULL;
     MDB_cursor *c;
     raw_record *raw = NULL;
     size_t n = 0;
@@ -251,7 +251,7 @@ static int get_copy(journal *j, bool of_keys, uint32_t wid, const char *name, ar
                     size_t *len_out, status *st)
 {
     uint8_t key[4 + JOURNAL_KEY_MAX + 1];
-    MDB_txn *txn;
+    MDB_txn *txn = NULL;
     const void *data;
     size_t len;
     if (strlen(name) > JOURNAL_KEY_MAX)

@@ -53,6 +53,7 @@ static name_slot *find(const json_names *n, uint64_t hash, uint32_t object, cons
 {
     for (uint32_t i = (uint32_t)hash;; i++) {
         name_slot *s = &n->slots[i & (n->n_slots - 1)];
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) slots live as long as n */
         if (s->generation != n->generation)
             return s;
         if (s->hash == hash && s->object == object && s->len == len &&

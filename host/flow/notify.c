@@ -110,6 +110,8 @@ status_class notify_step(const notify_parts *parts, notify_result *out, status *
         if (class == STATUS_CONFLICT)
             class = STATUS_OK; /* another host has it now */
     }
+    if (class == STATUS_OK)
+        class = deliveries_next(parts->control, parts->wid, &out->next_in_us, st);
     arena_free(a);
     return class;
 }

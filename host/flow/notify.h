@@ -16,6 +16,7 @@ typedef struct notify_parts {
 
 typedef struct notify_result {
     uint32_t sent, retried, failed;
+    int64_t next_in_us; /* until the next delivery is due; INT64_MAX = none waits */
 } notify_result;
 
 status_class notify_step(const notify_parts *parts, notify_result *out, status *st);

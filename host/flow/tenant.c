@@ -34,7 +34,7 @@ instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const 
     json_t *complete = NULL;
     char name[JOURNAL_INSTANCE_MAX];
     if (*slot)
-        return *slot;
+        return *slot; /* cppcheck-suppress identicalInnerCondition ; a pointer is not its own condition */
     if (complete_config(t, plugin, config, &entry, &complete, st) != STATUS_OK)
         return NULL;
     snprintf(name, sizeof name, "%s:%s", kind, key);

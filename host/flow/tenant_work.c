@@ -20,7 +20,8 @@
 enum { STEPS_A_TURN = 50, CONTROL_WAIT_MS = 10000 };
 static const int64_t second = 1000000, shortest_look_us = 1000000, longest_look_us = 60 * INT64_C(1000000),
                      deliver_every_us = 60 * INT64_C(1000000), retry_us = 10 * INT64_C(1000000),
-                     alert_every_us = 60 * INT64_C(1000000), train_retry_us = 60 * INT64_C(1000000);
+                     alert_every_us = 60 * INT64_C(1000000), train_retry_us = 60 * INT64_C(1000000),
+                     train_quiet_us = 60 * INT64_C(1000000);
 
 struct tenant_request {
     tenant_request *next;
@@ -182,16 +183,16 @@ static void score_models(work *w, bool now)
     }
 }
 
-static status_class train(work *w, uint32_t i, const char *actor, model_training *out, status *st)
+/* `again`: rows that were scored before are scored by the new version, too. */
+static status_class train(work *w, uint32_t i, const char *actor, bool again, model_training *out, status *st)
 {
     tenant *t = w->t;
     instance *plugin = model_instance(t, i, st);
     if (!plugin)
         return st->class;
     model_parts parts = parts_of_model(w, i, plugin);
-    bool first = !t->loaded[i].ready;
     status_class class = model_train(&parts, actor, out, st);
-    if (class == STATUS_OK && first)
+    if (class == STATUS_OK && (again || !t->loaded[i].ready))
         class = inferencestore_mark_all(&t->plan->models[i], w->data, st);
     tenant_note(t, &t->trainings[i],
                 class == STATUS_OK
@@ -201,22 +202,35 @@ static status_class train(work *w, uint32_t i, const char *actor, model_training
     return class;
 }
 
-/* A model without a version is trained as soon as its plugin finds the rows enough. */
+/* A model without a version is trained as soon as its plugin finds the rows enough; if it is trained once and
+ * not on a schedule, not before its rows have been quiet, so that it does not learn from the first part of an
+ * import. */
+static bool rows_may_follow(const work *w, const model_plan *m)
+{
+    const schedule_rule *s = &m->defined->train.schedule;
+    return w->changed && s->every_us == 0 && !s->cron;
+}
+
 static void train_due(work *w)
 {
     tenant *t = w->t;
     for (uint32_t i = 0; i < t->plan->definition->n_models; i++) {
         const model_plan *m = &t->plan->models[i];
-        model_training done;
+        model_training done = {0};
         status st;
-        if (!m->source || w->now_us < t->trainings[i].due_us)
+        if (!m->source ||
+            (w->now_us < t->trainings[i].due_us && (t->loaded[i].ready || !rows_may_follow(w, m))))
             continue;
         if (t->loaded[i].ready && t->trainings[i].due_us == 0) { /* trained before this host started */
             tenant_note(t, &t->trainings[i], next_time(&m->defined->train.schedule, w->now_us, INT64_MAX / 4),
                         0, NULL);
             continue;
         }
-        if (train(w, i, "schedule", &done, &st) == STATUS_OK)
+        if (rows_may_follow(w, m)) {
+            tenant_note(t, &t->trainings[i], w->now_us + train_quiet_us, 0, NULL);
+            continue;
+        }
+        if (train(w, i, "schedule", false, &done, &st) == STATUS_OK)
             w->more = true; /* score with it at once */
     }
 }
@@ -267,7 +281,10 @@ static void deliver(work *w)
     if (t->plan->definition->n_notifiers == 0 || (!w->told && w->now_us < t->deliveries.due_us))
         return;
     status_class class = notify_step(&parts, &r, &st);
-    int64_t pause_us = class != STATUS_OK || r.retried ? retry_us / 2 : r.sent ? 0 : deliver_every_us;
+    int64_t pause_us = class != STATUS_OK                ? retry_us / 2
+                       : r.next_in_us > deliver_every_us ? deliver_every_us
+                       : r.next_in_us > 0                ? r.next_in_us
+                                                         : 0;
     tenant_note(t, &t->deliveries, w->now_us + pause_us, r.sent, class == STATUS_OK ? NULL : &st);
 }
 
@@ -285,13 +302,13 @@ static tenant_request *take_request(tenant *t)
 
 static status_class run_training(work *w, const tenant_request *r, json_t **result_out, status *st)
 {
-    model_training done;
+    model_training done = {0};
     const model_plan *m = flow_plan_model(w->t->plan, r->model);
     if (!m)
         return status_set(st, STATUS_NOT_FOUND, "there is no model %s", r->model);
     uint32_t i = (uint32_t)(m - w->t->plan->models);
     refresh_features(w, true);
-    status_class class = train(w, i, r->actor, &done, st);
+    status_class class = train(w, i, r->actor, true, &done, st);
     if (class != STATUS_OK)
         return class;
     score_models(w, true);

@@ -1,5 +1,5 @@
-/* A lane with work is in the pool's ready queue exactly once; a thread takes it, runs one job, and puts it back if
- * more is waiting. So lanes take turns and one busy lane cannot starve the others. */
+/* A lane with work is in the pool's ready queue exactly once; a thread takes it, runs one job, and puts it
+ * back if more is waiting. So lanes take turns and one busy lane cannot starve the others. */
 #include "loop/lane.h"
 
 #include <assert.h>

@@ -1,6 +1,6 @@
-/* Lanes: where blocking work runs. A lane is a queue whose jobs run one at a time, in order, on any thread of a small
- * pool; different lanes run side by side. Jobs are straight-line code and may block (SQL, plugin calls, files).
- * All functions may be called from any thread unless they say otherwise. */
+/* Lanes: where blocking work runs. A lane is a queue whose jobs run one at a time, in order, on any thread of
+ * a small pool; different lanes run side by side. Jobs are straight-line code and may block (SQL, plugin
+ * calls, files). All functions may be called from any thread unless they say otherwise. */
 #ifndef PENSTOCK_LOOP_LANE_H
 #define PENSTOCK_LOOP_LANE_H
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* Posted functions wait in a singly linked queue under a short lock; uv_async wakes the loop, which takes the whole
- * queue at once. A prepare/check pair measures how long a turn of callbacks took. */
+/* Posted functions wait in a singly linked queue under a short lock; uv_async wakes the loop, which takes the
+ * whole queue at once. A prepare/check pair measures how long a turn of callbacks took. */
 #include "loop/loop.h"
 
 #include <assert.h>

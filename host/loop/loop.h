@@ -1,5 +1,6 @@
-/* The event loop: one thread, libuv, never blocks. It owns timers and sockets, hands work to lanes and takes back
- * what they found out. Functions tagged [any] may be called from any thread, the others on the loop thread only. */
+/* The event loop: one thread, libuv, never blocks. It owns timers and sockets, hands work to lanes and takes
+ * back what they found out. Functions tagged [any] may be called from any thread, the others on the loop
+ * thread only. */
 #ifndef PENSTOCK_LOOP_LOOP_H
 #define PENSTOCK_LOOP_LOOP_H
 #include <stdbool.h>
@@ -14,8 +15,9 @@ loop *loop_create(void);
 void loop_free(loop *l); /* runs what was posted, closes timers */
 /* Runs until loop_stop; returns when it was called and everything posted before it has run. */
 void loop_run(loop *l);
-void loop_stop(loop *l);                                   /* [any] */
-void loop_post(loop *l, loop_function function, void *arg); /* [any] runs on the loop thread, in order of posting */
+void loop_stop(loop *l); /* [any] */
+void loop_post(loop *l, loop_function function,
+               void *arg); /* [any] runs on the loop thread, in order of posting */
 uv_loop_t *loop_uv(loop *l);
 
 /* Runs `function` after `ms` (at least 1), then every `ms` if `repeat`. */

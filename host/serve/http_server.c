@@ -231,6 +231,7 @@ static status_class bind_socket(const http_listener *config, int *fd_out, uint16
         close(fd);
         return st->class;
     }
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) getsockname has filled it */
     *port_out = ntohs(is_v6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
                             : ((struct sockaddr_in *)(void *)&bound)->sin_port);
     *fd_out = fd;

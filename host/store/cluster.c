@@ -457,8 +457,8 @@ static status_class prepare_paths(const cluster_options *o, cluster *c, char *se
 status_class cluster_start(const cluster_options *o, cluster *c, status *st)
 {
     char secret_path[CLUSTER_PATH_SIZE];
-    uid_t uid;
-    gid_t gid;
+    uid_t uid = 0;
+    gid_t gid = 0;
     status_class ret = prepare_paths(o, c, secret_path, &uid, &gid, st);
     if (ret != STATUS_OK)
         return ret;

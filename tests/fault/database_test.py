@@ -148,4 +148,27 @@ def stopped_in_mid_sentence():
     finish(host, clients, since, "stopped")
 
 
-harness.main(away_at_the_start, killed_under_load, away_for_long, stopped_in_mid_sentence)
+def told_to_end_meanwhile():
+    host = make_host()
+    clients = start_clients(host)
+    pids = family(host.postmaster()[0])
+    signal_all(pids, signal.SIGSTOP)
+    try:
+        wait_for("a row waits", lambda: senders.waiting_rows(host) > 0, 30)
+        code, seconds = host.stop()
+    finally:
+        signal_all(pids, signal.SIGCONT)
+    say(f"told to end while PostgreSQL is stopped: exit {code} after {seconds:.1f} s")
+    equal(code, 0, "exit code")
+    check(seconds <= harness.STOP_S, f"the host ends within {harness.STOP_S} s", seconds)
+    host.launch(same_port=True)
+    host.wait_ready()
+    for client in clients:
+        client.refusals.clear()  # there was no host
+    since = time.monotonic()
+    wait_for("every client is acknowledged again", lambda: all(c.first_ack_after(since) for c in clients), 30)
+    finish(host, clients, since, "ended")
+
+
+harness.main(away_at_the_start, killed_under_load, away_for_long, stopped_in_mid_sentence,
+             told_to_end_meanwhile)

@@ -364,7 +364,8 @@ class Sink:
 
 
 class HttpSink(Sink):
-    """Answers `answer` (200) to every POST; keeps {path, headers, body}. `answer` may be set to a failure for a while."""
+    """Answers the POSTs with the statuses in `first`, one each, and then with `answer` (200); keeps {path, headers, body,
+    answered}."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -372,16 +373,18 @@ class HttpSink(Sink):
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             sink = self.server.sink
-            sink.keep({"path": self.path, "headers": dict(self.headers.items()), "body": body, "answered": sink.answer})
-            self.send_response(sink.answer)
+            with sink.lock:
+                answer = sink.first.pop(0) if sink.first else sink.answer
+            sink.keep({"path": self.path, "headers": dict(self.headers.items()), "body": body, "answered": answer})
+            self.send_response(answer)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, *words):
             pass
 
-    def __init__(self, answer=200):
-        self.answer = answer
+    def __init__(self, answer=200, first=()):
+        self.answer, self.first = answer, list(first)
         super().__init__(HttpSink.Handler)
 
     @property
@@ -450,7 +453,8 @@ def _on_term(number, frame):
 def _tell(hosts):
     for host in hosts:
         if host.log_path.exists():
-            say(f"---- the end of {host.log_path} ----\n" + "\n".join(host.log().splitlines()[-60:]))
+            say(f"---- the end of {host.log_path} ----\n" + "\n".join([line for line in host.log().splitlines() if "msg=request" not in line or "status=5" in line
+                           and "readyz" not in line][-60:]))
 
 
 def main(*tests):

@@ -1,3 +1,4 @@
+/* clang-format off */
 /* The two structs of the Arrow C Data Interface (https://arrow.apache.org/docs/format/CDataInterface.html), as that
  * page defines them, so that they may stand beside another copy of the same definition.
  * Penstock uses a narrow profile of it, described in penstock/batch.h. */

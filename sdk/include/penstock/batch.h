@@ -1,3 +1,4 @@
+/* clang-format off */
 /* libpenstock-sdk: making and reading batches, so that no author fills Arrow buffers by hand.
  *
  * Profile of the Arrow C Data Interface: a top-level struct (`+s`) without nulls, offset 0, no dictionaries;

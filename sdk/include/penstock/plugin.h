@@ -1,3 +1,4 @@
+/* clang-format off */
 /* The contract between Penstock and a plugin: one shared object, one exported constant, everything else by name.
  * Compiles as C17 and C++17.
  *

@@ -38,7 +38,8 @@ static void parses_what_rfc3339_says(void **state)
 static void formats_and_reads_back(void **state)
 {
     (void)state;
-    static const int64_t points[] = {0, -1, 1, UTC_MIN_US, UTC_MAX_US, 1774720799999999, 1774720799500000, 951782400000000};
+    static const int64_t points[] = {
+        0, -1, 1, UTC_MIN_US, UTC_MAX_US, 1774720799999999, 1774720799500000, 951782400000000};
     for (size_t i = 0; i < sizeof points / sizeof *points; i++) {
         char out[UTC_TEXT_SIZE];
         size_t n = utc_format(points[i], out);

@@ -12,7 +12,7 @@ asked = 0
 if os.path.exists(state + "/refuse"):
     print("no such database", file=sys.stderr)
     sys.exit(3)
-if any(name.startswith("PENSTOCK_") for name in os.environ):
+if any("PENSTOCK_" + name in os.environ for name in ("CONFIG", "URL", "KEY", "WORKSPACE")):
     sys.exit(4)
 
 

@@ -268,7 +268,7 @@ static json_t *config_schema(void *self, object_class class, const char *id)
     if (class != CLASS_NOTIFIER || strcmp(id, "org.penstock.notifier.email") != 0)
         return NULL;
     return json_loads("{\"type\": \"object\", \"required\": [\"to\"], \"additionalProperties\": false,"
-                      " \"properties\": {\"to\": {\"type\": \"array\"}}}",
+                      " \"properties\": {\"to\": {\"type\": \"array\", \"items\": {\"pattern\": \"@\"}}}}",
                       0, NULL);
 }
 
@@ -289,6 +289,24 @@ static void plugins(void **state)
                "t.yaml:4:69", "does not take this", NULL);
     wrong_with(HEAD "notifiers: {ops: {plugin: org.penstock.notifier.email}}\n", &options, "t.yaml:4:18", "",
                NULL);
+}
+
+/* What a parameter without a default will be is not known yet; one with a default is. */
+static void plugins_are_not_asked_about_samples(void **state)
+{
+    (void)state;
+    const template_plugins known = {NULL, config_schema, suggest};
+    const template_options options = {.plugins = &known};
+    const char *use = "notifiers: {ops: {plugin: org.penstock.notifier.email, config: {to: ['${who}']}}}\n";
+    text source = {0};
+    text_printf(&source, HEAD "parameters: {who: {type: string}}\n%s", use);
+    template_report *r = check(source.data, &options);
+    assert_int_equal(r->n_problems, 0);
+    template_report_free(r);
+    text_clear(&source);
+    text_printf(&source, HEAD "parameters: {who: {type: string, default: nobody}}\n%s", use);
+    wrong_with(source.data, &options, "t.yaml:5:70", "does not take this", NULL);
+    text_free(&source);
 }
 
 static void a_local_layer_adds_to_a_template(void **state)
@@ -350,6 +368,7 @@ int main(void)
         cmocka_unit_test(metrics_and_alerts),
         cmocka_unit_test(parameters),
         cmocka_unit_test(plugins),
+        cmocka_unit_test(plugins_are_not_asked_about_samples),
         cmocka_unit_test(a_local_layer_adds_to_a_template),
         cmocka_unit_test(the_tests_of_a_template),
         cmocka_unit_test(reports_many_at_once_and_stops),

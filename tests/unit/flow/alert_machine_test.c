@@ -7,8 +7,11 @@
 #define MINUTE 60000000LL
 
 static const defined_alert rule = {
-    .fire_at = {COMPARE_GT, 0.9}, .clear_at = {COMPARE_LT, 0.7},
-    .for_us = 5 * MINUTE, .keep_firing_us = 10 * MINUTE, .no_data_after_us = 30 * MINUTE,
+    .fire_at = {COMPARE_GT, 0.9},
+    .clear_at = {COMPARE_LT, 0.7},
+    .for_us = 5 * MINUTE,
+    .keep_firing_us = 10 * MINUTE,
+    .no_data_after_us = 30 * MINUTE,
 };
 
 static void fires_after_for_and_resolves_after_keep_firing(void **state)
@@ -24,7 +27,8 @@ static void fires_after_for_and_resolves_after_keep_firing(void **state)
     assert_int_equal(life.phase, ALERT_FIRING);
     assert_int_equal(alert_step(&rule, &life, 8 * MINUTE, 0.5), ALERT_NOTHING);
     assert_int_equal(life.phase, ALERT_RECOVERING);
-    assert_int_equal(alert_step(&rule, &life, 12 * MINUTE, 0.95), ALERT_NOTHING); /* back, without a second event */
+    assert_int_equal(alert_step(&rule, &life, 12 * MINUTE, 0.95),
+                     ALERT_NOTHING); /* back, without a second event */
     assert_int_equal(life.phase, ALERT_FIRING);
     assert_int_equal(alert_step(&rule, &life, 20 * MINUTE, 0.5), ALERT_NOTHING);
     assert_int_equal(alert_step(&rule, &life, 29 * MINUTE, 0.5), ALERT_NOTHING);

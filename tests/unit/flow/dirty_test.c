@@ -7,7 +7,8 @@
 #include "flow/dirty.h"
 
 static const uint32_t device_column[] = {1};
-static const dirty_rule rule = {.dependant = 7, .time_column = 0, .n_entity = 1, .entity_columns = device_column, .width_us = 600000000};
+static const dirty_rule rule = {
+    .dependant = 7, .time_column = 0, .n_entity = 1, .entity_columns = device_column, .width_us = 600000000};
 
 static void an_edge_belongs_to_the_later_bucket(void **state)
 {
@@ -32,7 +33,8 @@ static void every_key_once(void **state)
     unsigned keys = 0;
     memset(wanted, 0, sizeof wanted);
     for (int i = 0; i < ROWS; i++) {
-        unsigned device = (unsigned)(random_seeded_next(&r) % DEVICES), bucket = (unsigned)(random_seeded_next(&r) % BUCKETS);
+        unsigned device = (unsigned)(random_seeded_next(&r) % DEVICES),
+                 bucket = (unsigned)(random_seeded_next(&r) % BUCKETS);
         keys += !wanted[device][bucket];
         wanted[device][bucket] = true;
         times[i] = bucket * rule.width_us + (int64_t)(random_seeded_next(&r) % (uint64_t)rule.width_us);
@@ -40,7 +42,8 @@ static void every_key_once(void **state)
         at += sprintf(data + at, "d%u", device);
     }
     offsets[ROWS] = at;
-    column columns[] = {{.type = COLUMN_TIMESTAMP, .values = times}, {.type = COLUMN_TEXT, .offsets = offsets, .data = data}};
+    column columns[] = {{.type = COLUMN_TIMESTAMP, .values = times},
+                        {.type = COLUMN_TEXT, .offsets = offsets, .data = data}};
     batch rows = {ROWS, 2, columns};
     dirty_set *set = dirty_create();
     for (int round = 0; round < 2; round++) { /* a second time adds nothing; a cleared set works again */

@@ -543,7 +543,8 @@ static void models_have_versions(void **state)
     assert_int_equal(ask(line, "", NULL, &out), 200);
     assert_non_null(strstr(raw_body(&out), "\"result\":{\"version\":1}"));
     assert_int_equal(ask("GET /api/v1/jobs/none", "", NULL, &out), 404);
-    assert_int_equal(ask("POST /api/v1/workspaces/acme/models/none:train", "Prefer: respond-async\r\n", NULL, &out), 404);
+    assert_int_equal(
+        ask("POST /api/v1/workspaces/acme/models/none:train", "Prefer: respond-async\r\n", NULL, &out), 404);
     assert_int_equal(ask("POST /api/v1/workspaces/acme/models/none:train", "", NULL, &out), 404);
     assert_int_equal(ask("POST /api/v1/workspaces/acme/models/none/versions/1:promote", "", "{}", &out), 404);
     text_free(&out);

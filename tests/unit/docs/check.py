@@ -1,0 +1,43 @@
+"""The documents say what is there: links lead somewhere, the tests that docs/guarantees.md names exist, and the pages of the
+plugins are those that their schemas give."""
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(sys.argv[1])
+LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+TEST = re.compile(r"`(unit|flow|fault)/([a-z_/]+)`((?:: )?(?:`[a-z_]+`(?:, )?)*)")
+
+
+def documents():
+    names = subprocess.run(["find", ".", "-path", "./build", "-prune", "-o", "-path", "./.git", "-prune", "-o", "-name", "*.md",
+                            "-print"], cwd=ROOT, stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+    return [ROOT / name for name in names]
+
+
+def broken_links():
+    for path in documents():
+        for target in LINK.findall(path.read_text()):
+            if "://" not in target and not target.startswith("mailto:") and not (path.parent / target).exists():
+                yield f"{path.relative_to(ROOT)}: there is no {target}"
+
+
+def missing_tests():
+    named = TEST.findall((ROOT / "docs" / "guarantees.md").read_text())
+    if not named:
+        yield "docs/guarantees.md: no test is named"
+    for kind, noun, functions in named:
+        found = [p for p in (ROOT / "tests" / kind).glob(f"{noun}_test.*") if p.suffix in (".c", ".py")]
+        if not found:
+            yield f"docs/guarantees.md: there is no test {kind}/{noun}"
+        for function in re.findall(r"`([a-z_]+)`", functions):
+            if found and function not in found[0].read_text():
+                yield f"docs/guarantees.md: {kind}/{noun} has no {function}"
+
+
+bad = [*broken_links(), *missing_tests()]
+for line in bad:
+    print(line)
+pages = subprocess.run([sys.executable, "-B", str(ROOT / "cmake" / "plugin_pages.py"), "--check"], check=False).returncode
+sys.exit(1 if bad or pages else 0)
