@@ -131,6 +131,22 @@ status_class host_process_key(const stack *s, text *key, status *st)
     return STATUS_OK;
 }
 
+status_class host_process_port_check(long port, status *st)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    if (fd < 0)
+        return status_errno(st, errno, "looking at the port");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    int failed = bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ? errno : 0;
+    close(fd);
+    if (failed != EADDRINUSE)
+        return STATUS_OK; /* what else may be wrong the host itself says better */
+    status_set(st, STATUS_CONFLICT, "port %ld is taken by another program", port);
+    return status_hint(st, "choose another with --port N, or see who has it: ss -ltnp sport = :%ld", port);
+}
+
 status_class host_process_free_port(long *port_out, status *st)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

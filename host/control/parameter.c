@@ -40,7 +40,7 @@ static status_class check_value(const char *name, const json_t *declaration, con
     json_decref(document);
     if (class == STATUS_OK)
         return STATUS_OK;
-    snprintf(where, sizeof where, "/%s", name);
+    snprintf(where, sizeof where, "/parameters/%s", name);
     char cause[sizeof st->text];
     memcpy(cause, st->text, sizeof cause);
     return status_at(st, STATUS_INVALID, where, "the parameter %s does not fit: %s", name, cause);
@@ -80,7 +80,7 @@ static status_class fail_unknown(const json_t *declared, const json_t *given, st
         char where[sizeof st->where];
         if (json_object_get(declared, name))
             continue;
-        snprintf(where, sizeof where, "/%s", name);
+        snprintf(where, sizeof where, "/parameters/%s", name);
         return status_at(st, STATUS_INVALID, where, "the template has no parameter %s", name);
     }
     return STATUS_OK;
@@ -102,7 +102,7 @@ status_class parameters_resolve(const json_t *declared, const json_t *given, boo
         if (!value)
             value = json_object_get(declaration, "default");
         bool sample = !value && samples;
-        snprintf(where, sizeof where, "/%s", name);
+        snprintf(where, sizeof where, "/parameters/%s", name);
         if (!value && !sample)
             class = status_at(st, STATUS_INVALID, where, "the parameter %s needs a value", name);
         else if (!sample)

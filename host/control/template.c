@@ -226,7 +226,7 @@ static json_t *resolve(template_checker *c, const json_t *body)
     if (parameters_resolve(declared, c->options->parameters, c->options->parameters == NULL, &values, &st) ==
         STATUS_OK)
         return values;
-    checker_problem_at(c, arena_printf(c->arena, "/parameters%s", st.where), true, st.text);
+    checker_problem_at(c, st.where, true, st.text);
     return NULL;
 }
 

@@ -101,11 +101,11 @@ static void fills_parameters(void **state)
 
     status st;
     assert_int_equal(make(source, NULL, NULL, &d, &st), STATUS_INVALID);
-    assert_string_equal(st.where, "/to");
+    assert_string_equal(st.where, "/parameters/to");
     assert_int_equal(make(source, NULL, "to: nobody", &d, &st), STATUS_INVALID);
-    assert_string_equal(st.where, "/to");
+    assert_string_equal(st.where, "/parameters/to");
     assert_int_equal(make(source, NULL, "{to: a@example.org, other: 1}", &d, &st), STATUS_INVALID);
-    assert_string_equal(st.where, "/other");
+    assert_string_equal(st.where, "/parameters/other");
 }
 
 static void a_local_layer_only_adds(void **state)
