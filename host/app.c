@@ -276,8 +276,9 @@ static void on_dismiss(void *arg)
     flow_dismiss(((app *)arg)->flow);
 }
 
-/* Whoever stops the host waits for STOP_S at most. What then still hangs (a statement that a stopped PostgreSQL does not
- * answer, a plugin) is left as a kill would leave it: nothing that was acknowledged depends on it. */
+/* Whoever stops the host waits for STOP_S at most. What then still hangs (a statement that a stopped
+ * PostgreSQL does not answer, a plugin) is left as a kill would leave it: nothing that was acknowledged
+ * depends on it. */
 static void *end_in_time(void *arg)
 {
     struct timespec left = {.tv_sec = STOP_S};

@@ -1,5 +1,5 @@
-/* The parts of the host and who makes them: app.c (life), app_database.c (PostgreSQL), app_services.c (what one folder
- * needs of another, as functions). Only these files know everybody. */
+/* The parts of the host and who makes them: app.c (life), app_database.c (PostgreSQL), app_services.c (what
+ * one folder needs of another, as functions). Only these files know everybody. */
 #ifndef PENSTOCK_APP_PRIVATE_H
 #define PENSTOCK_APP_PRIVATE_H
 #include <limits.h>
@@ -35,8 +35,8 @@ typedef struct app {
     char host_name[64];
     cluster cluster;
     nursery_child database_child; /* the last process that the cluster had started; under the lock */
-    bool private_cluster; /* ours: made and started by us */
-    atomic_bool cluster_looking; /* a look at the private cluster is under way */
+    bool private_cluster;         /* ours: made and started by us */
+    atomic_bool cluster_looking;  /* a look at the private cluster is under way */
     unsigned cluster_pause_ticks, cluster_ticks_left; /* back-off of starting it again */
     catalog *catalog;
     instance_set *instances;
@@ -46,7 +46,7 @@ typedef struct app {
     router *router;
     struct services services;
     auth_source access; /* of services; app_auth stands in front of it */
-    atomic_bool ready; /* everything below the API works */
+    atomic_bool ready;  /* everything below the API works */
     pthread_mutex_t lock;
     status starting; /* why it is not ready yet; under the lock */
     atomic_bool stopping;
@@ -69,6 +69,7 @@ void app_metrics_end(void);
 auth_source app_auth(app *a);
 template_plugins app_plugins(app *a);
 instance_secrets app_secrets(app *a);
-/* Puts what the handlers work on into `services`, once it is there. [lane], before the workspaces are loaded */
+/* Puts what the handlers work on into `services`, once it is there. [lane], before the workspaces are loaded
+ */
 void app_fill_services(app *a);
 #endif
