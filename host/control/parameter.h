@@ -9,8 +9,8 @@
 #include "base/status.h"
 
 /* The given values with defaults for those that are missing; a new reference. `declared` may be NULL (none).
- * STATUS_INVALID with where = "/parameters/name" for a missing, unknown or unfit value. With `samples` a missing value
- * becomes one that fits, for checking a template before anybody gives values. */
+ * STATUS_INVALID with where = "/parameters/name" for a missing, unknown or unfit value. With `samples` a
+ * missing value becomes one that fits, for checking a template before anybody gives values. */
 status_class parameters_resolve(const json_t *declared, const json_t *given, bool samples, json_t **ret,
                                 status *st);
 
