@@ -38,16 +38,14 @@ static void log_tail(const stack *s)
 
 /* What the host must know because this program started it: where things lie and which port is its own. */
 typedef struct host_flags {
-    char program[STACK_PATH_SIZE], shipped[STACK_PATH_SIZE], plugins[3 * STACK_PATH_SIZE],
-        templates[STACK_PATH_SIZE];
+    char program[STACK_PATH_SIZE], shipped[STACK_PATH_SIZE], plugins[3 * STACK_PATH_SIZE];
     char listen[64];
 } host_flags;
 
 static status_class host_flags_make(const host_process *h, host_flags *f, status *st)
 {
     if (program_find("penstockd", f->program, sizeof f->program, st) != STATUS_OK ||
-        plugins_find(f->shipped, sizeof f->shipped, st) != STATUS_OK ||
-        share_find("templates", f->templates, sizeof f->templates, st) != STATUS_OK)
+        plugins_find(f->shipped, sizeof f->shipped, st) != STATUS_OK)
         return st->class;
     snprintf(f->listen, sizeof f->listen, "127.0.0.1:%ld", h->port);
     snprintf(f->plugins, sizeof f->plugins, "%s,%s/site-plugins%s%s", f->shipped, h->stack.state,
@@ -64,8 +62,7 @@ status_class host_process_start(host_process *h, status *st)
     stack_path(&h->stack, "penstockd.log", log);
     stack_path(&h->stack, "host.pid", pid_file);
     const char *argv[] = {f.program,        "--state", h->stack.state,      "--listen", f.listen,
-                          "--admin-listen", "",        "--plugins-folders", f.plugins,  "--templates-folder",
-                          f.templates,      NULL};
+                          "--admin-listen", "",        "--plugins-folders", f.plugins,  NULL};
     if (process_start(argv, log, pid_file, &h->child, st) != STATUS_OK)
         return st->class;
     return stack_port_keep(&h->stack, h->port, st);
@@ -129,6 +126,22 @@ status_class host_process_key(const stack *s, text *key, status *st)
     while (key->len > 0 && strchr("\r\n ", key->data[key->len - 1]))
         key->data[--key->len] = '\0';
     return STATUS_OK;
+}
+
+status_class host_process_port_check(long port, status *st)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+    if (fd < 0)
+        return status_errno(st, errno, "looking at the port");
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    int failed = bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ? errno : 0;
+    close(fd);
+    if (failed != EADDRINUSE)
+        return STATUS_OK; /* what else may be wrong the host itself says better */
+    status_set(st, STATUS_CONFLICT, "port %ld is taken by another program", port);
+    return status_hint(st, "choose another with --port N, or see who has it: ss -ltnp sport = :%ld", port);
 }
 
 status_class host_process_free_port(long *port_out, status *st)

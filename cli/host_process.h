@@ -22,6 +22,8 @@ status_class host_process_start(host_process *h, status *st);
 /* Until /readyz says so; STATUS_INTERNAL with the end of its log when it ended instead. */
 status_class host_process_wait(host_process *h, client *c, status *st);
 status_class host_process_key(const stack *s, text *key, status *st);
+/* STATUS_CONFLICT if somebody listens there: our host would end, and theirs would answer in its place. */
+status_class host_process_port_check(long port, status *st);
 /* A port of 127.0.0.1 that nobody has now. */
 status_class host_process_free_port(long *port_out, status *st);
 #endif

@@ -69,7 +69,7 @@ static status_class host_need(host_process *s, status *st)
         return st->class;
     snprintf(s->url, sizeof s->url, "http://127.0.0.1:%ld", running && kept ? kept : s->port);
     if (!running)
-        return host_process_start(s, st);
+        return host_process_port_check(s->port, st) == STATUS_OK ? host_process_start(s, st) : st->class;
     say("already running (process %d)", (int)running);
     if (kept && kept != s->port)
         say("it listens on port %ld; `penstock down` first to change that", kept);

@@ -118,6 +118,9 @@ static status_class open_flow(app *a, status *st)
                         .secrets = app_secrets(a),
                         .state_folder = a->state,
                         .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
+                        .store_bytes = (uint64_t)settings_integer(a->settings, "limits.store_bytes"),
+                        .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
+                        .query_timeout_ms = (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
                         .writers = (unsigned)settings_integer(a->settings, "writers"),
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
@@ -231,6 +234,7 @@ static status_class open_api(app *a, status *st)
                                     .version = PENSTOCK_VERSION,
                                     .host_name = a->host_name,
                                     .started_us = clock_monotonic_us()};
+    a->services.request_rows = (uint32_t)settings_integer(a->settings, "limits.rows_per_request");
     limits.connections = (unsigned)settings_integer(a->settings, "limits.connections");
     a->routes = route_table_create();
     routes_home(a->routes);
@@ -245,6 +249,7 @@ static status_class open_api(app *a, status *st)
                             .auth = app_auth(a),
                             .idempotency = access_idempotency(&a->services),
                             .services = &a->services,
+                            .rows_body = (size_t)settings_integer(a->settings, "limits.body_bytes"),
                             .version = PENSTOCK_VERSION,
                             .public_url = settings_text(a->settings, "public_url")};
     status_class class = router_create(&config, &a->router, st);
@@ -271,8 +276,9 @@ static void on_dismiss(void *arg)
     flow_dismiss(((app *)arg)->flow);
 }
 
-/* Whoever stops the host waits for STOP_S at most. What then still hangs (a statement that a stopped PostgreSQL does not
- * answer, a plugin) is left as a kill would leave it: nothing that was acknowledged depends on it. */
+/* Whoever stops the host waits for STOP_S at most. What then still hangs (a statement that a stopped
+ * PostgreSQL does not answer, a plugin) is left as a kill would leave it: nothing that was acknowledged
+ * depends on it. */
 static void *end_in_time(void *arg)
 {
     struct timespec left = {.tv_sec = STOP_S};
@@ -310,6 +316,21 @@ static void stop(app *a)
         loop_stop(a->loop);
 }
 
+/* The flags without --describe, which is no setting. */
+static status_class load_settings(const app *a, settings **out, status *st)
+{
+    int n = 0;
+    const char **argv = memory_zero((size_t)a->argc + 1, sizeof *argv);
+    for (int i = 0; i < a->argc; i++)
+        if (strcmp(a->argv[i], "--describe") != 0)
+            argv[n++] = a->argv[i];
+    settings_source source = {.environment = (const char *const *)environ, .file = "/etc/penstock/penstock.yaml",
+                              .argc = n, .argv = argv};
+    status_class class = settings_load(&source, out, st);
+    free(argv);
+    return class;
+}
+
 static void apply_log_settings(const settings *s)
 {
     log_level level = LOG_LEVEL_INFO;
@@ -324,22 +345,29 @@ static void on_signal(uv_signal_t *handle, int number)
     stop(handle->data);
 }
 
+static void on_changed(void *arg, const setting_key *key)
+{
+    (void)arg;
+    if (key->reloadable)
+        log_info("app", "a setting has changed", LOG_TEXT("setting", key->name));
+    else
+        log_warn("app", "a setting has changed that needs a restart", LOG_TEXT("setting", key->name));
+}
+
 static void on_reload(uv_signal_t *handle, int number)
 {
     app *a = handle->data;
     status st;
     settings *fresh;
     (void)number;
-    settings_source source = {.environment = (const char *const *)environ,
-                              .file = "/etc/penstock/penstock.yaml",
-                              .argc = a->argc,
-                              .argv = a->argv};
-    if (settings_load(&source, &fresh, &st) != STATUS_OK) {
+    if (load_settings(a, &fresh, &st) != STATUS_OK) {
         log_status(LOG_LEVEL_ERROR, "app", "the new settings are wrong, the old ones stay", &st);
         return;
     }
     apply_log_settings(fresh);
-    settings_free(fresh);
+    settings_compare(a->reloaded ? a->reloaded : a->settings, fresh, on_changed, NULL);
+    settings_free(a->reloaded);
+    a->reloaded = fresh;
     log_info("app", "settings were read again");
 }
 
@@ -415,6 +443,7 @@ static status_class run(app *a, status *st)
     class = open_api(a, st);
     if (class != STATUS_OK)
         return class;
+    app_metrics_begin(a);
     watch_signals(a);
     timer_start(a->loop, MINUTE_MS, true, on_minute, a);
     app_database_watch(a);
@@ -425,6 +454,7 @@ static status_class run(app *a, status *st)
 
 static void take_down(app *a)
 {
+    app_metrics_end();
     lane_close(a->start_lane);
     if (a->flow)
         flow_stop(a->flow);
@@ -452,22 +482,27 @@ static int explain(const status *st)
     return st->class == STATUS_INVALID ? 2 : 1;
 }
 
-static bool answers_at_once(int argc, char **argv, const settings *s)
+static bool asked_for(const app *a, const char *flag)
 {
-    text out = {0};
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--version") == 0) {
-            printf("penstockd %s\n", PENSTOCK_VERSION);
+    for (int i = 0; i < a->argc; i++)
+        if (strcmp(a->argv[i], flag) == 0)
             return true;
-        }
-        if (strcmp(argv[i], "--describe") == 0 && s) {
-            settings_describe(s, &out);
-            fputs(text_or_empty(&out), stdout);
-            text_free(&out);
-            return true;
-        }
-    }
     return false;
+}
+
+/* Every setting with its value and where that came from. */
+static int describe(const app *a)
+{
+    status st;
+    settings *s = NULL;
+    text out = {0};
+    if (load_settings(a, &s, &st) != STATUS_OK)
+        return explain(&st);
+    settings_describe(s, &out);
+    fputs(text_or_empty(&out), stdout);
+    text_free(&out);
+    settings_free(s);
+    return 0;
 }
 
 int app_main(int argc, char **argv)
@@ -475,24 +510,25 @@ int app_main(int argc, char **argv)
     app a = {.argc = argc - 1, .argv = (const char *const *)argv + 1};
     status st;
     umask(077);
-    if (answers_at_once(argc, argv, NULL))
+    if (asked_for(&a, "--version")) {
+        printf("penstockd %s\n", PENSTOCK_VERSION);
         return 0;
+    }
+    if (asked_for(&a, "--describe"))
+        return describe(&a);
     a.nursery = nursery_start(&st); /* before there are threads or much memory */
     if (!a.nursery || sodium_init() < 0)
         return explain(&st);
-    settings_source source = {.environment = (const char *const *)environ,
-                              .file = "/etc/penstock/penstock.yaml",
-                              .argc = a.argc,
-                              .argv = a.argv};
-    status_class class = settings_load(&source, &a.settings, &st);
+    status_class class = load_settings(&a, &a.settings, &st);
     if (class == STATUS_OK) {
         apply_log_settings(a.settings);
         pthread_mutex_init(&a.lock, NULL);
         class = run(&a, &st);
         take_down(&a);
         pthread_mutex_destroy(&a.lock);
-        settings_free(a.settings);
     }
+    settings_free(a.settings);
+    settings_free(a.reloaded);
     nursery_stop(a.nursery);
     if (class == STATUS_OK)
         log_info("app", "stopped");

@@ -1,5 +1,6 @@
-/* PostgreSQL for the host: the private cluster (or the outside servers that the settings name), the service login, the two
- * databases, their migrations and pools. Every step may be repeated, so a server that is away only delays the start. */
+/* PostgreSQL for the host: the private cluster (or the outside servers that the settings name), the service
+ * login, the two databases, their migrations and pools. Every step may be repeated, so a server that is away
+ * only delays the start. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -21,7 +22,6 @@ enum { CONNECT_MS = 5000, DSN_MAX = 4096, WATCH_MS = 500, WATCH_PAUSE_TICKS_MAX 
 
 /* ---- the cluster's processes are the nursery's children ---- */
 
-
 static status_class spawn_start(void *self, const cluster_process *p, pid_t *pid_out, status *st)
 {
     app *a = self;
@@ -31,9 +31,15 @@ static status_class spawn_start(void *self, const cluster_process *p, pid_t *pid
     if (out < 0)
         return status_errno(st, errno, p->output);
     nursery_fd fds[] = {{out, 1}, {out, 2}};
-    nursery_request request = {.program = p->argv[0], .argv = p->argv, .env = p->env, .folder = p->folder,
-                               .user = p->uid == getuid() ? NULL : settings_text(a->settings, "database.user"),
-                               .fds = fds, .n_fds = 2, .outlive = p->outlive};
+    nursery_request request = {.program = p->argv[0],
+                               .argv = p->argv,
+                               .env = p->env,
+                               .folder = p->folder,
+                               .user =
+                                   p->uid == getuid() ? NULL : settings_text(a->settings, "database.user"),
+                               .fds = fds,
+                               .n_fds = 2,
+                               .outlive = p->outlive};
     class = nursery_spawn(a->nursery, &request, &child, st);
     close(out);
     if (class != STATUS_OK)
@@ -65,7 +71,8 @@ static status_class spawn_wait(void *self, pid_t pid, int64_t timeout_ms, int *c
 static status_class start_cluster(app *a, status *st)
 {
     cluster_spawn spawn = {spawn_start, spawn_wait, a};
-    cluster_options options = {.state = a->state, .user = settings_text(a->settings, "database.user"), .spawn = &spawn};
+    cluster_options options = {
+        .state = a->state, .user = settings_text(a->settings, "database.user"), .spawn = &spawn};
     return cluster_start(&options, &a->cluster, st);
 }
 
@@ -115,9 +122,13 @@ void app_database_watch(app *a)
 
 static connection_options super_options(const app *a, const char *database)
 {
-    return (connection_options){.host = a->cluster.sockets, .port = a->cluster.port, .database = database,
-                                .user = a->cluster.superuser, .password = a->cluster.password,
-                                .application = "penstock set-up", .connect_timeout_ms = CONNECT_MS};
+    return (connection_options){.host = a->cluster.sockets,
+                                .port = a->cluster.port,
+                                .database = database,
+                                .user = a->cluster.superuser,
+                                .password = a->cluster.password,
+                                .application = "penstock set-up",
+                                .connect_timeout_ms = CONNECT_MS};
 }
 
 static status_class close_database(app *a, const char *database, status *st)
@@ -154,8 +165,11 @@ static status_class make_databases(app *a, status *st)
 
 static pool *private_pool(const app *a, const char *database)
 {
-    pool_options options = {.base = {.host = a->cluster.sockets, .port = a->cluster.port, .database = database,
-                                     .user = SERVICE_LOGIN, .password = a->service_password,
+    pool_options options = {.base = {.host = a->cluster.sockets,
+                                     .port = a->cluster.port,
+                                     .database = database,
+                                     .user = SERVICE_LOGIN,
+                                     .password = a->service_password,
                                      .connect_timeout_ms = CONNECT_MS}};
     return pool_create(&options);
 }
@@ -195,7 +209,8 @@ static status_class migrate(pool *p, migration_plane plane, status *st)
     class = migrations_run(c, plane, &applied, st);
     if (class == STATUS_OK && applied)
         log_info("app", "the database was brought up to date",
-                 LOG_TEXT("plane", plane == MIGRATION_CONTROL ? "control" : "data"), LOG_NUMBER("migrations", applied));
+                 LOG_TEXT("plane", plane == MIGRATION_CONTROL ? "control" : "data"),
+                 LOG_NUMBER("migrations", applied));
     pool_return(p, c);
     return class;
 }

@@ -1,5 +1,5 @@
-/* The parts of the host and who makes them: app.c (life), app_database.c (PostgreSQL), app_services.c (what one folder
- * needs of another, as functions). Only these files know everybody. */
+/* The parts of the host and who makes them: app.c (life), app_database.c (PostgreSQL), app_services.c (what
+ * one folder needs of another, as functions). Only these files know everybody. */
 #ifndef PENSTOCK_APP_PRIVATE_H
 #define PENSTOCK_APP_PRIVATE_H
 #include <limits.h>
@@ -22,7 +22,8 @@
 typedef struct app {
     int argc;
     const char *const *argv;
-    settings *settings;
+    settings *settings; /* in force since the start; what may change meanwhile is in `reloaded` */
+    settings *reloaded; /* by the last SIGHUP; NULL = none */
     nursery *nursery;
     loop *loop;
     lane_pool *lanes;
@@ -34,8 +35,8 @@ typedef struct app {
     char host_name[64];
     cluster cluster;
     nursery_child database_child; /* the last process that the cluster had started; under the lock */
-    bool private_cluster; /* ours: made and started by us */
-    atomic_bool cluster_looking; /* a look at the private cluster is under way */
+    bool private_cluster;         /* ours: made and started by us */
+    atomic_bool cluster_looking;  /* a look at the private cluster is under way */
     unsigned cluster_pause_ticks, cluster_ticks_left; /* back-off of starting it again */
     catalog *catalog;
     instance_set *instances;
@@ -45,7 +46,7 @@ typedef struct app {
     router *router;
     struct services services;
     auth_source access; /* of services; app_auth stands in front of it */
-    atomic_bool ready; /* everything below the API works */
+    atomic_bool ready;  /* everything below the API works */
     pthread_mutex_t lock;
     status starting; /* why it is not ready yet; under the lock */
     atomic_bool stopping;
@@ -60,10 +61,15 @@ status_class app_database_open(app *a, status *st);
 void app_database_watch(app *a);
 void app_database_close(app *a);
 
+/* app_metrics.c: the host's figures stand on /metrics from now on, until app_metrics_end. */
+void app_metrics_begin(app *a);
+void app_metrics_end(void);
+
 /* app_services.c */
 auth_source app_auth(app *a);
 template_plugins app_plugins(app *a);
 instance_secrets app_secrets(app *a);
-/* Puts what the handlers work on into `services`, once it is there. [lane], before the workspaces are loaded */
+/* Puts what the handlers work on into `services`, once it is there. [lane], before the workspaces are loaded
+ */
 void app_fill_services(app *a);
 #endif

@@ -1,5 +1,5 @@
-/* What one folder needs of another, as functions: keys for the API, the plugin catalog for templates, secrets for
- * instances, workspaces for the flow. */
+/* What one folder needs of another, as functions: keys for the API, the plugin catalog for templates, secrets
+ * for instances, workspaces for the flow. */
 #include "app_private.h"
 #include "serve/access.h"
 #include "serve/job_desk.h"
@@ -67,8 +67,8 @@ template_plugins app_plugins(app *a)
 
 /* ---- secrets, for instances ---- */
 
-static status_class fetch_secret(void *self, const char *workspace, const char *reference, const char *subject,
-                                 text *value_out, status *st)
+static status_class fetch_secret(void *self, const char *workspace, const char *reference,
+                                 const char *subject, text *value_out, status *st)
 {
     app *a = self;
     connection *c;

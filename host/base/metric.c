@@ -35,6 +35,9 @@ static family *families, **families_last = &families;
 static unsigned n_series;
 static metric *refused;  /* the counter of those that came too late */
 static metric unseen[3]; /* what they are given, one a kind */
+static pthread_mutex_t collector_lock = PTHREAD_MUTEX_INITIALIZER; /* taken before the other */
+static void (*collector)(void *arg);
+static void *collector_arg;
 
 static family *family_find(metric_kind kind, const char *name, const char *help)
 {
@@ -144,6 +147,20 @@ void metric_read_by(metric *m, metric_function function, void *arg)
     pthread_mutex_unlock(&lock);
 }
 
+void metric_count(metric *m, uint64_t total)
+{
+    assert(m->kind == METRIC_COUNTER);
+    atomic_store_explicit(&m->whole, (int64_t)total, memory_order_relaxed);
+}
+
+void metric_collect_by(void (*collect)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&collector_lock);
+    collector = collect;
+    collector_arg = arg;
+    pthread_mutex_unlock(&collector_lock);
+}
+
 static uint64_t bucket_sum(const metric *m)
 {
     uint64_t count = 0;
@@ -176,6 +193,10 @@ static void visit_one(const family *f, const metric *m, void (*visit)(void *arg,
 
 void metric_visit(void (*visit)(void *arg, const metric_view *view), void *arg)
 {
+    pthread_mutex_lock(&collector_lock);
+    if (collector)
+        collector(collector_arg);
+    pthread_mutex_unlock(&collector_lock);
     pthread_mutex_lock(&lock);
     for (const family *f = families; f; f = f->next)
         for (const metric *m = f->first; m; m = m->next)

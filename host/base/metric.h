@@ -43,6 +43,11 @@ void metric_observe(metric *m,
 /* The gauge's value is asked for when somebody looks. `function` must be fast and callable from any thread;
  * NULL takes it away (after this returns it is not called any more). */
 void metric_read_by(metric *m, metric_function function, void *arg);
+/* A counter whose total somebody else keeps; it may start again at 0. */
+void metric_count(metric *m, uint64_t total);
+/* `collect` runs before every visit, on the visitor's thread: it may register metrics and set them. There is
+ * one; NULL takes it away (after this returns it is not called any more). */
+void metric_collect_by(void (*collect)(void *arg), void *arg);
 double metric_value(const metric *m); /* counter, gauge; a histogram's count */
 
 typedef struct metric_view {

@@ -333,6 +333,9 @@ static void prepare(decoder *d, const decode_plan *p, const decode_context *cont
     d->first_us = d->last_us = 0;
     d->now_us = context->now_us;
     d->shift_us = context->time_shift_us;
+    d->rows_max = p->options.limits.rows;
+    if (context->rows && context->rows < d->rows_max)
+        d->rows_max = context->rows;
     d->oldest_us = bound(context->now_us, p->options.past_us, -1);
     d->newest_us = bound(context->now_us, p->options.future_us, 1);
 }

@@ -111,6 +111,7 @@ typedef struct decode_result { /* lives until the decoder's next use */
 typedef struct decode_context {
     int64_t now_us;        /* for the window */
     int64_t time_shift_us; /* added to every event time before the window is asked (replays) */
+    uint32_t rows;         /* most of this body, if that is less than the plan's limit; 0 = the plan's */
 } decode_context;
 
 typedef struct decoder decoder;

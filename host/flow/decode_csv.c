@@ -438,8 +438,8 @@ status_class decode_csv(decoder *d, status *st)
     while (class == STATUS_OK && p < d->body_end) {
         csv_record record = read_record(d, p);
         if (!blank_record(p, &record)) {
-            if (d->n_input == d->plan->options.limits.rows)
-                return status_set(st, STATUS_LIMIT, "body: more than %u rows", d->plan->options.limits.rows);
+            if (d->n_input == d->rows_max)
+                return status_set(st, STATUS_LIMIT, "body: more than %u rows", d->rows_max);
             row_begin(d, p);
             read_row(d, &record);
         }

@@ -310,7 +310,7 @@ static const char *skip_blanks(const char *p, const char *end)
 
 static status_class too_many_rows(const decoder *d, status *st)
 {
-    return status_set(st, STATUS_LIMIT, "body: more than %u rows", d->plan->options.limits.rows);
+    return status_set(st, STATUS_LIMIT, "body: more than %u rows", d->rows_max);
 }
 
 static status_class decode_lines(decoder *d, status *st)
@@ -320,7 +320,7 @@ static status_class decode_lines(decoder *d, status *st)
         const char *end = newline ? newline : d->body_end;
         const char *from = skip_blanks(p, end);
         if (from < end) {
-            if (d->n_input == d->plan->options.limits.rows)
+            if (d->n_input == d->rows_max)
                 return too_many_rows(d, st);
             read_line(d, from, end);
         }
@@ -366,7 +366,7 @@ static status_class decode_elements(decoder *d, status *st)
         return STATUS_OK;
     }
     for (;;) {
-        if (d->n_input == d->plan->options.limits.rows)
+        if (d->n_input == d->rows_max)
             return too_many_rows(d, st);
         if (!read_element(d))
             return broken(d, st);

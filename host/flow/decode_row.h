@@ -51,6 +51,7 @@ struct decoder {
     decode_reject *rejects;
     size_t n_rejects, cap_rejects;
     uint64_t n_input;
+    uint32_t rows_max;
     int64_t oldest_us, newest_us, shift_us, now_us; /* the window */
     int64_t first_us, last_us;
     const char *row_at;  /* first byte of the open row */

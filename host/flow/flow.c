@@ -198,8 +198,11 @@ static status_class open_journal(flow *f, status *st)
 {
     char folder[PATH_MAX];
     snprintf(folder, sizeof folder, "%s/journal", f->parts.state_folder);
-    journal_settings settings = {
-        .folder = folder, .size_bytes = f->parts.journal_bytes, .on_appended = on_appended, .arg = f};
+    journal_settings settings = {.folder = folder,
+                                 .size_bytes = f->parts.journal_bytes,
+                                 .store_bytes = f->parts.store_bytes,
+                                 .on_appended = on_appended,
+                                 .arg = f};
     return journal_open(&settings, &f->journal, st);
 }
 
@@ -317,9 +320,12 @@ static status_class run_metric(flow *f, tenant *t, const metric_plan *m, const m
     status_class class = tenant_borrow(t, &c, st);
     if (class != STATUS_OK)
         return class;
-    class = connection_set_timeout(c, METRIC_TIMEOUT_MS, st);
+    metric_request limited = *q;
+    limited.rows_max = f->parts.query_rows;
+    class = connection_set_timeout(
+        c, f->parts.query_timeout_ms ? f->parts.query_timeout_ms : METRIC_TIMEOUT_MS, st);
     if (class == STATUS_OK)
-        class = metric_run(m, c, engine, q, a, out, st);
+        class = metric_run(m, c, engine, &limited, a, out, st);
     pool_return(f->parts.data, c);
     return class;
 }
@@ -440,6 +446,30 @@ bool flow_ready(flow *f, status *st)
 journal_stats flow_journal_stats(flow *f)
 {
     return journal_stats_get(f->journal);
+}
+
+journal_backlog flow_backlog(flow *f)
+{
+    return journal_backlog_get(f->journal, 0, NULL);
+}
+
+uint32_t flow_workspaces(flow *f)
+{
+    pthread_mutex_lock(&f->lock);
+    uint32_t n = f->n_tenants;
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+void flow_each_source(flow *f,
+                      void (*visit)(void *arg, const char *workspace, const char *connector,
+                                    source_state state),
+                      void *arg)
+{
+    pthread_mutex_lock(&f->lock);
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        tenant_each_source(f->tenants[i], visit, arg);
+    pthread_mutex_unlock(&f->lock);
 }
 
 writer_figures flow_writer_figures(flow *f)

@@ -13,6 +13,7 @@
 #include "flow/journal.h"
 #include "flow/metric.h"
 #include "flow/plan.h"
+#include "flow/source.h"
 #include "flow/writer.h"
 #include "loop/lane.h"
 #include "loop/loop.h"
@@ -31,7 +32,10 @@ typedef struct flow_parts {
     instance_secrets secrets;
     const char *state_folder;         /* journal in <state>/journal, artifacts in <state>/models */
     uint64_t journal_bytes;           /* 0 = the journal's default */
+    uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
     unsigned writers;                 /* 0 = 2 */
+    uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
+    int query_timeout_ms;             /* of its statement; 0 = METRIC_TIMEOUT_MS */
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
 } flow_parts;
 
@@ -108,5 +112,12 @@ status_class flow_refresh(flow *f, int32_t wid, flow_done done, void *arg, statu
 bool flow_ready(flow *f, status *st);
 /* Figures for /metrics. */
 journal_stats flow_journal_stats(flow *f);
+journal_backlog flow_backlog(flow *f); /* what waits in the journal */
 writer_figures flow_writer_figures(flow *f);
+uint32_t flow_workspaces(flow *f);
+/* Every connector of every workspace; `visit` must not call the flow. */
+void flow_each_source(flow *f,
+                      void (*visit)(void *arg, const char *workspace, const char *connector,
+                                    source_state state),
+                      void *arg);
 #endif

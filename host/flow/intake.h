@@ -51,6 +51,7 @@ typedef struct intake_order {
     const char *origin;          /* "http", "connector:rig" */
     const char *request_id;      /* unique; also what waiters are found by */
     journal_lane lane;
+    uint32_t rows_max; /* intake_body: of this body; 0 = what decoding takes */
     bool wait_stored;
     int64_t deadline_us; /* of wait_stored, monotonic */
     int64_t time_shift_us;

@@ -182,7 +182,7 @@ typedef struct fetched {
     bool cut;
 } fetched;
 
-static void take_rows(const rows *found, arena *a, fetched *out)
+static void take_rows(const rows *found, uint32_t most, arena *a, fetched *out)
 {
     uint32_t n = rows_columns(found);
     const char **names = arena_zero(a, n, sizeof *names);
@@ -194,9 +194,9 @@ static void take_rows(const rows *found, arena *a, fetched *out)
     out->builder = rows_to_batch(found, types, n);
     out->rows = batch_builder_freeze(out->builder);
     out->names = names;
-    out->cut = out->rows.n_rows > METRIC_ROWS_MAX;
+    out->cut = out->rows.n_rows > most;
     if (out->cut)
-        out->rows.n_rows = METRIC_ROWS_MAX;
+        out->rows.n_rows = most;
 }
 
 static status_class run_sql(const metric_plan *m, const sql_statement *s, connection *c,
@@ -204,19 +204,20 @@ static status_class run_sql(const metric_plan *m, const sql_statement *s, connec
 {
     value params[SQL_GUARD_PARAMS_MAX + 1];
     unsigned n = s->n_params;
+    uint32_t most = q->rows_max ? q->rows_max : METRIC_ROWS_MAX;
     rows *found;
     status_class class = bind_values(m->defined, s, q, a, params, st);
     if (class != STATUS_OK)
         return class;
     if (q->as_of_us)
         params[n++] = value_time_us(q->as_of_us);
-    const char *sql = arena_printf(a, "SELECT * FROM (%s) capped LIMIT %d",
-                                   q->as_of_us ? m->as_of_sql : s->sql, METRIC_ROWS_MAX + 1);
+    const char *sql =
+        arena_printf(a, "SELECT * FROM (%s) capped LIMIT %u", q->as_of_us ? m->as_of_sql : s->sql, most + 1);
     statement run = {m->defined->object.key, sql};
     class = connection_run(c, &run, params, n, &found, st);
     if (class != STATUS_OK)
         return status_wrap(st, "metric %s", m->defined->object.key);
-    take_rows(found, a, out);
+    take_rows(found, most, a, out);
     rows_free(found);
     return STATUS_OK;
 }
@@ -304,7 +305,7 @@ status_class metric_run(const metric_plan *m, connection *c, instance *engine, c
 void metric_result_of_rows(const rows *found, arena *a, metric_result *out)
 {
     fetched f = {0};
-    take_rows(found, a, &f);
+    take_rows(found, METRIC_ROWS_MAX, a, &f);
     *out = (metric_result){f.rows, f.names, f.cut, f.builder, NULL};
 }
 

@@ -13,18 +13,19 @@
 #include "store/connection.h"
 
 #define METRIC_ROWS_MAX 100000
-#define METRIC_TIMEOUT_MS 10000
+#define METRIC_TIMEOUT_MS 10000 /* where the host sets no other */
 
 typedef struct metric_request {
     const json_t *params; /* object: values, or their texts; NULL = all defaults */
     int64_t now_us;       /* what `now` means */
     int64_t as_of_us;     /* data time to look from; 0 = everything */
+    uint32_t rows_max;    /* more are cut; 0 = METRIC_ROWS_MAX */
 } metric_request;
 
 typedef struct metric_result {
     batch rows;
     const char *const *names; /* rows.n_columns; in the caller's arena */
-    bool cut;                 /* more rows than METRIC_ROWS_MAX */
+    bool cut;                 /* there were more rows than rows_max */
     batch_builder *builder;   /* private */
     instance_batch *answer;   /* private */
 } metric_result;

@@ -110,6 +110,21 @@ json_t *tenant_source_status(tenant *t, const char *connector)
                      t->source_problems[i]);
 }
 
+void tenant_each_source(tenant *t,
+                        void (*visit)(void *arg, const char *workspace, const char *connector,
+                                      source_state state),
+                        void *arg)
+{
+    const definition *d = t->plan->definition;
+    pthread_mutex_lock(&t->lock); /* sources go away under it */
+    for (uint32_t i = 0; i < d->n_connectors; i++) {
+        source_state missing = t->started && !t->paused ? SOURCE_NEEDS_YOU : SOURCE_PAUSED;
+        source_state state = t->sources[i] ? source_look_at(t->sources[i]).state : missing;
+        visit(arg, d->workspace, d->connectors[i].object.key, state);
+    }
+    pthread_mutex_unlock(&t->lock);
+}
+
 status_class tenant_source_pause(tenant *t, const char *connector, bool paused, status *st)
 {
     int i = connector_index(t, connector);

@@ -43,5 +43,9 @@ void tenant_refresh(tenant *t, flow_done done, void *arg);
 
 json_t *tenant_status(tenant *t); /* [lane]: asks the database for freshness */
 json_t *tenant_source_status(tenant *t, const char *connector);
+void tenant_each_source(tenant *t,
+                        void (*visit)(void *arg, const char *workspace, const char *connector,
+                                      source_state state),
+                        void *arg); /* cheap */
 status_class tenant_source_pause(tenant *t, const char *connector, bool paused, status *st);
 #endif

@@ -48,6 +48,7 @@ enum {                                /* route.flags */
        ROUTE_HIDDEN = 1 << 5,        /* not in openapi.json (docs page, UI files) */
        ROUTE_ANY_WORKSPACE = 1 << 6, /* the {ws} need not exist (it is being made) */
        ROUTE_ANY_KEY = 1 << 7,       /* every valid key may ask; the handler shows what it may see */
+       ROUTE_ROWS = 1 << 8,          /* its body_limit is a setting: router_config.rows_body */
 };
 typedef enum route_where {
     ROUTE_ON_LOOP,

@@ -35,6 +35,7 @@ typedef struct router_config {
     auth_source auth;
     idempotency_store idempotency; /* .begin NULL: the header is checked for, but nothing is remembered */
     struct services *services;
+    size_t rows_body;       /* most bytes of a body of rows; 0 = as the route says */
     const char *version;    /* of the product */
     const char *public_url; /* NULL = none in openapi.json */
 } router_config;

@@ -252,7 +252,9 @@ http_step router_check(router *rt, http_request *r, size_t *body_limit)
 {
     if (!find_route(rt, r) || !formats_fit(r) || !preconditions_fit(r))
         return HTTP_STEP_ANSWERED;
-    if (r->route->request_schema && r->route->body_limit)
+    if ((r->route->flags & ROUTE_ROWS) && rt->config.rows_body)
+        *body_limit = rt->config.rows_body;
+    else if (r->route->request_schema && r->route->body_limit)
         *body_limit = r->route->body_limit;
     else if (!r->route->request_schema)
         *body_limit = 64 << 10; /* not looked at */

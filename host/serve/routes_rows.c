@@ -124,6 +124,7 @@ static bool read_order(http_request *r, const flow_plan *plan, decode_format *fo
     order->origin = "http";
     order->request_id = r->id;
     order->lane = JOURNAL_LIVE;
+    order->rows_max = r->services->request_rows;
     order->deadline_us = clock_monotonic_us() + WAIT_STORED_US;
     if (!order->store) {
         resource_missing(r, "datastore", key);
@@ -344,6 +345,7 @@ void routes_rows(route_table *t)
              "nothing and repeats the counts.",
          .verb = VERB_WRITE,
          .reference = "datastore:{k}",
+         .flags = ROUTE_ROWS,
          .where = ROUTE_ON_LANE,
          .body_limit = BODY_MAX,
          .request_types = "application/json,application/x-ndjson,text/csv",

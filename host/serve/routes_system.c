@@ -95,8 +95,7 @@ void routes_system(route_table *t)
              "\"state\":{\"enum\":[\"ready\",\"degraded\"]},\"problem\":" RESOURCE_TEXT
              ",\"version\":" RESOURCE_TEXT ",\"host\":" RESOURCE_TEXT ",\"stack\":" RESOURCE_TEXT
              ",\"uptime_seconds\":" RESOURCE_INTEGER ",\"journal\":{\"type\":\"object\"},\"writers\":{"
-                                                     "\"type\":\"object\"},\"workspaces\":" RESOURCE_INTEGER
-             ",\"instances\":{\"type\":\"array\"}}}",
+             "\"type\":\"object\"},\"workspaces\":" RESOURCE_INTEGER ",\"instances\":{\"type\":\"array\"}}}",
          .success = 200,
          .handler = system_show},
         {.method = HTTP_GET,

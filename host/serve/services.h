@@ -13,7 +13,8 @@ typedef struct services {
     directory *directory; /* kept by the functions below */
     struct job_desk *jobs;
     const char *version, *host_name;
-    int64_t started_us; /* monotonic */
+    int64_t started_us;    /* monotonic */
+    uint32_t request_rows; /* most of one body; 0 = what decoding takes */
 } services;
 
 /* Takes a workspace as the control plane knows it into the flow and the directory, or replaces what is there.

@@ -132,11 +132,11 @@ class Answer:
 class Host:
     """One host. `state` may be a folder that another Host of the test made (then it belongs to that one)."""
 
-    def __init__(self, state=None, plugins=None, templates=None, settings=(), environment=None):
+    def __init__(self, state=None, plugins=None, settings=(), environment=None):
         self.folder = folder()
         self.state = pathlib.Path(state) if state else self.folder / "state"
         self.plugins = [pathlib.Path(p) for p in plugins] if plugins else [PLUGINS]
-        self.templates, self.settings, self.environment = templates, list(settings), environment
+        self.settings, self.environment = list(settings), environment
         self.log_path = self.folder / "host.log"
         self.process = self.port = self.admin_port = self._sockets = None
         self._owns = state is None
@@ -148,8 +148,6 @@ class Host:
     def command(self, port=0):
         words = [HOST, "--state", self.state, "--listen", f"127.0.0.1:{port}", "--admin-listen", "127.0.0.1:0",
                  "--plugins-folders", ",".join(str(p) for p in self.plugins), "--plugins-cell", CELL]
-        if self.templates:
-            words += ["--templates-folder", self.templates]
         if os.geteuid() == 0 and not _has_user("penstock"):
             words += ["--database-user", "postgres"]
         return [str(w) for w in words + self.settings]

@@ -205,7 +205,11 @@ def main():
     parser.add_argument("--stores", type=lambda s: s.split(","), default=["appended", "keyed"])
     options = parser.parse_args()
     sys.argv[1:] = []  # the words are ours, not names of tests
-    harness.main(lambda: measure(options))
+
+    def ingest():
+        measure(options)
+
+    harness.main(ingest)
 
 
 if __name__ == "__main__":

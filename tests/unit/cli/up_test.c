@@ -116,6 +116,25 @@ static void a_host_that_ends_is_reported_with_its_log(void **state)
     test_folder_remove(folder);
 }
 
+static void a_port_that_is_taken_is_named(void **state)
+{
+    (void)state;
+    char *folder = layout_make();
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    program_result r = run(folder, "up --state %s/s --port %d", folder, ntohs(address.sin_port));
+    assert_int_equal(r.code, 6);
+    assert_non_null(strstr(r.err.data, "is taken by another program"));
+    program_result_release(&r);
+    close(fd);
+    test_folder_remove(folder);
+}
+
 static void a_stranger_with_our_number_is_left_alone(void **state)
 {
     (void)state;
@@ -137,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(up_twice_and_down),
         cmocka_unit_test(a_host_that_ends_is_reported_with_its_log),
+        cmocka_unit_test(a_port_that_is_taken_is_named),
         cmocka_unit_test(a_stranger_with_our_number_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

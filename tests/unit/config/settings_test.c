@@ -65,7 +65,6 @@ static void stronger_sources_win(void **state)
     assert_null(settings_text(s, "public_url"));
     assert_int_equal(settings_list(s, "plugins.folders", &items), 2);
     assert_string_equal(items[1], "/b");
-    assert_int_equal(settings_list(s, "networks.allow", &items), 0);
     text described = {0};
     settings_describe(s, &described);
     assert_non_null(strstr(described.data, "log.level = error  (--log-level)\n"));
@@ -101,7 +100,6 @@ static void values_have_kinds_and_bounds(void **state)
                            "--writers=65",
                            "--writers=two",
                            "--log.level=loud",
-                           "--roles=api,cook",
                            "--journal.size=1MiB",
                            "--journal.size=4 GB",
                            "--limits.query_timeout=fast",
@@ -110,7 +108,7 @@ static void values_have_kinds_and_bounds(void **state)
                            "listen"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         assert_int_equal(refused(1, &wrong[i], NULL, NULL).class, STATUS_INVALID);
-    const char *right[] = {"--writers=1", "--writers=64", "--roles=api, flow", "--journal.size=64 MiB",
+    const char *right[] = {"--writers=1", "--writers=64", "--plugins.folders=/a, /b", "--journal.size=64 MiB",
                            "--config=/nonexistent"};
     for (size_t i = 0; i < 4; i++)
         settings_free(loaded(1, &right[i], NULL, NULL));
