@@ -120,7 +120,8 @@ static status_class open_flow(app *a, status *st)
                         .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
                         .store_bytes = (uint64_t)settings_integer(a->settings, "limits.store_bytes"),
                         .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
-                        .query_timeout_ms = (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
+                        .query_timeout_ms =
+                            (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
                         .writers = (unsigned)settings_integer(a->settings, "writers"),
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
@@ -324,8 +325,10 @@ static status_class load_settings(const app *a, settings **out, status *st)
     for (int i = 0; i < a->argc; i++)
         if (strcmp(a->argv[i], "--describe") != 0)
             argv[n++] = a->argv[i];
-    settings_source source = {.environment = (const char *const *)environ, .file = "/etc/penstock/penstock.yaml",
-                              .argc = n, .argv = argv};
+    settings_source source = {.environment = (const char *const *)environ,
+                              .file = "/etc/penstock/penstock.yaml",
+                              .argc = n,
+                              .argv = argv};
     status_class class = settings_load(&source, out, st);
     free(argv);
     return class;

@@ -51,28 +51,29 @@ static void readyz(http_request *r)
     http_answer(r, ready ? 200 : 503, "application/json", &body);
 }
 
+static const route table[] = {
+    {.method = HTTP_GET,
+     .path = "/healthz",
+     .name = "health",
+     .tag = "about",
+     .summary = "The process runs",
+     .success = 200,
+     .handler = healthz,
+     .response_schema = STATE_SCHEMA "}}"},
+    {.method = HTTP_GET,
+     .path = "/readyz",
+     .name = "ready",
+     .tag = "about",
+     .summary = "Every part can do its work (503 with the reasons when not)",
+     .success = 200,
+     .handler = readyz,
+     .response_schema = STATE_SCHEMA
+     ",\"checks\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":"
+     "[\"name\",\"ready\"],\"properties\":{\"name\":{\"type\":\"string\"},\"ready\":{\"type\":"
+     "\"boolean\"},\"reason\":{\"type\":\"string\"},\"hint\":{\"type\":\"string\"}}}}}}"},
+};
+
 void routes_health(route_table *t)
 {
-    static const route table[] = {
-        {.method = HTTP_GET,
-         .path = "/healthz",
-         .name = "health",
-         .tag = "about",
-         .summary = "The process runs",
-         .success = 200,
-         .handler = healthz,
-         .response_schema = STATE_SCHEMA "}}"},
-        {.method = HTTP_GET,
-         .path = "/readyz",
-         .name = "ready",
-         .tag = "about",
-         .summary = "Every part can do its work (503 with the reasons when not)",
-         .success = 200,
-         .handler = readyz,
-         .response_schema = STATE_SCHEMA
-         ",\"checks\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":"
-         "[\"name\",\"ready\"],\"properties\":{\"name\":{\"type\":\"string\"},\"ready\":{\"type\":"
-         "\"boolean\"},\"reason\":{\"type\":\"string\"},\"hint\":{\"type\":\"string\"}}}}}}"},
-    };
     route_table_add(t, table, sizeof table / sizeof *table);
 }

@@ -18,22 +18,23 @@ static void home(http_request *r)
     http_answer(r, 200, "application/json", &body);
 }
 
+static const route table[] = {
+    {.method = HTTP_GET,
+     .path = "/",
+     .name = "home",
+     .tag = "about",
+     .summary = "What this server is, and its documents",
+     .success = 200,
+     .handler = home,
+     .response_schema =
+         "{\"type\":\"object\",\"required\":[\"name\",\"version\",\"api\",\"docs\",\"openapi\"],"
+         "\"properties\":{\"name\":{\"type\":\"string\"},\"description\":{\"type\":\"string\"},"
+         "\"version\":{\"type\":\"string\"},\"api\":{\"type\":\"string\"},\"docs\":{\"type\":"
+         "\"string\"},\"openapi\":{\"type\":\"string\"},\"health\":{\"type\":\"string\"},\"ready\":"
+         "{\"type\":\"string\"}}}"},
+};
+
 void routes_home(route_table *t)
 {
-    static const route table[] = {
-        {.method = HTTP_GET,
-         .path = "/",
-         .name = "home",
-         .tag = "about",
-         .summary = "What this server is, and its documents",
-         .success = 200,
-         .handler = home,
-         .response_schema =
-             "{\"type\":\"object\",\"required\":[\"name\",\"version\",\"api\",\"docs\",\"openapi\"],"
-             "\"properties\":{\"name\":{\"type\":\"string\"},\"description\":{\"type\":\"string\"},"
-             "\"version\":{\"type\":\"string\"},\"api\":{\"type\":\"string\"},\"docs\":{\"type\":"
-             "\"string\"},\"openapi\":{\"type\":\"string\"},\"health\":{\"type\":\"string\"},\"ready\":"
-             "{\"type\":\"string\"}}}"},
-    };
     route_table_add(t, table, sizeof table / sizeof *table);
 }

@@ -86,33 +86,34 @@ static void jobs_show(http_request *r)
     "\"progress\":{\"type\":\"object\"},\"created\":" RESOURCE_TEXT_OR_NULL                               \
     ",\"finished\":" RESOURCE_TEXT_OR_NULL "}}"
 
+static const route table[] = {
+    {.method = HTTP_GET,
+     .path = "/api/v1/jobs",
+     .name = "jobs_list",
+     .tag = "jobs",
+     .summary = "Long work, newest first",
+     .verb = VERB_READ,
+     .reference = "platform:*",
+     .flags = ROUTE_LIST | ROUTE_ANY_KEY,
+     .where = ROUTE_ON_LANE,
+     .response_schema = RESOURCE_LIST_SCHEMA(JOB_SCHEMA),
+     .success = 200,
+     .handler = jobs_list},
+    {.method = HTTP_GET,
+     .path = "/api/v1/jobs/{j}",
+     .name = "jobs_show",
+     .tag = "jobs",
+     .summary = "One job: its state, result or error",
+     .verb = VERB_READ,
+     .reference = "platform:*",
+     .flags = ROUTE_ANY_KEY,
+     .where = ROUTE_ON_LANE,
+     .response_schema = JOB_SCHEMA,
+     .success = 200,
+     .handler = jobs_show},
+};
+
 void routes_jobs(route_table *t)
 {
-    static const route table[] = {
-        {.method = HTTP_GET,
-         .path = "/api/v1/jobs",
-         .name = "jobs_list",
-         .tag = "jobs",
-         .summary = "Long work, newest first",
-         .verb = VERB_READ,
-         .reference = "platform:*",
-         .flags = ROUTE_LIST | ROUTE_ANY_KEY,
-         .where = ROUTE_ON_LANE,
-         .response_schema = RESOURCE_LIST_SCHEMA(JOB_SCHEMA),
-         .success = 200,
-         .handler = jobs_list},
-        {.method = HTTP_GET,
-         .path = "/api/v1/jobs/{j}",
-         .name = "jobs_show",
-         .tag = "jobs",
-         .summary = "One job: its state, result or error",
-         .verb = VERB_READ,
-         .reference = "platform:*",
-         .flags = ROUTE_ANY_KEY,
-         .where = ROUTE_ON_LANE,
-         .response_schema = JOB_SCHEMA,
-         .success = 200,
-         .handler = jobs_show},
-    };
     route_table_add(t, table, sizeof table / sizeof *table);
 }

@@ -18,25 +18,26 @@ static void docs(http_request *r)
     http_answer_static(r, 200, "text/html; charset=utf-8", rt->docs.data, rt->docs.len);
 }
 
+static const route table[] = {
+    {.method = HTTP_GET,
+     .path = "/openapi.json",
+     .name = "openapi",
+     .tag = "about",
+     .summary = "This API as OpenAPI 3.1",
+     .success = 200,
+     .handler = openapi,
+     .response_schema = "{\"type\":\"object\"}"},
+    {.method = HTTP_GET,
+     .path = "/docs",
+     .name = "docs",
+     .tag = "about",
+     .summary = "This API as a page",
+     .flags = ROUTE_HIDDEN,
+     .success = 200,
+     .handler = docs},
+};
+
 void routes_openapi(route_table *t)
 {
-    static const route table[] = {
-        {.method = HTTP_GET,
-         .path = "/openapi.json",
-         .name = "openapi",
-         .tag = "about",
-         .summary = "This API as OpenAPI 3.1",
-         .success = 200,
-         .handler = openapi,
-         .response_schema = "{\"type\":\"object\"}"},
-        {.method = HTTP_GET,
-         .path = "/docs",
-         .name = "docs",
-         .tag = "about",
-         .summary = "This API as a page",
-         .flags = ROUTE_HIDDEN,
-         .success = 200,
-         .handler = docs},
-    };
     route_table_add(t, table, sizeof table / sizeof *table);
 }

@@ -168,69 +168,70 @@ static const route_parameter letter_parameters[] = {{"filter[store]", NULL, "Onl
 #define LETTER_SCHEMA \
     "{\"type\":\"object\",\"required\":[\"id\",\"store\",\"code\"],\"properties\":{" LETTER_MEMBERS "}}"
 
+static const route table[] = {
+    {.method = HTTP_GET,
+     .path = "/api/v1/workspaces/{ws}/ledger",
+     .name = "ledger",
+     .tag = "records",
+     .summary = "Rows received, stored, updated, duplicate, rejected and dropped, per datastore",
+     .verb = VERB_READ,
+     .reference = "datastore:*",
+     .flags = ROUTE_LIST,
+     .where = ROUTE_ON_LANE,
+     .response_schema = RESOURCE_LIST_SCHEMA(
+         "{\"type\":\"object\",\"required\":[\"store\",\"received\",\"stored\"],\"properties\":{"
+         "\"store\":" RESOURCE_TEXT ",\"received\":" RESOURCE_INTEGER ",\"stored\":" RESOURCE_INTEGER
+         ",\"updated\":" RESOURCE_INTEGER ",\"duplicate\":" RESOURCE_INTEGER ",\"rejected\":" RESOURCE_INTEGER
+         ",\"dropped\":" RESOURCE_INTEGER "}}"),
+     .success = 200,
+     .parameters = ledger_parameters,
+     .n_parameters = 2,
+     .handler = ledger_list},
+    {.method = HTTP_GET,
+     .path = "/api/v1/workspaces/{ws}/dead-letters",
+     .name = "dead_letters",
+     .tag = "records",
+     .summary = "Rows that were rejected, and why, newest first",
+     .verb = VERB_READ,
+     .reference = "datastore:*",
+     .flags = ROUTE_LIST,
+     .where = ROUTE_ON_LANE,
+     .response_schema = RESOURCE_LIST_SCHEMA(LETTER_SCHEMA),
+     .success = 200,
+     .parameters = letter_parameters,
+     .n_parameters = 1,
+     .handler = letters_list},
+    {.method = HTTP_GET,
+     .path = "/api/v1/workspaces/{ws}/dead-letters/{id}",
+     .name = "dead_letter",
+     .tag = "records",
+     .summary = "One rejected row with its bytes",
+     .verb = VERB_READ,
+     .reference = "datastore:*",
+     .where = ROUTE_ON_LANE,
+     .response_schema =
+         "{\"type\":\"object\",\"required\":[\"id\",\"store\",\"code\"],\"properties\":{" LETTER_MEMBERS
+         ",\"body\":" RESOURCE_TEXT ",\"body_base64\":" RESOURCE_TEXT "}}",
+     .success = 200,
+     .handler = letter_show},
+    {.method = HTTP_GET,
+     .path = "/api/v1/workspaces/{ws}/audit",
+     .name = "audit",
+     .tag = "records",
+     .summary = "Who changed what in a workspace, newest first",
+     .verb = VERB_ADMIN,
+     .reference = "workspace:*",
+     .flags = ROUTE_LIST,
+     .where = ROUTE_ON_LANE,
+     .response_schema = RESOURCE_LIST_SCHEMA(
+         "{\"type\":\"object\",\"required\":[\"seq\",\"at\",\"actor\",\"verb\"],\"properties\":{"
+         "\"seq\":" RESOURCE_INTEGER ",\"at\":" RESOURCE_TIME_OR_NULL ",\"actor\":" RESOURCE_TEXT
+         ",\"verb\":" RESOURCE_TEXT ",\"object\":" RESOURCE_TEXT ",\"detail\":{}}}"),
+     .success = 200,
+     .handler = audit_show},
+};
+
 void routes_records(route_table *t)
 {
-    static const route table[] = {
-        {.method = HTTP_GET,
-         .path = "/api/v1/workspaces/{ws}/ledger",
-         .name = "ledger",
-         .tag = "records",
-         .summary = "Rows received, stored, updated, duplicate, rejected and dropped, per datastore",
-         .verb = VERB_READ,
-         .reference = "datastore:*",
-         .flags = ROUTE_LIST,
-         .where = ROUTE_ON_LANE,
-         .response_schema = RESOURCE_LIST_SCHEMA(
-             "{\"type\":\"object\",\"required\":[\"store\",\"received\",\"stored\"],\"properties\":{"
-             "\"store\":" RESOURCE_TEXT ",\"received\":" RESOURCE_INTEGER ",\"stored\":" RESOURCE_INTEGER
-             ",\"updated\":" RESOURCE_INTEGER ",\"duplicate\":" RESOURCE_INTEGER
-             ",\"rejected\":" RESOURCE_INTEGER ",\"dropped\":" RESOURCE_INTEGER "}}"),
-         .success = 200,
-         .parameters = ledger_parameters,
-         .n_parameters = 2,
-         .handler = ledger_list},
-        {.method = HTTP_GET,
-         .path = "/api/v1/workspaces/{ws}/dead-letters",
-         .name = "dead_letters",
-         .tag = "records",
-         .summary = "Rows that were rejected, and why, newest first",
-         .verb = VERB_READ,
-         .reference = "datastore:*",
-         .flags = ROUTE_LIST,
-         .where = ROUTE_ON_LANE,
-         .response_schema = RESOURCE_LIST_SCHEMA(LETTER_SCHEMA),
-         .success = 200,
-         .parameters = letter_parameters,
-         .n_parameters = 1,
-         .handler = letters_list},
-        {.method = HTTP_GET,
-         .path = "/api/v1/workspaces/{ws}/dead-letters/{id}",
-         .name = "dead_letter",
-         .tag = "records",
-         .summary = "One rejected row with its bytes",
-         .verb = VERB_READ,
-         .reference = "datastore:*",
-         .where = ROUTE_ON_LANE,
-         .response_schema =
-             "{\"type\":\"object\",\"required\":[\"id\",\"store\",\"code\"],\"properties\":{" LETTER_MEMBERS
-             ",\"body\":" RESOURCE_TEXT ",\"body_base64\":" RESOURCE_TEXT "}}",
-         .success = 200,
-         .handler = letter_show},
-        {.method = HTTP_GET,
-         .path = "/api/v1/workspaces/{ws}/audit",
-         .name = "audit",
-         .tag = "records",
-         .summary = "Who changed what in a workspace, newest first",
-         .verb = VERB_ADMIN,
-         .reference = "workspace:*",
-         .flags = ROUTE_LIST,
-         .where = ROUTE_ON_LANE,
-         .response_schema = RESOURCE_LIST_SCHEMA(
-             "{\"type\":\"object\",\"required\":[\"seq\",\"at\",\"actor\",\"verb\"],\"properties\":{"
-             "\"seq\":" RESOURCE_INTEGER ",\"at\":" RESOURCE_TIME_OR_NULL ",\"actor\":" RESOURCE_TEXT
-             ",\"verb\":" RESOURCE_TEXT ",\"object\":" RESOURCE_TEXT ",\"detail\":{}}}"),
-         .success = 200,
-         .handler = audit_show},
-    };
     route_table_add(t, table, sizeof table / sizeof *table);
 }

@@ -330,34 +330,35 @@ static const route_parameter read_parameters[] = {
         .data = &classes[number], .handler = rows_read                                                    \
     }
 
+static const route table[] = {
+    {.method = HTTP_POST,
+     .path = "/api/v1/workspaces/{ws}/datastores/{k}/rows",
+     .name = "datastore_rows_append",
+     .tag = "rows",
+     .summary = "Append rows; each is judged by itself",
+     .description =
+         "A JSON array of objects (or one object), NDJSON, or CSV with a header line; Content-Encoding "
+         "gzip or zstd. Rows that do not fit are listed in errors and kept as dead letters, the others "
+         "are taken. An Idempotency-Key is optional; the same key and body again within 24 hours takes "
+         "nothing and repeats the counts.",
+     .verb = VERB_WRITE,
+     .reference = "datastore:{k}",
+     .flags = ROUTE_ROWS,
+     .where = ROUTE_ON_LANE,
+     .body_limit = BODY_MAX,
+     .request_types = "application/json,application/x-ndjson,text/csv",
+     .request_schema = "{\"type\":[\"array\",\"object\"]}",
+     .response_schema = VERDICT_SCHEMA,
+     .success = 202,
+     .parameters = append_parameters,
+     .n_parameters = sizeof append_parameters / sizeof *append_parameters,
+     .handler = rows_append},
+    READ_ROUTE("datastores", "datastore", 0),
+    READ_ROUTE("featurestores", "featurestore", 1),
+    READ_ROUTE("inferencestores", "inferencestore", 2),
+};
+
 void routes_rows(route_table *t)
 {
-    static const route table[] = {
-        {.method = HTTP_POST,
-         .path = "/api/v1/workspaces/{ws}/datastores/{k}/rows",
-         .name = "datastore_rows_append",
-         .tag = "rows",
-         .summary = "Append rows; each is judged by itself",
-         .description =
-             "A JSON array of objects (or one object), NDJSON, or CSV with a header line; Content-Encoding "
-             "gzip or zstd. Rows that do not fit are listed in errors and kept as dead letters, the others "
-             "are taken. An Idempotency-Key is optional; the same key and body again within 24 hours takes "
-             "nothing and repeats the counts.",
-         .verb = VERB_WRITE,
-         .reference = "datastore:{k}",
-         .flags = ROUTE_ROWS,
-         .where = ROUTE_ON_LANE,
-         .body_limit = BODY_MAX,
-         .request_types = "application/json,application/x-ndjson,text/csv",
-         .request_schema = "{\"type\":[\"array\",\"object\"]}",
-         .response_schema = VERDICT_SCHEMA,
-         .success = 202,
-         .parameters = append_parameters,
-         .n_parameters = sizeof append_parameters / sizeof *append_parameters,
-         .handler = rows_append},
-        READ_ROUTE("datastores", "datastore", 0),
-        READ_ROUTE("featurestores", "featurestore", 1),
-        READ_ROUTE("inferencestores", "inferencestore", 2),
-    };
     route_table_add(t, table, sizeof table / sizeof *table);
 }

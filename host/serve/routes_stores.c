@@ -172,12 +172,13 @@ static const object_class classes[] = {CLASS_DATASTORE, CLASS_FEATURESTORE, CLAS
         .success = 200, .data = &classes[number], .handler = store_show                                \
     }
 
+static const route table[] = {
+    STORE_ROUTES("datastores", "datastore", 0),
+    STORE_ROUTES("featurestores", "featurestore", 1),
+    STORE_ROUTES("inferencestores", "inferencestore", 2),
+};
+
 void routes_stores(route_table *t)
 {
-    static const route table[] = {
-        STORE_ROUTES("datastores", "datastore", 0),
-        STORE_ROUTES("featurestores", "featurestore", 1),
-        STORE_ROUTES("inferencestores", "inferencestore", 2),
-    };
     route_table_add(t, table, sizeof table / sizeof *table);
 }

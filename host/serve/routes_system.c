@@ -79,53 +79,54 @@ static void plugin_show(http_request *r)
     ",\"title\":" RESOURCE_TEXT_OR_NULL ",\"state\":{\"enum\":[\"ok\",\"broken\"]},\"file\":" RESOURCE_TEXT \
     ",\"hash\":" RESOURCE_TEXT_OR_NULL ",\"error\":" RESOURCE_TEXT_OR_NULL
 
+static const route table[] = {
+    {.method = HTTP_GET,
+     .path = "/api/v1/system",
+     .name = "system",
+     .tag = "system",
+     .summary = "How this host is: journal, writers, plugin instances",
+     .verb = VERB_READ,
+     .reference = "platform:system",
+     .where = ROUTE_ON_LANE,
+     .response_schema =
+         "{\"type\":\"object\",\"required\":[\"state\",\"version\",\"uptime_seconds\"],\"properties\":{"
+         "\"state\":{\"enum\":[\"ready\",\"degraded\"]},\"problem\":" RESOURCE_TEXT
+         ",\"version\":" RESOURCE_TEXT ",\"host\":" RESOURCE_TEXT ",\"stack\":" RESOURCE_TEXT
+         ",\"uptime_seconds\":" RESOURCE_INTEGER ",\"journal\":{\"type\":\"object\"},\"writers\":{"
+         "\"type\":\"object\"},\"workspaces\":" RESOURCE_INTEGER ",\"instances\":{\"type\":\"array\"}}}",
+     .success = 200,
+     .handler = system_show},
+    {.method = HTTP_GET,
+     .path = "/api/v1/plugins",
+     .name = "plugins",
+     .tag = "system",
+     .summary = "The plugins that the host has found, broken ones too",
+     .verb = VERB_READ,
+     .reference = "platform:plugins",
+     .flags = ROUTE_LIST,
+     .where = ROUTE_ON_LANE,
+     .response_schema = RESOURCE_LIST_SCHEMA(
+         "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"file\"],\"properties\":{" PLUGIN_MEMBERS
+         "}}"),
+     .success = 200,
+     .handler = plugins_list},
+    {.method = HTTP_GET,
+     .path = "/api/v1/plugins/{id}",
+     .name = "plugin",
+     .tag = "system",
+     .summary = "One plugin with the schema of its configuration",
+     .verb = VERB_READ,
+     .reference = "platform:plugins",
+     .where = ROUTE_ON_LANE,
+     .response_schema =
+         "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"config_schema\"],\"properties\":"
+         "{" PLUGIN_MEMBERS ",\"licence\":" RESOURCE_TEXT_OR_NULL
+         ",\"interfaces\":{\"type\":\"array\",\"items\":" RESOURCE_TEXT "},\"config_schema\":{}}}",
+     .success = 200,
+     .handler = plugin_show},
+};
+
 void routes_system(route_table *t)
 {
-    static const route table[] = {
-        {.method = HTTP_GET,
-         .path = "/api/v1/system",
-         .name = "system",
-         .tag = "system",
-         .summary = "How this host is: journal, writers, plugin instances",
-         .verb = VERB_READ,
-         .reference = "platform:system",
-         .where = ROUTE_ON_LANE,
-         .response_schema =
-             "{\"type\":\"object\",\"required\":[\"state\",\"version\",\"uptime_seconds\"],\"properties\":{"
-             "\"state\":{\"enum\":[\"ready\",\"degraded\"]},\"problem\":" RESOURCE_TEXT
-             ",\"version\":" RESOURCE_TEXT ",\"host\":" RESOURCE_TEXT ",\"stack\":" RESOURCE_TEXT
-             ",\"uptime_seconds\":" RESOURCE_INTEGER ",\"journal\":{\"type\":\"object\"},\"writers\":{"
-             "\"type\":\"object\"},\"workspaces\":" RESOURCE_INTEGER ",\"instances\":{\"type\":\"array\"}}}",
-         .success = 200,
-         .handler = system_show},
-        {.method = HTTP_GET,
-         .path = "/api/v1/plugins",
-         .name = "plugins",
-         .tag = "system",
-         .summary = "The plugins that the host has found, broken ones too",
-         .verb = VERB_READ,
-         .reference = "platform:plugins",
-         .flags = ROUTE_LIST,
-         .where = ROUTE_ON_LANE,
-         .response_schema = RESOURCE_LIST_SCHEMA(
-             "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"file\"],\"properties\":{" PLUGIN_MEMBERS
-             "}}"),
-         .success = 200,
-         .handler = plugins_list},
-        {.method = HTTP_GET,
-         .path = "/api/v1/plugins/{id}",
-         .name = "plugin",
-         .tag = "system",
-         .summary = "One plugin with the schema of its configuration",
-         .verb = VERB_READ,
-         .reference = "platform:plugins",
-         .where = ROUTE_ON_LANE,
-         .response_schema =
-             "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"config_schema\"],\"properties\":"
-             "{" PLUGIN_MEMBERS ",\"licence\":" RESOURCE_TEXT_OR_NULL
-             ",\"interfaces\":{\"type\":\"array\",\"items\":" RESOURCE_TEXT "},\"config_schema\":{}}}",
-         .success = 200,
-         .handler = plugin_show},
-    };
     route_table_add(t, table, sizeof table / sizeof *table);
 }

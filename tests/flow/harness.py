@@ -138,7 +138,7 @@ class Host:
         self.plugins = [pathlib.Path(p) for p in plugins] if plugins else [PLUGINS]
         self.settings, self.environment = list(settings), environment
         self.log_path = self.folder / "host.log"
-        self.process = self.port = self.admin_port = None
+        self.process = self.port = self.admin_port = self._sockets = None
         self._owns = state is None
         _hosts.append(self)
         _stack.callback(self.close)
@@ -171,6 +171,7 @@ class Host:
 
     def wait_ready(self, timeout=START_S):
         wait_for("the host is ready", self._is_ready, timeout)
+        self._sockets = (self.postmaster() or (0, None))[1] or self._sockets
 
     def login(self):
         self.cli("login", "--url", self.url, "--file", self.state / "admin.key")
@@ -237,8 +238,9 @@ class Host:
         running = self.postmaster()
         with contextlib.suppress(Failed, ProcessLookupError):
             self.end_database()
-        if running and re.fullmatch(r"/(run|tmp)/penstock-[0-9a-f]{8}", running[1]):
-            shutil.rmtree(running[1], ignore_errors=True)
+        sockets = running[1] if running else self._sockets
+        if sockets and re.fullmatch(r"/(run|tmp)/penstock-[0-9a-f]{8}", sockets):
+            shutil.rmtree(sockets, ignore_errors=True)
 
     def sql(self, statement, database="penstock_data"):
         """What the statement answers, as a list of rows of texts (NULL is None), run as the superuser."""
