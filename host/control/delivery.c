@@ -5,15 +5,18 @@
 
 static const statement add_one = {
     "queue a delivery",
-    "INSERT INTO control.delivery (id, wid, alert, labels, event, notifier, message, state)"
-    " VALUES ($1, $2::int, $3, $4, $5, $6, $7::json, 'ready') ON CONFLICT (id) DO NOTHING"};
+    "INSERT INTO control.delivery (id, wid, alert, labels, event, notifier, message, state, created)"
+    " VALUES ($1, $2::int, $3, $4, $5, $6, $7::json, 'ready', clock_timestamp()) ON CONFLICT (id) DO "
+    "NOTHING"};
 static const statement claim_some = {
     "claim deliveries",
-    "UPDATE control.delivery SET state = 'claimed', attempt = attempt + 1, fence = fence + 1,"
+    "WITH claimed AS (UPDATE control.delivery SET state = 'claimed', attempt = attempt + 1, fence = fence + "
+    "1,"
     " lease_until = now() + $3::bigint * interval '1 microsecond'"
     " WHERE id IN (SELECT id FROM control.delivery WHERE due <= now() AND ($1::int = 0 OR wid = $1::int)"
     " AND (state = 'ready' OR (state = 'claimed' AND lease_until < now()))"
-    " ORDER BY due LIMIT $2::int FOR UPDATE SKIP LOCKED) RETURNING " DELIVERY_COLUMNS};
+    " ORDER BY due, created LIMIT $2::int FOR UPDATE SKIP LOCKED) RETURNING *)"
+    " SELECT " DELIVERY_COLUMNS " FROM claimed ORDER BY created"}; /* told in the order of the events */
 static const statement finish_one = {
     "finish a delivery",
     "UPDATE control.delivery SET state = $3, error = $4, external = $5, lease_until = NULL,"

@@ -16,7 +16,7 @@
 #include "flow/alert_message.h"
 #include "flow/metric.h"
 
-enum { RAW_STEP_US = 60000000 };
+enum { RAW_STEP_US = 60000000, RAW_QUIET_US = 60000000 };
 
 typedef struct evaluation {
     const alert_parts *parts;
@@ -164,16 +164,35 @@ static void add_label_columns(text *sql, const evaluation *e)
     }
 }
 
+/* Raw rows have no bucket to complete: the newest step counts once nothing came for the entity for a minute.
+ */
+static void add_raw_newest(text *sql, const evaluation *e)
+{
+    text_add(sql, "max(");
+    add_step_start(sql, e);
+    text_printf(sql,
+                ") + CASE WHEN max(_received) < $1 THEN '%" PRId64 " microseconds'::interval ELSE '0' END",
+                e->width_us);
+}
+
 /* Newest step of each entity: what lies before it is complete. */
 static status_class read_newest(evaluation *e, metric_result *out, status *st)
 {
     char label[TABLE_LABEL_SIZE];
     text sql = {0};
     rows *found;
+    bool raw = e->metric->driver->class == STORE_DATASTORE;
+    value quiet = value_time_us(e->parts->now_us - RAW_QUIET_US);
     table_label(label, e->metric->driver);
-    text_add(&sql, "SELECT max(");
-    add_step_start(&sql, e);
-    text_add(&sql, ") AS newest");
+    text_add(&sql, "SELECT ");
+    if (raw) {
+        add_raw_newest(&sql, e);
+    } else {
+        text_add(&sql, "max(");
+        add_step_start(&sql, e);
+        text_add_char(&sql, ')');
+    }
+    text_add(&sql, " AS newest");
     add_label_columns(&sql, e);
     text_printf(&sql, " FROM %s", label);
     for (uint32_t i = 0; i < e->metric->defined->labels.n && e->by_entity; i++) {
@@ -181,7 +200,7 @@ static status_class read_newest(evaluation *e, metric_result *out, status *st)
         sql_identifier(&sql, e->metric->defined->labels.items[i]);
     }
     statement newest = {"find the newest steps", sql.data};
-    status_class class = connection_run(e->parts->data, &newest, NULL, 0, &found, st);
+    status_class class = connection_run(e->parts->data, &newest, &quiet, raw ? 1 : 0, &found, st);
     text_free(&sql);
     if (class != STATUS_OK)
         return class;
