@@ -11,7 +11,7 @@ config=$(find "$work/sdk" -name PenstockConfig.cmake)
 pc=$(find "$work/sdk" -name penstock-sdk.pc)
 
 cp -r "$skeleton/connector" "$work/thing"
-cmake -S "$work/thing" -B "$work/build" -DPenstock_DIR="$(dirname "$config")" -DCMAKE_C_FLAGS="$flags" >> "$work/log" 2>&1 &&
+cmake -G Ninja -S "$work/thing" -B "$work/build" -DPenstock_DIR="$(dirname "$config")" -DCMAKE_C_FLAGS="$flags" >> "$work/log" 2>&1 &&
   cmake --build "$work/build" >> "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
 "$cell" --probe "$(find "$work/build" -name my-thing.so)" 3> "$work/by-cmake.json"
 
