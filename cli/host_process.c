@@ -63,6 +63,9 @@ status_class host_process_start(host_process *h, status *st)
     stack_path(&h->stack, "host.pid", pid_file);
     const char *argv[] = {f.program,        "--state", h->stack.state,      "--listen", f.listen,
                           "--admin-listen", "",        "--plugins-folders", f.plugins,  NULL};
+    /* root's own folder: the database's user walks through it */
+    if (disk_make_folder(h->stack.state, geteuid() == 0 ? 0711 : 0700, st) != STATUS_OK)
+        return st->class;
     if (process_start(argv, log, pid_file, &h->child, st) != STATUS_OK)
         return st->class;
     return stack_port_keep(&h->stack, h->port, st);
