@@ -1,4 +1,5 @@
-/* `penstock plugin|connector|notifier …`: what moves data in and out. */
+/* `penstock plugin|connector|notifier …`: what moves data in and out; `dashboard|report list`: what shows
+ * them. */
 #include "resource.h"
 #include "tables.h"
 
@@ -23,6 +24,23 @@ const command connector_commands[] = {
      "connector list -w demo", resource_list, &connectors},
     {"connector", "show", "KEY", 1, 1, NULL, "one connector with its configuration and counters",
      "connector show rig -w demo", resource_show, &one_connector},
+    {0},
+};
+
+static const resource dashboards = {.path = "/workspaces/{ws}/dashboards",
+                                    .columns = "key,title,origin,note"};
+static const resource reports = {.path = "/workspaces/{ws}/reports", .columns = "key,title,origin,note"};
+
+const command dashboard_commands[] = {
+    {"dashboard", "list", "", 0, 0, resource_list_flags,
+     "the dashboards of a workspace; kept, not served yet", "dashboard list -w demo", resource_list,
+     &dashboards},
+    {0},
+};
+
+const command report_commands[] = {
+    {"report", "list", "", 0, 0, resource_list_flags, "the reports of a workspace; kept, not served yet",
+     "report list -w demo", resource_list, &reports},
     {0},
 };
 
