@@ -57,9 +57,15 @@ static void check_state(checkup *d)
     char what[STACK_PATH_SIZE + 64];
     int64_t bytes = disk_free_bytes(d->stack.state);
     snprintf(what, sizeof what, "state folder %s", d->stack.state);
+    if (!disk_exists(d->stack.state)) {
+        finding(d, true, "no state folder yet: penstock up makes it (--state DIR names another)", "");
+        return;
+    }
     finding(d, access(d->stack.state, W_OK) == 0, what, "not writable");
+    if (bytes < 0)
+        return; /* the file system does not say */
     snprintf(what, sizeof what, "%.1f GB free there", (double)bytes / 1e9);
-    finding(d, bytes < 0 || bytes > DISK_LOW_BYTES, what, "the host stops taking rows when the disk is full");
+    finding(d, bytes > DISK_LOW_BYTES, what, "the host stops taking rows when the disk is full");
 }
 
 static bool port_free(long port)
