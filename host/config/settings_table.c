@@ -23,6 +23,12 @@ const setting_key settings_table[] = {
      "folders with connectors/, notifiers/, metrics/, models/", false, 0, 0, NULL},
     {"plugins.cell", SETTING_TEXT, NULL, "path of penstock-cell; unset = beside penstockd", false, 0, 0,
      NULL},
+    {"files.allow", SETTING_FOLDERS, NULL,
+     "folders that plugins may read, as /srv/data or /srv/data@workspace+workspace; unset = none", false, 0,
+     0, NULL},
+    {"networks.allow", SETTING_NETWORKS, NULL,
+     "private networks that plugins may reach, as 10.0.0.0/8 or 10.0.0.0/8@workspace; unset = none", false, 0,
+     0, NULL},
     {"journal.size", SETTING_BYTES, "4GiB", "most bytes the journal takes", false, 64 * MIB, 1024 * GIB,
      NULL},
     {"limits.store_bytes", SETTING_BYTES, "0",
@@ -41,3 +47,12 @@ const setting_key settings_table[] = {
     {"writers", SETTING_INTEGER, "2", "datastore writers", false, 1, 64, NULL},
 };
 const size_t settings_table_n = sizeof settings_table / sizeof *settings_table;
+
+void settings_help(text *out)
+{
+    for (size_t i = 0; i < settings_table_n; i++) {
+        const setting_key *k = &settings_table[i];
+        text_printf(out, "  --%s\n      %s%s%s%s\n", k->name, k->doc, k->value ? " [" : "",
+                    k->value ? k->value : "", k->value ? "]" : "");
+    }
+}

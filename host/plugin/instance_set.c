@@ -35,6 +35,7 @@ void facts_plugin(instance *in, const plugin_entry *plugin)
         in->metrics[i].metric = &in->plugin->metrics[i];
     in->facts.plugin_id = in->plugin->id;
     in->facts.version = in->plugin->version;
+    in->facts.hash = in->plugin->hash;
     in->facts.metrics = in->metrics;
     in->facts.n_metrics = in->plugin->n_metrics;
     pthread_mutex_unlock(&in->facts_lock);

@@ -24,6 +24,10 @@ static status_class with_cursor(instance *in, instance_call *call, wire_type typ
     bytes b = {cursor, cursor_len};
     exchange x = {.type = type, .deadline_us = DEADLINE_OPEN_US, .write = write_cursor, .arg = &b};
     status_class class = instance_exchange(in, call, &x, st);
+    if (class == STATUS_OK && type == WIRE_OPEN)
+        swap_note_open(in, cursor, cursor_len);
+    else if (class == STATUS_OK)
+        swap_note_acked(in, cursor, cursor_len);
     instance_exchange_end(in, &x);
     return class;
 }
