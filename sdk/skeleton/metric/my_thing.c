@@ -1,6 +1,6 @@
 /* my-thing, a Penstock metric engine: how often, and how long at a stretch, a column stood above a limit.
  *
- *   {column: pressure, above: 5.5}      →  one row: rows, share (0 to 1), longest (rows in a row)
+ *   definition: {column: pressure, above: 5.5}   →   one row: rows, share (0 to 1), longest (rows in a row)
  *
  * The same input must always give the same output: no clock, no files, nothing kept from call to call. */
 #include <stdlib.h>
