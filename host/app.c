@@ -524,6 +524,19 @@ static int describe(const app *a)
     return 0;
 }
 
+static int help(void)
+{
+    text out = {0};
+    settings_help(&out);
+    printf(
+        "usage: penstockd [--config FILE] [--SETTING VALUE …]\n"
+        "       penstockd --describe | --version | --help\n\n"
+        "Each setting is a flag, a variable (log.level: PENSTOCK_LOG_LEVEL) or a key of the YAML file:\n%s",
+        text_or_empty(&out));
+    text_free(&out);
+    return 0;
+}
+
 int app_main(int argc, char **argv)
 {
     app a = {.argc = argc - 1, .argv = (const char *const *)argv + 1};
@@ -533,6 +546,8 @@ int app_main(int argc, char **argv)
         printf("penstockd %s\n", PENSTOCK_VERSION);
         return 0;
     }
+    if (asked_for(&a, "--help"))
+        return help();
     if (asked_for(&a, "--describe"))
         return describe(&a);
     a.nursery = nursery_start(&st); /* before there are threads or much memory */

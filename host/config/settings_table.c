@@ -45,6 +45,12 @@ const setting_key settings_table[] = {
     {"limits.cells", SETTING_INTEGER, "0",
      "most plugin processes; the longest idle one makes room for another. 0 = no limit", false, 0, 100000,
      NULL},
+    {"files.allow", SETTING_FOLDERS, NULL,
+     "folders that plugins may read, as /srv/data or /srv/data@workspace+workspace; unset = none", false, 0,
+     0, NULL},
+    {"networks.allow", SETTING_NETWORKS, NULL,
+     "private networks that plugins may reach, as 10.0.0.0/8 or 10.0.0.0/8@workspace; unset = none", false, 0,
+     0, NULL},
     {"journal.size", SETTING_BYTES, "4GiB", "most bytes the journal takes", false, 64 * MIB, 1024 * GIB,
      NULL},
     {"limits.store_bytes", SETTING_BYTES, "0",
@@ -63,3 +69,12 @@ const setting_key settings_table[] = {
     {"writers", SETTING_INTEGER, "2", "datastore writers", false, 1, 64, NULL},
 };
 const size_t settings_table_n = sizeof settings_table / sizeof *settings_table;
+
+void settings_help(text *out)
+{
+    for (size_t i = 0; i < settings_table_n; i++) {
+        const setting_key *k = &settings_table[i];
+        text_printf(out, "  --%s\n      %s%s%s%s\n", k->name, k->doc, k->value ? " [" : "",
+                    k->value ? k->value : "", k->value ? "]" : "");
+    }
+}

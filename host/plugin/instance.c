@@ -30,8 +30,11 @@ static void on_cell_log(void *arg, int32_t level, const char *message, const pst
                         size_t n_fields)
 {
     instance *in = CHECKED(instance, INSTANCE_MAGIC, arg);
+    pthread_mutex_lock(&in->facts_lock); /* a cell that is being prepared speaks without the call lock */
+    const plugin_entry *plugin = plugin_entry_hold(in->plugin);
+    pthread_mutex_unlock(&in->facts_lock);
     log_field all[36] = {LOG_TEXT("workspace", in->workspace), LOG_TEXT("instance", in->name),
-                         LOG_TEXT("plugin", in->plugin->id)};
+                         LOG_TEXT("plugin", plugin->id)};
     unsigned n = 3;
     for (size_t i = 0; i < n_fields && n < sizeof all / sizeof all[0]; i++)
         all[n++] = LOG_TEXT(fields[i].key, fields[i].value);
@@ -40,6 +43,7 @@ static void on_cell_log(void *arg, int32_t level, const char *message, const pst
                    : level == PST_LOG_WARN ? LOG_LEVEL_WARN
                                            : LOG_LEVEL_ERROR;
     log_write(to, "plugin", message, all, n);
+    plugin_entry_release(plugin);
 }
 
 static status_class on_cell_secret(void *arg, const char *reference, const char *subject, text *value_out,
@@ -51,34 +55,41 @@ static status_class on_cell_secret(void *arg, const char *reference, const char 
     return in->secrets.fetch(in->secrets.self, in->workspace, reference, subject, value_out, st);
 }
 
-static status_class start_cell(instance *in, status *st)
+status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel_fd, cell **cell_out,
+                            status *st)
 {
     const instance_set_settings *common = &in->set->settings;
-    bool pure = in->plugin->kind == PLUGIN_METRIC || in->plugin->kind == PLUGIN_MODEL;
+    bool pure = plugin->kind == PLUGIN_METRIC || plugin->kind == PLUGIN_MODEL;
     cell_settings s = {.spawner = common->spawner,
                        .program = common->cell_program,
                        .user = common->cell_user,
-                       .plugin = in->plugin->path,
+                       .plugin = plugin->path,
                        .profile = common->no_sandbox ? "none"
                                   : pure             ? "pure"
                                                      : "net",
                        .memory_bytes = common->no_sandbox ? 0 : common->memory_bytes,
                        .limit_data = LIMIT_DATA,
-                       .cancel_fd = in->cancel_fd,
-                       .epoch = ++in->epoch,
+                       .cancel_fd = cancel_fd,
+                       .epoch = atomic_fetch_add(&in->epoch, 1) + 1,
                        .patient = common->no_sandbox,
                        .listener = {.on_log = on_cell_log, .on_secret = on_cell_secret, .arg = in}};
-    status_class class = cell_start(&s, &in->cell, st);
+    status_class class = cell_start(&s, cell_out, st);
+    if (class == STATUS_OK)
+        facts_start(in);
+    return class;
+}
+
+static status_class start_cell(instance *in, status *st)
+{
+    status_class class = instance_spawn(in, in->plugin, in->cancel_fd, &in->cell, st);
     if (class != STATUS_OK)
         return class;
     in->too_big = false;
     in->weighed_us = 0;
-    facts_start(in);
     facts_condition(in, INSTANCE_RUNNING);
     return STATUS_OK;
 }
 
-/* Where the settings say nothing, in milliseconds. */
 static int64_t deadline_ms(const instance *in, wire_type type)
 {
     const instance_deadlines *d = &in->set->settings.deadlines;
@@ -101,9 +112,19 @@ static int64_t deadline_ms(const instance *in, wire_type type)
     case WIRE_CHECK:
     case WIRE_DISCOVER:
         return d->check ? d->check : 30000;
-    default:
+    case WIRE_CONFIGURE:
+    case WIRE_OPEN:
+    case WIRE_ACK:
+    case WIRE_CLOSE:
         return d->open ? d->open : 10000;
+    default:
+        return DEADLINE_IO_US / 1000;
     }
+}
+
+int64_t instance_deadline_us(const instance *in, wire_type type)
+{
+    return deadline_ms(in, type) * 1000;
 }
 
 /* ---- Status of a call ---- */
@@ -133,9 +154,8 @@ static const struct {
     [-PST_E_INTERNAL] = {PLUGIN_FAULT_BUG, STATUS_INTERNAL},
 };
 
-/* The plugin answered with an error. */
-static status_class plugin_error(const instance *in, instance_call *call, pst_status code, frame_reader r,
-                                 status *st)
+status_class instance_plugin_error(const instance *in, instance_call *call, pst_status code, frame_reader r,
+                                   status *st)
 {
     frame_item item;
     frame_error e = {.message = "(it said nothing)"};
@@ -171,12 +191,17 @@ static uint32_t retry_ms(const instance *in)
 
 /* ---- An exchange ---- */
 
+void instance_write_configure(frame_writer *w, const instance *in, const char *config)
+{
+    frame_put_text(w, FRAME_NAME, in->name);
+    frame_put_text(w, FRAME_WORKSPACE, in->workspace);
+    frame_put_text(w, FRAME_CONFIG, config);
+}
+
 static void write_configure(frame_writer *w, const void *arg)
 {
     const instance *in = arg;
-    frame_put_text(w, FRAME_NAME, in->name);
-    frame_put_text(w, FRAME_WORKSPACE, in->workspace);
-    frame_put_text(w, FRAME_CONFIG, in->config);
+    instance_write_configure(w, in, in->config);
 }
 
 /* Sends x and turns the answer into a status. The cell lives when this begins. */
@@ -191,7 +216,7 @@ static status_class run(instance *in, instance_call *call, exchange *x, status *
     }
     if (x->write)
         x->write(&w, x->arg);
-    int64_t budget = call && call->deadline_us > 0 ? call->deadline_us : deadline_ms(in, x->type) * 1000;
+    int64_t budget = call && call->deadline_us > 0 ? call->deadline_us : instance_deadline_us(in, x->type);
     status_class class = cell_exchange(in->cell, x->type, x->rows, budget, &w, &answer, st);
     if (cell_dead(in->cell)) {
         instance_bury(in, call);
@@ -206,11 +231,13 @@ static status_class run(instance *in, instance_call *call, exchange *x, status *
     x->answer = answer_reader(x->memory);
     facts_metrics(in, x->answer);
     if (x->status < 0)
-        class = plugin_error(in, call, x->status, x->answer, st);
+        class = instance_plugin_error(in, call, x->status, x->answer, st);
     if (x->status == PST_E_INTERNAL) {
         cell_condemn(in->cell, st->text);
         instance_bury(in, call);
     }
+    if (class == STATUS_OK)
+        swap_note_answered(in, x, &w);
     return class;
 }
 
@@ -254,6 +281,10 @@ static status_class ensure_cell(instance *in, instance_call *call, wire_type typ
     }
     if (in->cell)
         return STATUS_OK;
+    if (in->swap.unloaded) {
+        status_set(st, STATUS_UNAVAILABLE, "%s: the plugin %s is unloaded", in->name, in->plugin->id);
+        return fault_set(call, PLUGIN_FAULT_UNLOADED, UNLOADED_RETRY_MS, STATUS_UNAVAILABLE);
+    }
     int64_t wait = fresh ? 0 : supervise_wait_us(&in->supervisor, clock_monotonic_us());
     if (wait > 0)
         return waiting(in, call, wait, st);
@@ -300,6 +331,8 @@ status_class instance_exchange(instance *in, instance_call *call, exchange *x, s
     fault_set(call, PLUGIN_FAULT_NONE, 0, STATUS_OK);
     forget_death(call);
     pthread_mutex_lock(&in->lock);
+    if (x->type != WIRE_CLOSE) /* it would be opened in the new cell only to be closed */
+        swap_border(in);
     int64_t began = clock_monotonic_us();
     bool source = x->type == WIRE_CREDIT || x->type == WIRE_ACK || x->type == WIRE_SKIP;
     if (in->cell && cell_gone(in->cell)) /* between two calls: no input is to blame */
@@ -315,8 +348,6 @@ status_class instance_exchange(instance *in, instance_call *call, exchange *x, s
         supervise_success(&in->supervisor);
     if (x->type == WIRE_OPEN || x->type == WIRE_CLOSE)
         facts_open(in, class == STATUS_OK && x->type == WIRE_OPEN);
-    if (x->type == WIRE_ACK || x->type == WIRE_OPEN)
-        in->unacked = false;
     facts_call(in, clock_monotonic_us() - began, class != STATUS_OK);
     return class;
 }
@@ -325,12 +356,14 @@ void instance_exchange_end(instance *in, exchange *x)
 {
     instance_weigh(in);
     pthread_mutex_unlock(&in->lock);
+    swap_border_passed(in);
     answer_memory_release(x->memory);
 }
 
 status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class)
 {
     char text[400];
+    text_clear(&in->swap.canary);
     snprintf(text, sizeof text, "it handed over a bad answer: %.300s", why->text);
     if (in->cell) {
         cell_condemn(in->cell, text);
@@ -354,6 +387,8 @@ status_class instance_take_batch(instance *in, instance_call *call, exchange *x,
         return status_wrap(st, "%s", in->name);
     }
     facts_batch(in, *batch_out);
+    if (x->type == WIRE_CREDIT)
+        swap_note_handed(in, (*batch_out)->cursor, (*batch_out)->cursor_len);
     return STATUS_OK;
 }
 
@@ -369,11 +404,13 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
     in->secrets = settings->secrets;
     in->watcher = settings->watcher;
     in->config = json_dumps(settings->config, JSON_COMPACT);
-    assert(in->config);
+    in->given = json_dumps(settings->given ? settings->given : settings->config, JSON_COMPACT);
+    assert(in->config && in->given);
     in->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(in->cancel_fd >= 0);
     pthread_mutex_init(&in->lock, NULL);
     pthread_mutex_init(&in->facts_lock, NULL);
+    swap_place_init(in);
     in->facts = (instance_state){
         .workspace = in->workspace, .name = in->name, .last_death = in->shown_death, .sandbox = ""};
     facts_plugin(in, plugin_entry_hold(settings->plugin));
@@ -394,12 +431,14 @@ void instance_free(instance *in)
         at = &(*at)->next;
     *at = in->next;
     pthread_mutex_unlock(&in->set->lock);
+    swap_place_end(in);
     instance_close(in);
     pthread_mutex_lock(&in->lock); /* whoever found it in the list to stop its cell has done so */
     instance_drop_cell(in, DEADLINE_STOP_MS);
     pthread_mutex_unlock(&in->lock);
     close(in->cancel_fd);
     plugin_entry_release(in->plugin);
+    swap_place_free(in);
     pthread_mutex_destroy(&in->lock);
     pthread_mutex_destroy(&in->facts_lock);
     free(in->metrics);
@@ -407,6 +446,7 @@ void instance_free(instance *in)
     free(in->workspace);
     free(in->name);
     free(in->config);
+    free(in->given);
     free(in);
 }
 
@@ -415,9 +455,7 @@ void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t
     pthread_mutex_lock(&in->lock);
     instance_drop_cell(in, DEADLINE_STOP_MS);
     const plugin_entry *old = in->plugin;
-    free(in->config);
-    in->config = json_dumps(config, JSON_COMPACT);
-    assert(in->config);
+    swap_reconfigured(in, config);
     supervise_reset(&in->supervisor);
     facts_plugin(in, plugin_entry_hold(plugin));
     facts_condition(in, INSTANCE_STOPPED);
@@ -436,7 +474,9 @@ status_class instance_start(instance *in, instance_call *call, status *st)
 void instance_cancel(instance *in)
 {
     atomic_fetch_add(&in->cancels, 1);
+    pthread_mutex_lock(&in->facts_lock);
     eventfd_write(in->cancel_fd, 1);
+    pthread_mutex_unlock(&in->facts_lock);
 }
 
 unsigned instance_cancels(const instance *in)
@@ -459,13 +499,14 @@ bool instance_source_replays(const instance *in)
 
 const char *instance_condition_name(instance_condition condition)
 {
-    static const char *const names[] = {"stopped", "running", "waiting", "quarantined"};
+    static const char *const names[] = {"stopped", "running", "waiting", "quarantined", "unloaded"};
     return names[condition];
 }
 
 const char *plugin_fault_name(plugin_fault fault)
 {
-    static const char *const names[] = {"none",    "config",      "auth",     "away", "data", "cancelled",
-                                        "timeout", "unsupported", "resource", "bug",  "died", "closed"};
+    static const char *const names[] = {"none",      "config",  "auth",        "away",     "data",
+                                        "cancelled", "timeout", "unsupported", "resource", "bug",
+                                        "died",      "closed",  "unloaded"};
     return names[fault];
 }

@@ -66,6 +66,7 @@ typedef enum instance_condition {
     INSTANCE_RUNNING,
     INSTANCE_WAITING,     /* died; restarted at the first call after `retry_at_us` */
     INSTANCE_QUARANTINED, /* died five times in ten minutes; tried again every ten minutes */
+    INSTANCE_UNLOADED,    /* its plugin was unloaded; calls are refused until it is loaded again */
 } instance_condition;
 
 typedef struct instance_metric_value {
@@ -76,10 +77,11 @@ typedef struct instance_metric_value {
 
 typedef struct instance_state {
     const char *workspace, *name, *plugin_id, *version;
+    const char *hash; /* of the version that it runs */
+    uint64_t swaps;   /* cells that were replaced without a stop */
     instance_condition condition;
     bool source_open;
     pid_t pid; /* 0 = no cell */
-    const char *hash;
     uint64_t calls, failures, starts, deaths, rows_out, rejects_out;
     uint64_t suspects, poisons; /* calls over again in a fresh cell; rows that were found to kill it */
     uint64_t recycles, evictions;
@@ -119,6 +121,7 @@ typedef struct instance_settings {
     const plugin_entry *plugin; /* held by the instance */
     const char *workspace, *name;
     const json_t *config;     /* validated, with defaults: plugin_config_complete; copied */
+    const json_t *given;      /* as its author wrote it, completed anew for a new version; NULL = config */
     instance_secrets secrets; /* fetch may be NULL: then every secret is refused */
     instance_watcher watcher; /* on_event may be NULL */
 } instance_settings;
@@ -140,7 +143,8 @@ typedef enum plugin_fault {
     PLUGIN_FAULT_RESOURCE,    /* LIMIT: memory, descriptors, size of a batch */
     PLUGIN_FAULT_BUG,         /* INTERNAL: said so itself, or handed over a bad batch; its cell is replaced */
     PLUGIN_FAULT_DIED, /* UNAVAILABLE: the cell died, or is held back after it died; retry_after_ms is set */
-    PLUGIN_FAULT_CLOSED, /* UNAVAILABLE: the source is not open (any more) */
+    PLUGIN_FAULT_CLOSED,   /* UNAVAILABLE: the source is not open (any more) */
+    PLUGIN_FAULT_UNLOADED, /* UNAVAILABLE: an operator unloaded the plugin; ask again now and then */
 } plugin_fault;
 const char *plugin_fault_name(plugin_fault fault);
 
@@ -191,7 +195,7 @@ unsigned instance_cancels(const instance *in);
 
 /* Starts the cell and creates the plugin's object, if not running. */
 status_class instance_start(instance *in, instance_call *call, status *st);
-/* Replaces the config; the cell is stopped and the next call starts a new one. */
+/* Replaces the config; the cell is stopped and the next call starts a new one. `config` is complete. */
 void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t *config);
 bool instance_offers(instance *in, const char *interface_id); /* PST_IF_… */
 

@@ -139,7 +139,7 @@ void instance_drop_cell(instance *in, int timeout_ms)
 {
     cell *old = in->cell;
     in->cell = NULL;
-    in->unacked = in->too_big = false;
+    in->too_big = false;
     cell_stop(old, timeout_ms);
     if (old)
         instance_room_give(in);
@@ -182,6 +182,6 @@ void instance_weigh(instance *in)
         facts_memory(in, bytes);
         in->too_big = in->too_big || bytes >= limit / 100 * CELL_MEMORY_FULL;
     }
-    if (in->too_big && !in->unacked)
+    if (in->too_big && !(in->facts.source_open && in->swap.owed))
         renew(in, bytes);
 }

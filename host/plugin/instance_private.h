@@ -19,6 +19,24 @@ struct instance_set {
     instance *first;
 };
 
+/* What replacing the cell needs to know of an instance (instance_swap.c). */
+typedef struct swap_place {
+    /* under facts_lock */
+    pthread_cond_t settled; /* a border of calls was reached, a swap ended, nobody holds it any more */
+    struct swap *ready;     /* waits for the border */
+    unsigned holds, configured;
+    bool ending;
+    uint64_t round;
+    /* under the call lock */
+    bool unloaded;
+    bool owed;         /* rows were handed over whose cursor is not acked */
+    text acked, owing; /* cursors: the newest durable one; of the newest rows */
+    text canary;       /* arguments of a pure call that went well */
+    wire_type canary_type;
+    uint32_t canary_rows;
+    int64_t canary_us;
+} swap_place;
+
 struct instance {
     uint32_t magic;
     instance_set *set;
@@ -30,13 +48,13 @@ struct instance {
     atomic_uint cancels;
     pthread_mutex_t lock; /* one call at a time; guards all up to `facts_lock` */
     const plugin_entry *plugin;
-    char *config;
+    char *config; /* written under both locks, like `given` and cancel_fd */
+    char *given;  /* as its author wrote it, without defaults */
     cell *cell;
-    uint32_t epoch;
+    atomic_uint epoch;
     supervisor supervisor;
     uint32_t source_flags;
     char last_death[256];
-    bool unacked;               /* a source handed over what it was not acked for */
     bool too_big;               /* to be replaced at the next chance */
     int64_t weighed_us;         /* when its memory was looked at last */
     pthread_mutex_t facts_lock; /* short; guards `facts` and what it points at */
@@ -45,12 +63,15 @@ struct instance {
     char shown_death[256];
     instance_metric_value *metrics;
     int64_t last_used_us;
+    swap_place swap;
 };
 
 enum { INSTANCE_MAGIC = 0x1257A4CE };
 enum {
+    DEADLINE_IO_US = 30000000, /* where the settings have none for a call */
     DEADLINE_STOP_MS = 5000,
     INSTANCE_IDLE_STOP_MS = 500,
+    UNLOADED_RETRY_MS = 1000,
 };
 
 /* One request. `write` puts the arguments behind what every call carries. */
@@ -90,6 +111,27 @@ bool instance_room_take(instance *in);
 void instance_room_give(instance *in);
 /* After a call: a cell that has grown is replaced, now or when nothing is un-acked. */
 void instance_weigh(instance *in);
+/* How long a call may take. */
+int64_t instance_deadline_us(const instance *in, wire_type type);
+/* Starts a cell with that version; it is not configured yet, and not the instance's. */
+status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel_fd, cell **cell_out,
+                            status *st);
+void instance_write_configure(frame_writer *w, const instance *in, const char *config);
+/* The plugin answered with an error: what it means. */
+status_class instance_plugin_error(const instance *in, instance_call *call, pst_status code, frame_reader r,
+                                   status *st);
+
+/* Hooks for instance_swap.c; those with "lock" are called with the call lock held. */
+void swap_place_init(instance *in);
+void swap_place_end(instance *in); /* gives up what is under way and waits for those who hold it */
+void swap_place_free(instance *in);
+void swap_reconfigured(instance *in, const json_t *config); /* lock */
+void swap_border(instance *in);        /* lock; before a call: makes the switch that waits, if it can */
+void swap_border_passed(instance *in); /* after the lock was released */
+void swap_note_open(instance *in, const void *cursor, size_t len);               /* lock */
+void swap_note_handed(instance *in, const void *cursor, size_t len);             /* lock */
+void swap_note_acked(instance *in, const void *cursor, size_t len);              /* lock */
+void swap_note_answered(instance *in, const exchange *x, const frame_writer *w); /* lock */
 
 /* What others may see (instance_set.c); each takes the short lock. */
 void facts_plugin(instance *in, const plugin_entry *plugin); /* takes over the held entry */

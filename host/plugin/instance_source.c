@@ -24,6 +24,10 @@ static status_class with_cursor(instance *in, instance_call *call, wire_type typ
     bytes b = {cursor, cursor_len};
     exchange x = {.type = type, .write = write_cursor, .arg = &b};
     status_class class = instance_exchange(in, call, &x, st);
+    if (class == STATUS_OK && type == WIRE_OPEN)
+        swap_note_open(in, cursor, cursor_len);
+    else if (class == STATUS_OK)
+        swap_note_acked(in, cursor, cursor_len);
     instance_exchange_end(in, &x);
     return class;
 }
@@ -50,9 +54,7 @@ static status_class take_turn(instance *in, instance_call *call, exchange *x, in
     *turn_out = x->status == PST_IDLE ? INSTANCE_IDLE : x->status == PST_END ? INSTANCE_END : INSTANCE_ROWS;
     if (*turn_out != INSTANCE_ROWS)
         return STATUS_OK;
-    status_class class = instance_take_batch(in, call, x, x->rows, batch_out, st);
-    in->unacked = class == STATUS_OK && (*batch_out)->cursor_len > 0;
-    return class;
+    return instance_take_batch(in, call, x, x->rows, batch_out, st);
 }
 
 status_class instance_read(instance *in, instance_call *call, uint32_t max_rows, instance_turn *turn_out,

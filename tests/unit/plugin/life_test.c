@@ -149,6 +149,7 @@ static void a_hostile_constructor_ends_in_quarantine(void **state)
     status st;
     clock_fake fake;
     clock_fake_use(&fake, 1000000000);
+    told[0] = 0;
     instance *in = stand_instance(&s, "org.penstock.test.hostile", "{\"how\": \"\"}");
     instance_call call = {0};
     for (int i = 0; i < 5; i++) {
