@@ -281,7 +281,9 @@ status_class catalog_create(const catalog_settings *settings, catalog **catalog_
 static void on_settled(void *arg)
 {
     catalog *c = arg;
-    if (catalog_scan(c) && c->on_change)
+    bool changed = catalog_scan(c) > 0 || !c->looked;
+    c->looked = true;
+    if (changed && c->on_change)
         c->on_change(c->on_change_arg);
 }
 
@@ -292,11 +294,17 @@ status_class catalog_watch(catalog *c, void (*on_change)(void *arg), void *arg, 
     return watch_start((const char *const *)c->folders, c->n_folders, on_settled, c, &c->watch, st);
 }
 
+void catalog_unwatch(catalog *c)
+{
+    watch_stop(c->watch);
+    c->watch = NULL;
+}
+
 void catalog_free(catalog *c)
 {
     if (!c)
         return;
-    watch_stop(c->watch);
+    catalog_unwatch(c);
     while (c->n)
         record_drop(c, c->n - 1);
     for (size_t i = 0; i < c->n_folders; i++)

@@ -62,8 +62,11 @@ void catalog_free(catalog *c);
 /* Looks at the folders again; returns how many entries are new or changed. */
 unsigned catalog_scan(catalog *c);
 /* Watches the folders on a thread of its own and scans when something settled there; `on_change` (may be
- * NULL) runs on that thread after each scan that changed something. */
+ * NULL) runs on that thread after the first scan and after each that changed something. */
 status_class catalog_watch(catalog *c, void (*on_change)(void *arg), void *arg, status *st);
+
+/* Ends the watching and waits for the scan in hand. */
+void catalog_unwatch(catalog *c);
 
 /* The entry that serves under that id; NULL with a reason (and a "did you mean") in `st`. */
 const plugin_entry *catalog_find(catalog *c, const char *id, status *st);

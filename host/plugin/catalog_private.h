@@ -37,6 +37,7 @@ struct catalog {
     catalog_news *news;
     size_t n_news;
     watch *watch;
+    bool looked; /* of the watching thread */
     void (*on_change)(void *arg);
     void *on_change_arg;
 };

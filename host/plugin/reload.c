@@ -44,9 +44,10 @@ reload *reload_create(const reload_settings *settings)
 
 void reload_end(reload *r)
 {
+    if (!r)
+        return;
     atomic_store(&r->ending, true);
-    pthread_mutex_lock(&r->turn);
-    pthread_mutex_unlock(&r->turn);
+    instance_set_end_swaps(r->settings.instances);
 }
 
 void reload_free(reload *r)

@@ -37,9 +37,9 @@ typedef struct reload_settings {
 } reload_settings;
 
 reload *reload_create(const reload_settings *settings);
-/* No further instance is tried; waits for the one in hand. */
+/* No further instance is tried, and those that wait give up; returns at once. NULL is fine. */
 void reload_end(reload *r);
-void reload_free(reload *r); /* NULL is fine */
+void reload_free(reload *r); /* when nobody is in it any more. NULL is fine */
 
 /* Looks at the plugin folders and tries what is new there. */
 void reload_look(reload *r);
