@@ -43,6 +43,12 @@ typedef struct line_limits { /* none may be 0 */
     uint32_t parts; /* tags and fields of one line together */
 } line_limits;
 
+/* Those of a decoder where a plan says nothing. */
+#define LINE_LIMITS_DEFAULT            \
+    {                                  \
+        1U << 20, 1U << 20, 1024, 4096 \
+    }
+
 typedef struct line_reader {
     const char *p, *end;
     const char *line;     /* first byte of the open line */
