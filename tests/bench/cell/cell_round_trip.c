@@ -157,8 +157,10 @@ static void subject_close(subject *s)
     text_free(&s->artifact);
 }
 
-int main(void)
+/* Arguments, for a profiler: the only number of rows to measure, the only subject (its first letter). */
+int main(int argc, char **argv)
 {
+    uint32_t only = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
     static const uint32_t sizes[] = {1, 100, 1000, 10000, 100000};
     status st;
     stand at;
@@ -173,8 +175,10 @@ int main(void)
     subject_open(&subjects[0], &at, "org.penstock.bench.kernel", TEST_PLUGINS "/kernel.so");
     subject_open(&subjects[1], &at, "org.penstock.model.anomaly", ANOMALY_MODEL);
     for (size_t i = 0; i < 2; i++)
-        for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++)
-            compare(&subjects[i], sizes[k]);
+        for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+            if ((!only || only == sizes[k]) && (argc < 3 || argv[2][0] == subjects[i].title[0]))
+                compare(&subjects[i], sizes[k]);
+        }
     subject_close(&subjects[0]);
     subject_close(&subjects[1]);
     stand_down(&at);
