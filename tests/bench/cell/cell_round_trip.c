@@ -129,15 +129,15 @@ static void compare(subject *s, uint32_t n)
     rows_free(r);
 }
 
-static void subject_open(subject *s, stand *at, const char *id, const char *file)
+static void subject_open(subject *s, stand *at, const char *id, const char *file, const char *config)
 {
     status st;
     const plugin_entry *entry = catalog_find(at->catalog, id, &st);
-    json_t *nothing = json_object();
-    must(plugin_config_complete(entry, nothing, &s->config, &st), &st);
+    json_t *given = json_loads(config, 0, NULL);
+    must(plugin_config_complete(entry, given, &s->config, &st), &st);
     plugin_entry_release(entry);
-    json_decref(nothing);
-    s->in = stand_instance(at, id, "{}");
+    json_decref(given);
+    s->in = stand_instance(at, id, config);
     if (strstr(file, "anomaly")) {
         json_t *info;
         rows *r = rows_make(TRAINING_ROWS);
@@ -170,17 +170,20 @@ int main(int argc, char **argv)
     snprintf(anomaly, sizeof anomaly, "%s/anomaly.so", at.plugins);
     must(disk_copy(ANOMALY_MODEL, anomaly, 0644, &st), &st);
     catalog_scan(at.catalog);
-    subject subjects[] = {{.title = "trivial kernel", .round_us = 20000, .bar = 2.5},
+    subject subjects[] = {{.title = "kernel by hand", .round_us = 20000, .bar = 2.5},
+                          {.title = "trivial kernel", .round_us = 50000, .bar = 2.5},
                           {.title = "anomaly model", .round_us = 200000, .bar = 1.05}};
-    subject_open(&subjects[0], &at, "org.penstock.bench.kernel", TEST_PLUGINS "/kernel.so");
-    subject_open(&subjects[1], &at, "org.penstock.model.anomaly", ANOMALY_MODEL);
-    for (size_t i = 0; i < 2; i++)
+    subject_open(&subjects[0], &at, "org.penstock.bench.kernel", TEST_PLUGINS "/kernel.so", "{}");
+    subject_open(&subjects[1], &at, "org.penstock.bench.kernel", TEST_PLUGINS "/kernel.so",
+                 "{\"builder\": true}");
+    subject_open(&subjects[2], &at, "org.penstock.model.anomaly", ANOMALY_MODEL, "{}");
+    for (size_t i = 0; i < 3; i++)
         for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
             if ((!only || only == sizes[k]) && (argc < 3 || argv[2][0] == subjects[i].title[0]))
                 compare(&subjects[i], sizes[k]);
         }
-    subject_close(&subjects[0]);
-    subject_close(&subjects[1]);
+    for (size_t i = 0; i < 3; i++)
+        subject_close(&subjects[i]);
     stand_down(&at);
     nursery_stop(spawner);
     return 0;
