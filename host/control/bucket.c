@@ -134,7 +134,7 @@ const char *bucket_interval(const bucket_rule *r, char out[BUCKET_INTERVAL_SIZE]
     else if (r->days)
         snprintf(out, BUCKET_INTERVAL_SIZE, "%" PRId32 " days", r->days);
     else if (r->width_us % UTC_DAY_US == 0)
-        snprintf(out, BUCKET_INTERVAL_SIZE, "%" PRId64 " days", r->width_us / UTC_DAY_US);
+        snprintf(out, BUCKET_INTERVAL_SIZE, "%" PRId64 " days", (int64_t)(r->width_us / UTC_DAY_US));
     else
         snprintf(out, BUCKET_INTERVAL_SIZE, "%" PRId64 " microseconds", r->width_us);
     return out;

@@ -16,9 +16,10 @@
 #define BUCKET_NUMBER_MAX 10000 /* months, quarters, years */
 
 typedef struct bucket_rule {
-    int64_t width_us;     /* fixed; 0 = by the calendar */
-    int64_t origin_us;    /* a start of a fixed one */
-    int32_t months, days; /* of the calendar: one of them; both 0 and width 0 = the time itself is the bucket */
+    int64_t width_us;  /* fixed; 0 = by the calendar */
+    int64_t origin_us; /* a start of a fixed one */
+    int32_t months,
+        days; /* of the calendar: one of them; both 0 and width 0 = the time itself is the bucket */
     const zone *zone;
 } bucket_rule;
 

@@ -109,12 +109,13 @@ typedef struct defined_featurestore {
     uint32_t n_from;
     const char *bucket;   /* as written, e.g. "10m", "1d", "1mo"; NULL = each row's own time */
     const char *interval; /* the same as PostgreSQL writes it */
-    int64_t bucket_us;  /* width; 0 = by the calendar (mo, q, y, and d or w in a zone with clock changes) */
+    int64_t bucket_us;    /* width; 0 = by the calendar (mo, q, y, and d or w in a zone with clock changes) */
     text_list key;
     schedule_rule refresh; /* its timezone is the store's */
     const char *timezone;
     int64_t reach_before_us, reach_after_us;
-    int64_t horizon_us;   /* how far back late rows are computed again; DEFINITION_ANY = as far as rows are kept */
+    int64_t
+        horizon_us; /* how far back late rows are computed again; DEFINITION_ANY = as far as rows are kept */
     int64_t retention_us; /* DEFINITION_ANY = kept for ever */
     const char *sql;
     const store_column

@@ -116,9 +116,10 @@ static void compare_featurestore(comparer *c, const defined_object *a, const def
                      was->reach_after_us != is->reach_after_us;
     bool shorter = is->retention_us < was->retention_us;
     add(c, PLAN_CHANGE, b,
-        shorter     ? "older rows will be deleted: the retention gets shorter"
-        : recompute ? "its rows are computed again beside the old ones, which stay until the new ones are whole"
-                    : NULL);
+        shorter ? "older rows will be deleted: the retention gets shorter"
+        : recompute
+            ? "its rows are computed again beside the old ones, which stay until the new ones are whole"
+            : NULL);
     c->changes[c->n - 1].destructive = shorter;
 }
 
@@ -130,7 +131,8 @@ static void compare_inferencestore(comparer *c, const defined_object *a, const d
         add(c, PLAN_REFUSE, b, "the key changes");
     else if (json_equal(was->schema, is->schema))
         add(c, PLAN_CHANGE, b,
-            is->retention_us < was->retention_us ? "older rows will be deleted: the retention gets shorter" : NULL);
+            is->retention_us < was->retention_us ? "older rows will be deleted: the retention gets shorter"
+                                                 : NULL);
     else
         compare_schemas(c, b, was->schema, is->schema);
     c->changes[c->n - 1].destructive =

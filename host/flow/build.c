@@ -40,8 +40,8 @@ static json_t *recipe_of(const defined_featurestore *d)
         json_array_append_new(columns, json_string(d->columns[i].name));
     for (uint32_t i = 0; i < d->key.n; i++)
         json_array_append_new(key, json_string(d->key.items[i]));
-    return json_pack("{s:s, s:s?, s:s, s:I, s:I, s:o, s:o, s:o}", "sql", d->sql, "bucket", d->bucket, "timezone",
-                     d->timezone, "before", (json_int_t)d->reach_before_us, "after",
+    return json_pack("{s:s, s:s?, s:s, s:I, s:I, s:o, s:o, s:o}", "sql", d->sql, "bucket", d->bucket,
+                     "timezone", d->timezone, "before", (json_int_t)d->reach_before_us, "after",
                      (json_int_t)d->reach_after_us, "from", from, "columns", columns, "key", key);
 }
 
@@ -60,12 +60,13 @@ static bool same_field(const json_t *a, const json_t *b, const char *name)
            (!json_object_get(a, name) && !json_object_get(b, name));
 }
 
-/* Marks are made by the new definition; they say enough for the old one when it cuts time alike, reaches as far
- * and reads the same stores. */
+/* Marks are made by the new definition; they say enough for the old one when it cuts time alike, reaches as
+ * far and reads the same stores. */
 static bool marks_fit(const json_t *was, const json_t *is)
 {
-    return same_field(was, is, "bucket") && same_field(was, is, "timezone") && same_field(was, is, "before") &&
-           same_field(was, is, "after") && same_field(was, is, "from") && same_field(was, is, "key");
+    return same_field(was, is, "bucket") && same_field(was, is, "timezone") &&
+           same_field(was, is, "before") && same_field(was, is, "after") && same_field(was, is, "from") &&
+           same_field(was, is, "key");
 }
 
 static void keep_columns(arena *a, featurestore_plan *f, const json_t *names)
@@ -138,6 +139,7 @@ static status_class find_bounds(build *b, connection *c, bool *any_out, status *
             class = build_source_bounds(c, t, &lower, &upper, st);
     }
     *any_out = lower <= upper;
+    b->now.lower_us = b->now.upper_us = b->now.cursor_us = b->oldest_us == INT64_MIN ? 0 : b->oldest_us;
     if (class != STATUS_OK || !*any_out)
         return class;
     b->now.lower_us = bucket_start(&f->bucket, lower - f->defined->reach_after_us);
@@ -174,7 +176,8 @@ static status_class begin(build *b, connection *c, const build_record *found, co
     return STATUS_OK;
 }
 
-static status_class take_found(build *b, connection *c, const build_record *found, const char *role, status *st)
+static status_class take_found(build *b, connection *c, const build_record *found, const char *role,
+                               status *st)
 {
     char hash[DIGEST_TEXT_SIZE];
     char *body = recipe_text(b->f, hash);
@@ -289,7 +292,8 @@ static status_class pass_on(build *b, connection *c, status *st)
     for (uint32_t i = 0; i < f->n_dependants && class == STATUS_OK; i++) {
         const dependant *d = &f->dependants[i];
         if (d->class == CLASS_FEATURESTORE)
-            class = part ? build_backfill(&f->plan->featurestores[d->index], c, b->now.lower_us, b->now.upper_us, st)
+            class = part ? build_backfill(&f->plan->featurestores[d->index], c, b->now.lower_us,
+                                          b->now.upper_us, st)
                          : build_forget(c, &f->plan->featurestores[d->index], st);
         else
             class = dirty_marks_all(c, f->plan->wid, &f->table, d, part ? b->now.lower_us : UTC_MIN_US,
@@ -328,8 +332,8 @@ static status_class finish(build *b, connection *c, status *st)
     if (class != STATUS_OK)
         return class;
     log_info("build", "a featurestore is built", LOG_TEXT("workspace", b->f->plan->definition->workspace),
-             LOG_TEXT("featurestore", b->f->defined->object.key), LOG_INT("rows", (int64_t)b->now.rows),
-             LOG_INT("busy_ms", b->now.busy_us / 1000));
+             LOG_TEXT("featurestore", b->f->defined->object.key), LOG_NUMBER("rows", (int64_t)b->now.rows),
+             LOG_NUMBER("busy_ms", b->now.busy_us / 1000));
     int64_t oldest_us = b->oldest_us;
     build_release(b);
     b->oldest_us = oldest_us;
@@ -339,7 +343,8 @@ static status_class finish(build *b, connection *c, status *st)
 
 /* ---- asked for ---- */
 
-status_class build_backfill(const featurestore_plan *f, connection *c, int64_t from_us, int64_t to_us, status *st)
+status_class build_backfill(const featurestore_plan *f, connection *c, int64_t from_us, int64_t to_us,
+                            status *st)
 {
     char hash[DIGEST_TEXT_SIZE];
     build_record found;
@@ -353,7 +358,8 @@ status_class build_backfill(const featurestore_plan *f, connection *c, int64_t f
     build_record_free(&found);
     if (busy)
         return status_set(st, STATUS_CONFLICT, "featurestore %s is being built", f->defined->object.key);
-    build whole = {.f = f, .now = {.kind = BUILD_BACKFILL, .started_us = clock_wall_us()}, .oldest_us = oldest_us};
+    build whole = {
+        .f = f, .now = {.kind = BUILD_BACKFILL, .started_us = clock_wall_us()}, .oldest_us = oldest_us};
     bool any;
     free(recipe_text(f, hash));
     class = find_bounds(&whole, c, &any, st);
@@ -399,15 +405,16 @@ json_t *build_json(const build_progress *p, int64_t now_us)
     double percent = build_percent(p);
     if (p->kind == BUILD_NONE)
         return NULL;
-    json_t *o = json_pack("{s:s, s:f, s:I, s:b}", "kind", kinds[p->kind], "percent",
-                          (double)(int64_t)(percent * 10) / 10, "rows", (json_int_t)p->rows, "paused", p->paused);
+    json_t *o =
+        json_pack("{s:s, s:f, s:I, s:b}", "kind", kinds[p->kind], "percent",
+                  (double)(int64_t)(percent * 10) / 10, "rows", (json_int_t)p->rows, "paused", p->paused);
     set_time(o, "from", p->lower_us);
     set_time(o, "to", p->upper_us);
     set_time(o, "started", p->started_us);
     if (percent >= 1 && !p->paused)
-        json_object_set_new(o, "eta_seconds",
-                            json_integer((json_int_t)((double)(now_us - p->started_us) / 1e6 * (100 - percent) /
-                                                      percent)));
+        json_object_set_new(
+            o, "eta_seconds",
+            json_integer((json_int_t)((double)(now_us - p->started_us) / 1e6 * (100 - percent) / percent)));
     if (p->problem[0])
         json_object_set_new(o, "problem", json_string(p->problem));
     return o;

@@ -11,39 +11,43 @@ enum { LOCK_TIMEOUT_MS = 2000 };
 
 static const char *const kinds[] = {"", "first", "beside", "backfill"};
 
-static const statement read_object = {
-    "read what a featurestore was built as",
-    "SELECT hash, body::text FROM penstock.object WHERE wid = $1::int AND class = 'featurestore' AND key = $2"};
+static const statement read_object = {"read what a featurestore was built as",
+                                      "SELECT hash, body::text FROM penstock.object WHERE wid = $1::int AND "
+                                      "class = 'featurestore' AND key = $2"};
 static const statement read_build = {
     "read a build",
     "SELECT kind, hash, lower, upper, cursor, paused, rows, busy_us, started, coalesce(problem, '') FROM "
     "penstock.build WHERE wid = $1::int AND key = $2"};
-static const statement read_horizon = {
-    "read how far a store is complete",
-    "SELECT horizon FROM penstock.object WHERE wid = $1::int AND class = $2 AND key = $3 AND horizon IS NOT NULL"};
-static const statement insert_build = {
-    "begin a build",
-    "INSERT INTO penstock.build (wid, key, kind, hash, lower, upper, cursor) VALUES ($1::int, $2, $3, $4, $5, $6,"
-    " $6) ON CONFLICT (wid, key) DO UPDATE SET kind = excluded.kind, hash = excluded.hash, lower = excluded.lower,"
-    " upper = excluded.upper, cursor = excluded.cursor, paused = false, rows = 0, busy_us = 0, problem = NULL,"
-    " started = now(), changed = now()"};
-static const statement update_build = {
-    "move a build",
-    "UPDATE penstock.build SET cursor = $3, rows = $4, busy_us = $5, problem = nullif($6, ''), changed = now()"
-    " WHERE wid = $1::int AND key = $2"};
+static const statement read_horizon = {"read how far a store is complete",
+                                       "SELECT horizon FROM penstock.object WHERE wid = $1::int AND class = "
+                                       "$2 AND key = $3 AND horizon IS NOT NULL"};
+static const statement insert_build = {"begin a build",
+                                       "INSERT INTO penstock.build (wid, key, kind, hash, lower, upper, "
+                                       "cursor) VALUES ($1::int, $2, $3, $4, $5, $6,"
+                                       " $6) ON CONFLICT (wid, key) DO UPDATE SET kind = excluded.kind, hash "
+                                       "= excluded.hash, lower = excluded.lower,"
+                                       " upper = excluded.upper, cursor = excluded.cursor, paused = false, "
+                                       "rows = 0, busy_us = 0, problem = NULL,"
+                                       " started = now(), changed = now()"};
+static const statement update_build = {"move a build",
+                                       "UPDATE penstock.build SET cursor = $3, rows = $4, busy_us = $5, "
+                                       "problem = nullif($6, ''), changed = now()"
+                                       " WHERE wid = $1::int AND key = $2"};
 static const statement delete_build = {"end a build",
                                        "DELETE FROM penstock.build WHERE wid = $1::int AND key = $2"};
 static const statement pause_build = {
-    "pause a build", "UPDATE penstock.build SET paused = $3, changed = now() WHERE wid = $1::int AND key = $2"};
+    "pause a build",
+    "UPDATE penstock.build SET paused = $3, changed = now() WHERE wid = $1::int AND key = $2"};
 static const statement note_object = {
     "note what a featurestore is built as",
-    "INSERT INTO penstock.object (wid, class, key, generation, hash, body) VALUES ($1::int, 'featurestore', $2, $3,"
+    "INSERT INTO penstock.object (wid, class, key, generation, hash, body) VALUES ($1::int, 'featurestore', "
+    "$2, $3,"
     " $4, $5::jsonb) ON CONFLICT (wid, class, key) DO UPDATE SET generation = excluded.generation,"
     " hash = excluded.hash, body = excluded.body, changed = now()"};
-static const statement forget_object = {
-    "let a featurestore be built again",
-    "UPDATE penstock.object SET hash = '', changed = now() WHERE wid = $1::int AND class = 'featurestore' AND key ="
-    " $2"};
+static const statement forget_object = {"let a featurestore be built again",
+                                        "UPDATE penstock.object SET hash = '', changed = now() WHERE wid = "
+                                        "$1::int AND class = 'featurestore' AND key ="
+                                        " $2"};
 
 /* ---- reading ---- */
 
@@ -112,7 +116,8 @@ void build_record_free(build_record *r)
     r->body = NULL;
 }
 
-status_class build_source_bounds(connection *c, const store_table *t, int64_t *lower, int64_t *upper, status *st)
+status_class build_source_bounds(connection *c, const store_table *t, int64_t *lower, int64_t *upper,
+                                 status *st)
 {
     char label[TABLE_LABEL_SIZE];
     rows *r = NULL;
@@ -144,10 +149,11 @@ status_class build_make_next(connection *c, const store_table *t, const char *ro
     beside.part = "next";
     table_label(label, t);
     table_label(next, &beside);
-    text_printf(&sql,
-                "BEGIN; SET LOCAL lock_timeout = %d; DROP TABLE IF EXISTS %s; CREATE TABLE %s (LIKE %s INCLUDING "
-                "ALL); GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO ",
-                LOCK_TIMEOUT_MS, next, next, label, next);
+    text_printf(
+        &sql,
+        "BEGIN; SET LOCAL lock_timeout = %d; DROP TABLE IF EXISTS %s; CREATE TABLE %s (LIKE %s INCLUDING "
+        "ALL); GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO ",
+        LOCK_TIMEOUT_MS, next, next, label, next);
     sql_identifier(&sql, role);
     text_add(&sql, "; COMMIT");
     status_class class = connection_script(c, "make the table beside", sql.data, st);
@@ -157,7 +163,8 @@ status_class build_make_next(connection *c, const store_table *t, const char *ro
     return class;
 }
 
-/* LIKE gives indexes names of its own; they get those that the store's are known by: one for each, in order. */
+/* LIKE gives indexes names of its own; they get those that the store's are known by: one for each, in order.
+ */
 static const statement list_indexes = {
     "list the indexes of a table",
     "SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid WHERE x.indrelid ="
@@ -176,8 +183,8 @@ static status_class exec_text(connection *c, text *sql, status *st)
     return class;
 }
 
-static status_class rename_indexes(connection *c, const char *schema, const rows *was, const rows *is, text *sql,
-                                   status *st)
+static status_class rename_indexes(connection *c, const char *schema, const rows *was, const rows *is,
+                                   text *sql, status *st)
 {
     status_class class = STATUS_OK;
     for (uint32_t i = 0; i < rows_count(was) && i < rows_count(is) && class == STATUS_OK; i++) {
@@ -246,18 +253,20 @@ status_class build_switch(connection *c, const store_table *t, int64_t lower_us,
 
 /* ---- writing ---- */
 
-status_class build_insert(connection *c, const featurestore_plan *f, const build_progress *p, const char *hash,
-                          status *st)
+status_class build_insert(connection *c, const featurestore_plan *f, const build_progress *p,
+                          const char *hash, status *st)
 {
-    value params[] = {value_integer(f->plan->wid), value_text(f->defined->object.key), value_text(kinds[p->kind]),
-                      value_text(hash), value_time_us(p->lower_us), value_time_us(p->upper_us)};
+    value params[] = {value_integer(f->plan->wid), value_text(f->defined->object.key),
+                      value_text(kinds[p->kind]),  value_text(hash),
+                      value_time_us(p->lower_us),  value_time_us(p->upper_us)};
     return connection_run(c, &insert_build, params, 6, NULL, st);
 }
 
 status_class build_update(connection *c, const featurestore_plan *f, const build_progress *p, status *st)
 {
-    value params[] = {value_integer(f->plan->wid), value_text(f->defined->object.key), value_time_us(p->cursor_us),
-                      value_integer((int64_t)p->rows), value_integer(p->busy_us), value_text(p->problem)};
+    value params[] = {value_integer(f->plan->wid), value_text(f->defined->object.key),
+                      value_time_us(p->cursor_us), value_integer((int64_t)p->rows),
+                      value_integer(p->busy_us),   value_text(p->problem)};
     return connection_run(c, &update_build, params, 6, NULL, st);
 }
 
@@ -267,7 +276,8 @@ status_class build_delete(connection *c, const featurestore_plan *f, status *st)
     return connection_run(c, &delete_build, params, 2, NULL, st);
 }
 
-status_class build_set_paused(connection *c, const featurestore_plan *f, bool paused, bool *found_out, status *st)
+status_class build_set_paused(connection *c, const featurestore_plan *f, bool paused, bool *found_out,
+                              status *st)
 {
     rows *r = NULL;
     value params[] = {value_integer(f->plan->wid), value_text(f->defined->object.key), value_boolean(paused)};

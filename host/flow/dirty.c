@@ -173,7 +173,7 @@ static int64_t shifted(int64_t us, int64_t by_us)
 
 /* The buckets of the row before: most rows lie in the same, so that no calendar is asked for them. */
 typedef struct near {
-    int64_t start_us, end_us; /* of the row's own bucket */
+    int64_t start_us, end_us;  /* of the row's own bucket */
     int64_t first_us, last_us; /* that its time dirties, inclusive; valid with reach */
 } near;
 

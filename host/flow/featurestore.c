@@ -200,7 +200,8 @@ static status_class mark_dependants(step *s, status *st)
 
 /* The claimed keys as keys of this definition: marks may have been made by one with other buckets. Keys whose
  * sources are not complete any more stay as they are; *too_late_out counts them. */
-static step step_for(const featurestore_plan *f, const step *claimed, int64_t oldest_us, uint64_t *too_late_out)
+static step step_for(const featurestore_plan *f, const step *claimed, int64_t oldest_us,
+                     uint64_t *too_late_out)
 {
     step s = {.f = f, .c = claimed->c, .arena = claimed->arena};
     s.keys = arena_zero(s.arena, claimed->n_keys, sizeof *s.keys);
@@ -224,7 +225,8 @@ static status_class recompute(step *s, uint64_t *rows_out, status *st)
     return class == STATUS_OK ? insert_keys(s, rows_out, st) : class;
 }
 
-static status_class recompute_both(const step *claimed, const refresh_order *o, refresh_result *out, status *st)
+static status_class recompute_both(const step *claimed, const refresh_order *o, refresh_result *out,
+                                   status *st)
 {
     status_class class = STATUS_OK;
     uint64_t ignored = 0;
@@ -299,8 +301,8 @@ static status_class delete_range(const featurestore_plan *f, connection *c, cons
     return class;
 }
 
-static status_class range_inside(const featurestore_plan *f, connection *c, int64_t lower_us, int64_t upper_us,
-                                 uint64_t *rows_out, status *st)
+static status_class range_inside(const featurestore_plan *f, connection *c, int64_t lower_us,
+                                 int64_t upper_us, uint64_t *rows_out, status *st)
 {
     const defined_featurestore *d = f->defined;
     value bounds[] = {value_time_us(lower_us), value_time_us(upper_us)}, params[PARAMS_MAX];

@@ -7,6 +7,7 @@
 #include "base/batch_builder.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/utc.h"
 #include "control/definition_table.h"
 #include "flow/dirty_marks.h"
 #include "flow/feature_rows.h"

@@ -75,7 +75,8 @@ static status_class write_line(const line *l, connection *c, status *st)
     char sql[800];
     snprintf(sql, sizeof sql,
              "INSERT INTO penstock.ledger_wid%d AS l (store, minute, received, stored, updated, duplicate,"
-             " rejected, dropped, too_late, expired) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (store, minute) DO "
+             " rejected, dropped, too_late, expired) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON "
+             "CONFLICT (store, minute) DO "
              "UPDATE SET"
              " received = l.received + excluded.received, stored = l.stored + excluded.stored,"
              " updated = l.updated + excluded.updated, duplicate = l.duplicate + excluded.duplicate,"

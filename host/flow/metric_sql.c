@@ -50,8 +50,8 @@ static void add_complete(text *sql, const bucket_rule *b, unsigned moment)
         text_printf(sql, " <= $%u::timestamptz - '%" PRId64 " microseconds'::interval", moment,
                     b ? b->width_us : 0);
     else {
-        text_printf(sql, " < penstock.time_bucket('%s'::interval, $%u::timestamptz, ", bucket_interval(b, interval),
-                    moment);
+        text_printf(sql, " < penstock.time_bucket('%s'::interval, $%u::timestamptz, ",
+                    bucket_interval(b, interval), moment);
         sql_literal(sql, zone_name(b->zone));
         text_add_char(sql, ')');
     }

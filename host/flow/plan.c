@@ -190,8 +190,8 @@ static void make_featurestores(flow_plan *p)
         *f = (featurestore_plan){.plan = p, .defined = &p->definition->featurestores[i]};
         f->name = arena_printf(p->arena, "featurestore:%s", f->defined->object.key);
         if (featurestore_table(p->arena, p->wid, f->defined, &f->table, &st) != STATUS_OK ||
-            (f->defined->bucket && bucket_rule_read(f->defined->bucket, f->defined->timezone, &f->bucket,
-                                                    &st) != STATUS_OK))
+            (f->defined->bucket &&
+             bucket_rule_read(f->defined->bucket, f->defined->timezone, &f->bucket, &st) != STATUS_OK))
             note_problem(p, f, &st);
     }
     for (uint32_t i = 0; i < p->definition->n_featurestores; i++) {

@@ -75,12 +75,12 @@ typedef struct model_plan {
 typedef struct metric_plan {
     const flow_plan *plan;
     const defined_metric *defined;
-    const sql_statement *statement; /* SQL metrics */
-    const char *as_of_sql;          /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
-    const sql_statement **inputs;   /* plugin metrics: of each input that is SQL, else NULL */
-    const char *problem;            /* why it cannot be run, or NULL */
-    const store_table *driver;      /* the store that moves it: the first one it reads; NULL = none */
-    int64_t driver_width_us;        /* a row at t is about [t, t + width); 0 for raw rows */
+    const sql_statement *statement;   /* SQL metrics */
+    const char *as_of_sql;            /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
+    const sql_statement **inputs;     /* plugin metrics: of each input that is SQL, else NULL */
+    const char *problem;              /* why it cannot be run, or NULL */
+    const store_table *driver;        /* the store that moves it: the first one it reads; NULL = none */
+    int64_t driver_width_us;          /* a row at t is about [t, t + width); 0 for raw rows */
     const bucket_rule *driver_bucket; /* how the driver's time is cut; NULL for raw rows */
 } metric_plan;
 

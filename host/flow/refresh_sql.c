@@ -138,7 +138,8 @@ static status_class check_key(const featurestore_plan *f, const sql_statement *c
     }
     int64_t width_us = bucket_nominal_us(&f->bucket), reach_us = d->reach_before_us + d->reach_after_us;
     if (width_us && reach_us / width_us > REFRESH_BUCKETS_A_ROW_MAX) {
-        status_set(st, STATUS_LIMIT, "featurestore %s: with its reach a row would dirty %lld buckets, at most %d",
+        status_set(st, STATUS_LIMIT,
+                   "featurestore %s: with its reach a row would dirty %lld buckets, at most %d",
                    d->object.key, (long long)(reach_us / width_us), REFRESH_BUCKETS_A_ROW_MAX);
         return status_hint(st, "a wider bucket, or a shorter reach");
     }
@@ -176,8 +177,8 @@ static const char *make_range_sql(arena *a, const flow_plan *plan, const feature
     text sql = {0};
     unsigned first = checked->n_params + 1;
     const char *bucket = f->table.columns[f->table.time_column].name;
-    text_printf(&sql, "WITH \"penstock range\" AS (SELECT $%u::timestamptz AS r0, $%u::timestamptz AS r1)", first + 2,
-                first + 3);
+    text_printf(&sql, "WITH \"penstock range\" AS (SELECT $%u::timestamptz AS r0, $%u::timestamptz AS r1)",
+                first + 2, first + 3);
     for (uint32_t i = 0; i < checked->n_references; i++) {
         const sql_reference *r = &checked->references[i];
         text_add(&sql, ", ");

@@ -47,7 +47,8 @@ typedef enum partition_width {
 typedef struct store_table {
     store_class class;
     const char *key;
-    const char *part; /* NULL = the store itself; "next": the table that is built beside it, {key}__next_wid{N} */
+    const char
+        *part; /* NULL = the store itself; "next": the table that is built beside it, {key}__next_wid{N} */
     int32_t wid;
     const table_column *columns;
     uint32_t n_columns;

@@ -67,7 +67,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     boundary timestamp;
     bucket timestamptz;
-    next timestamptz;
+    following timestamptz;
 BEGIN
     IF ts IS NULL OR NOT isfinite(ts) THEN
         RETURN ts;
@@ -86,10 +86,10 @@ BEGIN
         bucket := penstock.local_moment(boundary, zone);
     END LOOP;
     LOOP
-        next := penstock.local_moment(boundary + width, zone);
-        EXIT WHEN next > ts;
+        following := penstock.local_moment(boundary + width, zone);
+        EXIT WHEN following > ts;
         boundary := boundary + width;
-        bucket := next;
+        bucket := following;
     END LOOP;
     RETURN bucket;
 END
@@ -99,7 +99,7 @@ CREATE FUNCTION penstock.calendar_end(width interval, bucket timestamptz, zone t
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     boundary timestamp;
-    next timestamptz;
+    following timestamptz;
 BEGIN
     IF bucket IS NULL OR NOT isfinite(bucket) OR NOT penstock.is_calendar(width) THEN
         RETURN bucket + width;
@@ -107,10 +107,10 @@ BEGIN
     boundary := penstock.calendar_floor(width, bucket AT TIME ZONE zone);
     LOOP
         boundary := boundary + width;
-        next := penstock.local_moment(boundary, zone);
-        EXIT WHEN next > bucket;
+        following := penstock.local_moment(boundary, zone);
+        EXIT WHEN following > bucket;
     END LOOP;
-    RETURN next;
+    RETURN following;
 END
 $$;
 
