@@ -42,7 +42,4 @@ void session_answer(session *s, uint64_t sequence, pst_status status, frame_writ
 frame_reader session_frame(session *s);
 /* Gives name, workspace and config to the host struct; false if the config is no JSON. */
 bool session_configure(session *s, const char *name, const char *workspace, const char *config);
-/* Asks the host for the secret that `reference` stands for. */
-pst_status session_secret(session *s, const pst_call *call, const char *path, const char *reference,
-                          char *out, size_t cap, size_t *len, pst_error *error);
 #endif

@@ -92,7 +92,7 @@ static status_class open_plugins(app *a, status *st)
     status_class class = catalog_create(&cs, &a->catalog, st);
     if (class == STATUS_OK)
         class = catalog_watch(a->catalog, on_catalog_change, a, st);
-    instance_set_settings is = {.spawner = a->nursery, .cell_program = cell};
+    instance_set_settings is = {.spawner = a->nursery, .cell_program = cell, .settings = a->settings};
     if (class == STATUS_OK)
         a->instances = instance_set_create(&is);
     free(cell);

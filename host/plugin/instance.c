@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "plugin/instance_private.h"
+#include "plugin/services.h"
 
 /* ---- The cell ---- */
 
@@ -39,13 +40,9 @@ static void on_cell_log(void *arg, int32_t level, const char *message, const pst
     plugin_entry_release(plugin);
 }
 
-static status_class on_cell_secret(void *arg, const char *reference, const char *subject, text *value_out,
-                                   status *st)
+static bool on_cell_service(void *arg, frame_reader question, cell_reply *reply)
 {
-    instance *in = CHECKED(instance, INSTANCE_MAGIC, arg);
-    if (!in->secrets.fetch)
-        return status_set(st, STATUS_UNSUPPORTED, "there are no secrets here");
-    return in->secrets.fetch(in->secrets.self, in->workspace, reference, subject, value_out, st);
+    return services_answer(CHECKED(instance, INSTANCE_MAGIC, arg), question, reply);
 }
 
 static void note_death(instance *in, const char *why)
@@ -90,7 +87,7 @@ status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel
                        .cancel_fd = cancel_fd,
                        .epoch = atomic_fetch_add(&in->epoch, 1) + 1,
                        .patient = common->no_sandbox,
-                       .listener = {.on_log = on_cell_log, .on_secret = on_cell_secret, .arg = in}};
+                       .listener = {.on_log = on_cell_log, .on_service = on_cell_service, .arg = in}};
     status_class class = cell_start(&s, cell_out, st);
     if (class == STATUS_OK)
         facts_start(in);
@@ -345,7 +342,7 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
     pthread_mutex_init(&in->facts_lock, NULL);
     swap_place_init(in);
     in->facts = (instance_state){
-        .workspace = in->workspace, .name = in->name, .last_death = in->shown_death, .sandbox = ""};
+        .workspace = in->workspace, .name = in->name, .last_death = in->shown_death, .last_denial = in->last_denial, .sandbox = ""};
     facts_plugin(in, plugin_entry_hold(settings->plugin));
     pthread_mutex_lock(&set->lock);
     in->next = set->first;

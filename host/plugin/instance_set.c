@@ -8,6 +8,8 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/name.h"
 #include "plugin/instance_private.h"
 
 void facts_condition(instance *in, instance_condition condition)
@@ -94,6 +96,34 @@ void facts_death(instance *in)
     pthread_mutex_lock(&in->facts_lock);
     in->facts.deaths++;
     pthread_mutex_unlock(&in->facts_lock);
+}
+
+/* True the first time, for the first few. The short lock is held. */
+static bool denial_is_news(instance *in, const char *text)
+{
+    uint64_t hash = name_hash(text, strlen(text));
+    uint64_t *seen = in->denied_seen;
+    for (size_t i = 0; i < INSTANCE_DENIALS_TOLD; i++) {
+        if (seen[i] == hash)
+            return false;
+        if (!seen[i]) {
+            seen[i] = hash;
+            return true;
+        }
+    }
+    return false;
+}
+
+void instance_denied(instance *in, const char *what, const char *about)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    snprintf(in->last_denial, sizeof in->last_denial, "%s: %s", what, about);
+    in->facts.denials++;
+    bool news = denial_is_news(in, in->last_denial);
+    pthread_mutex_unlock(&in->facts_lock);
+    if (news)
+        log_warn("plugin", "denied", LOG_TEXT("workspace", in->workspace), LOG_TEXT("instance", in->name),
+                 LOG_TEXT("plugin", in->plugin->id), LOG_TEXT("what", what), LOG_TEXT("about", about));
 }
 
 /* ---- The set ---- */
