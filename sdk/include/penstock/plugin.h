@@ -314,7 +314,7 @@ typedef struct pst_receipts {
 #define PST_IF_METRIC "penstock.metric.evaluate/1/draft"
 typedef struct pst_metric_engine {
     uint32_t struct_size, flags;
-    /* Checks a metric's definition (JSON, what stands beside `engine` in the template) and compiles it. */
+    /* Checks a metric's definition (JSON, what stands under `definition` in the template) and compiles it. */
     pst_status (*prepare)(void *self, const pst_call *, const char *definition_json, void **prepared, pst_error *);
     /* Named inputs that the host fetched → columns. `parameters_json`: the caller's typed parameters. */
     pst_status (*evaluate)(void *self, const pst_call *, const void *prepared, const char *parameters_json,
