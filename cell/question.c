@@ -50,8 +50,7 @@ pst_status question_ask(question *q, pst_error *error)
     if (q->arguments.failed)
         return pst_fail(error, PST_E_RESOURCE, NULL, "what was asked has more than %u bytes", WIRE_BODY_MAX);
     if (!wire_send(WIRE_SOCKET_FD, &head, q->message.body, -1, 0) ||
-        wire_receive(WIRE_SOCKET_FD, &q->message, 0) != WIRE_ARRIVED ||
-        q->message.header.type != WIRE_ANSWER)
+        wire_receive(WIRE_SOCKET_FD, &q->message, 0) != WIRE_ARRIVED || q->message.header.type != WIRE_ANSWER)
         _exit(0); /* the host is gone */
     q->fd = q->message.fd;
     q->results = frame_reader_make(q->message.body, q->message.header.body_len);

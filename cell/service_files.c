@@ -15,8 +15,7 @@ static pst_status on_open(const pst_host *host, const pst_call *call, const char
 {
     question *q;
     *fd_out = -1;
-    pst_status status =
-        question_begin(host->host_data, call, SERVICE_FILES, SERVICE_FILES_OPEN, &q, error);
+    pst_status status = question_begin(host->host_data, call, SERVICE_FILES, SERVICE_FILES_OPEN, &q, error);
     if (status)
         return status;
     frame_put_text(&q->arguments, FRAME_PATH, path);
@@ -55,8 +54,7 @@ static pst_status on_find(const pst_host *host, const pst_call *call, const char
                           pst_error *error)
 {
     question *q;
-    pst_status status =
-        question_begin(host->host_data, call, SERVICE_FILES, SERVICE_FILES_FIND, &q, error);
+    pst_status status = question_begin(host->host_data, call, SERVICE_FILES, SERVICE_FILES_FIND, &q, error);
     if (status)
         return status;
     frame_put_text(&q->arguments, FRAME_PATH, path);
@@ -73,8 +71,7 @@ static pst_status list_some(const pst_host *host, const pst_call *call, const ch
                             pst_error *error)
 {
     question *q;
-    pst_status status =
-        question_begin(host->host_data, call, SERVICE_FILES, SERVICE_FILES_LIST, &q, error);
+    pst_status status = question_begin(host->host_data, call, SERVICE_FILES, SERVICE_FILES_LIST, &q, error);
     if (status)
         return status;
     frame_put_text(&q->arguments, FRAME_PATH, folder);

@@ -3,7 +3,6 @@
 #include "cell/services.h"
 #include "penstock/batch.h"
 
-
 static const json_t *json_of(const pst_json *document)
 {
     return (const json_t *)(const void *)document;
@@ -61,12 +60,12 @@ static const char *on_json_key(const pst_json *document, const char *path, size_
 }
 
 const pst_json_service service_json = {.struct_size = sizeof(pst_json_service),
-                                              .parse = on_json_parse,
-                                              .discard = on_json_discard,
-                                              .has = on_json_has,
-                                              .text = on_json_text,
-                                              .integer = on_json_integer,
-                                              .real = on_json_real,
-                                              .flag = on_json_flag,
-                                              .count = on_json_count,
-                                              .key = on_json_key};
+                                       .parse = on_json_parse,
+                                       .discard = on_json_discard,
+                                       .has = on_json_has,
+                                       .text = on_json_text,
+                                       .integer = on_json_integer,
+                                       .real = on_json_real,
+                                       .flag = on_json_flag,
+                                       .count = on_json_count,
+                                       .key = on_json_key};

@@ -115,14 +115,16 @@ static const void *on_get_service(const pst_host *host, const char *id)
     static const struct {
         const char *id;
         const void *service;
+        bool for_pure; /* also for kinds whose calls have neither memory nor surroundings */
     } all[] = {
-        {PST_SERVICE_FILES, &service_files},
-        {PST_SERVICE_JSON, &service_json},
+        {PST_SERVICE_FILES, &service_files, false},
+        {PST_SERVICE_JSON, &service_json, true},
     };
-    (void)host;
+    const char *kind = session_of(host)->plugin->kind;
+    bool pure = !strcmp(kind, PST_KIND_METRIC) || !strcmp(kind, PST_KIND_MODEL);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(id, all[i].id))
-            return all[i].service;
+            return pure && !all[i].for_pure ? NULL : all[i].service;
     return NULL;
 }
 

@@ -341,8 +341,11 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
     pthread_mutex_init(&in->lock, NULL);
     pthread_mutex_init(&in->facts_lock, NULL);
     swap_place_init(in);
-    in->facts = (instance_state){
-        .workspace = in->workspace, .name = in->name, .last_death = in->shown_death, .last_denial = in->last_denial, .sandbox = ""};
+    in->facts = (instance_state){.workspace = in->workspace,
+                                 .name = in->name,
+                                 .last_death = in->shown_death,
+                                 .last_denial = in->last_denial,
+                                 .sandbox = ""};
     facts_plugin(in, plugin_entry_hold(settings->plugin));
     pthread_mutex_lock(&set->lock);
     in->next = set->first;

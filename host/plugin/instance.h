@@ -36,8 +36,9 @@ typedef struct instance_set_settings {
     const char *cell_program;
     const char *cell_user; /* NULL = as the host runs */
     int64_t memory_bytes;  /* RLIMIT_DATA of a cell; 0 = 256 MiB; not applied in sanitizer builds */
-    const struct settings *settings; /* grants (config/grant.h) and the state folder; NULL = nothing is granted */
-    bool no_sandbox;       /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
+    const struct settings
+        *settings;   /* grants (config/grant.h) and the state folder; NULL = nothing is granted */
+    bool no_sandbox; /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
 } instance_set_settings;
 
 instance_set *instance_set_create(const instance_set_settings *settings);
@@ -75,8 +76,8 @@ typedef struct instance_state {
     const char *sandbox;    /* JSON: what the cell could apply; "" before the first start */
     const instance_metric_value *metrics;
     size_t n_metrics;
-    uint64_t denials;         /* what the plugin tried and may not */
-    const char *last_denial;  /* "" or the last one: "files: /etc/passwd" */
+    uint64_t denials;        /* what the plugin tried and may not */
+    const char *last_denial; /* "" or the last one: "files: /etc/passwd" */
 } instance_state;
 
 /* Calls `on_state` for each instance; pointers are valid during the callback, which must not call into this

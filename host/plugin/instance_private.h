@@ -128,8 +128,8 @@ void facts_call(instance *in, int64_t took_us, bool failed);
 void facts_open(instance *in, bool open);
 void facts_start(instance *in);
 void facts_death(instance *in);
-/* The plugin was refused something: `what` ("files", "network", …) is shown with the instance, and each `about` is
- * logged once. [any] */
+/* The plugin was refused something: `what` ("files", "network", …) is shown with the instance, and each
+ * `about` is logged once. [any] */
 void instance_denied(instance *in, const char *what, const char *about);
 void facts_batch(instance *in, const instance_batch *b);
 void facts_metrics(instance *in, frame_reader r); /* counters travel at the end of every answer */

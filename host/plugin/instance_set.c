@@ -116,14 +116,16 @@ static bool denial_is_news(instance *in, const char *text)
 
 void instance_denied(instance *in, const char *what, const char *about)
 {
+    char plugin[128];
     pthread_mutex_lock(&in->facts_lock);
+    snprintf(plugin, sizeof plugin, "%s", in->plugin->id);
     snprintf(in->last_denial, sizeof in->last_denial, "%s: %s", what, about);
     in->facts.denials++;
     bool news = denial_is_news(in, in->last_denial);
     pthread_mutex_unlock(&in->facts_lock);
     if (news)
         log_warn("plugin", "denied", LOG_TEXT("workspace", in->workspace), LOG_TEXT("instance", in->name),
-                 LOG_TEXT("plugin", in->plugin->id), LOG_TEXT("what", what), LOG_TEXT("about", about));
+                 LOG_TEXT("plugin", plugin), LOG_TEXT("what", what), LOG_TEXT("about", about));
 }
 
 /* ---- The set ---- */

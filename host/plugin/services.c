@@ -19,11 +19,12 @@ status_class service_unreadable(status *st)
     return status_set(st, STATUS_INTERNAL, "the question cannot be read");
 }
 
-static const service *find(const char *name)
+static const service *find(const instance *in, const char *name)
 {
+    bool pure = in->plugin->kind == PLUGIN_METRIC || in->plugin->kind == PLUGIN_MODEL;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (!strcmp(name, all[i]->name))
-            return all[i];
+            return pure && !all[i]->for_pure ? NULL : all[i];
     return NULL;
 }
 
@@ -74,10 +75,10 @@ bool services_answer(instance *in, frame_reader question, cell_reply *reply)
         return false;
     if (frame_take(&call.arguments, FRAME_SUBJECT, &subject) && !(call.subject = frame_item_text(&subject)))
         return false;
-    const service *s = find(frame_item_text(&head));
+    const service *s = find(in, frame_item_text(&head));
     status_class class = s && head.aux < s->n_functions
                              ? s->functions[head.aux](&call, &st)
-                             : status_set(&st, STATUS_UNSUPPORTED, "this host has no such service");
+                             : status_set(&st, STATUS_UNSUPPORTED, "this kind of plugin has no such service");
     if (class == STATUS_OK && reply->body.failed)
         class = status_set(&st, STATUS_LIMIT, "the answer has more than %zu bytes", reply->body.cap);
     if (class != STATUS_OK)
@@ -96,8 +97,7 @@ static status_class on_fetch(service_call *call, status *st)
         return service_unreadable(st);
     if (!secrets->fetch)
         return status_set(st, STATUS_INVALID, "there are no secrets here");
-    status_class class =
-        secrets->fetch(secrets->self, call->workspace, reference, call->subject, &value, st);
+    status_class class = secrets->fetch(secrets->self, call->workspace, reference, call->subject, &value, st);
     if (class == STATUS_OK && value.len > CELL_SECRET_MAX_BYTES)
         class = status_set(st, STATUS_LIMIT, "the secret has more than %d bytes", CELL_SECRET_MAX_BYTES);
     if (class == STATUS_OK)
@@ -114,4 +114,4 @@ static status_class on_fetch(service_call *call, status *st)
 }
 
 static const service_function secret_functions[] = {[SERVICE_SECRETS_FETCH] = on_fetch};
-const service service_secrets = {SERVICE_SECRETS, secret_functions, 1};
+const service service_secrets = {SERVICE_SECRETS, true, secret_functions, 1};

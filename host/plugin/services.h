@@ -14,8 +14,8 @@ typedef struct service_call {
     const char *workspace, *instance_name;
     const char *subject; /* or NULL */
     frame_reader arguments;
-    cell_reply *reply;    /* results are written to reply->body; status PST_OK unless it is set */
-    int32_t vendor_code;  /* with a failure */
+    cell_reply *reply;   /* results are written to reply->body; status PST_OK unless it is set */
+    int32_t vendor_code; /* with a failure */
     uint32_t retry_after_ms;
 } service_call;
 
@@ -24,6 +24,7 @@ typedef status_class (*service_function)(service_call *call, status *st);
 
 typedef struct service {
     const char *name;
+    bool for_pure; /* also for metric engines and models, which get the same answer from the same input */
     const service_function *functions;
     size_t n_functions;
 } service;

@@ -254,8 +254,8 @@ static bool names_read(DIR *folder, const char *pattern, const char *after, name
     for (struct dirent *e; (e = readdir(folder));) {
         if (++seen > ENTRIES_MAX)
             return false;
-        bool kind = e->d_type == DT_REG || e->d_type == DT_DIR || e->d_type == DT_LNK ||
-                    e->d_type == DT_UNKNOWN;
+        bool kind =
+            e->d_type == DT_REG || e->d_type == DT_DIR || e->d_type == DT_LNK || e->d_type == DT_UNKNOWN;
         if (kind && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
             !fnmatch(pattern, e->d_name, FNM_PERIOD) && (!after || strcmp(e->d_name, after) > 0))
             names_add(all, e->d_name);
@@ -341,4 +341,4 @@ static status_class on_list(service_call *call, status *st)
 
 static const service_function functions[] = {
     [SERVICE_FILES_OPEN] = on_open, [SERVICE_FILES_FIND] = on_find, [SERVICE_FILES_LIST] = on_list};
-const service service_files = {SERVICE_FILES, functions, sizeof functions / sizeof *functions};
+const service service_files = {SERVICE_FILES, false, functions, sizeof functions / sizeof *functions};

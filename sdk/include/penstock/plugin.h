@@ -353,7 +353,8 @@ typedef struct pst_explain {
                           pst_batch *out, pst_error *);
 } pst_explain;
 
-/* ---- Services of the host ---- asked for by name; get_service may answer NULL for each of them */
+/* ---- Services of the host ---- asked for by name; get_service may answer NULL for each of them. Metric engines and
+ * models have penstock.json only. A service talks to the host: only inside a call, at most 10000 times in one. */
 
 /* Files of the machine, for reading: the only way to them, since a plugin's own process reaches none. What the platform
  * grants to the workspace (`files.allow`) can be opened, and nothing else; a relative path means below the first
