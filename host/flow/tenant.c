@@ -40,6 +40,7 @@ instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const 
     snprintf(name, sizeof name, "%s:%s", kind, key);
     instance_settings settings = {.plugin = entry,
                                   .workspace = t->plan->definition->workspace_id,
+                                  .workspace_key = t->plan->definition->workspace,
                                   .name = name,
                                   .config = complete,
                                   .secrets = t->parts.flow->secrets};

@@ -14,6 +14,7 @@
 struct instance_set {
     instance_set_settings settings;
     char *program, *user;
+    atomic_uint cells;    /* that run or are being started */
     pthread_mutex_t lock; /* of the list */
     instance *first;
 };
@@ -42,9 +43,11 @@ struct instance {
     uint32_t magic;
     instance_set *set;
     instance *next;
-    char *workspace, *name;
+    char *workspace, *workspace_key, *name;
     instance_secrets secrets;
+    instance_watcher watcher;
     int cancel_fd;
+    atomic_uint cancels;
     pthread_mutex_t lock; /* one call at a time; guards all up to `facts_lock` */
     const plugin_entry *plugin;
     char *config; /* written under both locks, like `given` and cancel_fd */
@@ -54,6 +57,8 @@ struct instance {
     supervisor supervisor;
     uint32_t source_flags;
     char last_death[256];
+    bool too_big;               /* to be replaced at the next chance */
+    int64_t weighed_us;         /* when its memory was looked at last */
     pthread_mutex_t facts_lock; /* short; guards `facts` and what it points at */
     instance_state facts;
     char *sandbox;
@@ -67,11 +72,7 @@ struct instance {
 
 enum { INSTANCE_MAGIC = 0x1257A4CE };
 enum {
-    DEADLINE_OPEN_US = 10000000,
-    DEADLINE_IO_US = 30000000,   /* read, send, check, discover */
-    DEADLINE_PURE_US = 10000000, /* infer, evaluate */
-    DEADLINE_TRAIN_US = 1800000000,
-    DEADLINE_PUSH_US = 5000000,
+    DEADLINE_IO_US = 30000000, /* where the settings have none for a call */
     DEADLINE_STOP_MS = 5000,
     INSTANCE_IDLE_STOP_MS = 500,
     UNLOADED_RETRY_MS = 1000,
@@ -81,7 +82,6 @@ enum {
 typedef struct exchange {
     wire_type type;
     uint32_t rows;
-    int64_t deadline_us;
     void (*write)(frame_writer *w, const void *arg);
     const void *arg;
     pst_status status;     /* out: ≥ 0 */
@@ -99,8 +99,24 @@ status_class instance_bad_answer(instance *in, instance_call *call, status *st);
 /* A batch that must stand next in the answer. */
 status_class instance_take_batch(instance *in, instance_call *call, exchange *x, uint32_t max_rows,
                                  instance_batch **batch_out, status *st);
-/* Stops the cell, if there is one; the source is closed by that. The call lock is held. */
+
+/* Life and death (instance_life.c); the call lock is held. */
+
+/* Stops the cell, if there is one; the source is closed by that. */
 void instance_drop_cell(instance *in, int timeout_ms);
+/* The cell that is dead: what became of it goes into the call (which may be NULL), the state and the policy.
+ */
+void instance_bury(instance *in, instance_call *call);
+/* A cell that did not come to life. */
+void instance_stillborn(instance *in, instance_call *call, const char *why);
+/* Room for one more cell: true when it may be started. Every true is given back by instance_drop_cell, or
+ * here. */
+bool instance_room_take(instance *in);
+void instance_room_give(instance *in);
+/* After a call: a cell that has grown is replaced, now or when nothing is un-acked. */
+void instance_weigh(instance *in);
+/* How long a call may take. */
+int64_t instance_deadline_us(const instance *in, wire_type type);
 /* Starts a cell with that version; it is not configured yet, and not the instance's. */
 status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel_fd, cell **cell_out,
                             status *st);
@@ -131,6 +147,9 @@ void facts_death(instance *in);
 /* The plugin was refused something: `what` ("files", "network", …) is shown with the instance, and each
  * `about` is logged once. [any] */
 void instance_denied(instance *in, const char *what, const char *about);
+void facts_memory(instance *in, int64_t bytes);
+typedef enum fact { FACT_SUSPECT, FACT_POISON, FACT_RECYCLE, FACT_EVICTION } fact;
+void facts_add(instance *in, fact which, uint64_t n);
 void facts_batch(instance *in, const instance_batch *b);
 void facts_metrics(instance *in, frame_reader r); /* counters travel at the end of every answer */
 #endif

@@ -93,7 +93,8 @@ static status_class configure(swap *s, status *st)
     answer_memory *memory;
     frame_writer w = cell_arguments(s->cell);
     instance_write_configure(&w, s->in, s->config);
-    status_class class = ask(s, WIRE_CONFIGURE, 0, DEADLINE_OPEN_US, &w, &memory, st);
+    status_class class =
+        ask(s, WIRE_CONFIGURE, 0, instance_deadline_us(s->in, WIRE_CONFIGURE), &w, &memory, st);
     if (class == STATUS_OK) {
         frame_reader r = answer_reader(memory);
         if (frame_take(&r, FRAME_NUMBER, &flags))
@@ -125,7 +126,7 @@ static status_class replay(swap *s, const text *question, wire_type type, uint32
     frame_writer w = cell_arguments(s->cell);
     while (frame_next(&r, &item))
         frame_put(&w, (frame_tag)item.tag, item.aux, item.data, item.len);
-    status_class class = ask(s, type, rows, DEADLINE_PURE_US, &w, &memory, st);
+    status_class class = ask(s, type, rows, instance_deadline_us(s->in, type), &w, &memory, st);
     if (class == STATUS_OK) {
         frame_reader answer = answer_reader(memory);
         class = answer_batch(memory, &answer, INSTANCE_ROWS_MAX, &batch, st);
@@ -177,7 +178,7 @@ static status_class open_in_new(swap *s, status *st)
     if (acked->len)
         frame_put(&w, FRAME_CURSOR, 0, acked->data, acked->len);
     s->report.step = SWAP_OPEN;
-    status_class class = ask(s, WIRE_OPEN, 0, DEADLINE_OPEN_US, &w, &memory, st);
+    status_class class = ask(s, WIRE_OPEN, 0, instance_deadline_us(s->in, WIRE_OPEN), &w, &memory, st);
     answer_memory_release(memory);
     s->report.opened = class == STATUS_OK;
     return class;
@@ -191,6 +192,8 @@ static void install(swap *s)
     int old_cancel = in->cancel_fd;
     char *old_config = in->config;
     const plugin_entry *old_plugin = in->plugin;
+    if (wanted && !old)
+        atomic_fetch_add(&in->set->cells, 1); /* one more; else one for one */
     in->cell = wanted ? s->cell : NULL;
     pthread_mutex_lock(&in->facts_lock);
     in->cancel_fd = s->cancel_fd;
@@ -200,7 +203,7 @@ static void install(swap *s)
     if (!s->same) {
         facts_plugin(in, plugin_entry_hold(s->plugin));
         plugin_entry_release(old_plugin);
-        in->supervisor = (supervisor){0};
+        supervise_reset(&in->supervisor);
     }
     if (wanted) {
         in->source_flags = s->source_flags;
@@ -382,7 +385,7 @@ void instance_unload(instance *in, bool unloaded)
     if (changed && unloaded)
         instance_drop_cell(in, DEADLINE_STOP_MS);
     if (changed) {
-        in->supervisor = (supervisor){0};
+        supervise_reset(&in->supervisor);
         text_clear(&in->swap.canary);
         facts_condition(in, unloaded ? INSTANCE_UNLOADED : INSTANCE_STOPPED);
     }

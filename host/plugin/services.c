@@ -68,6 +68,7 @@ bool services_answer(instance *in, frame_reader question, cell_reply *reply)
     status st = {0};
     service_call call = {.in = in,
                          .workspace = in->workspace,
+                         .workspace_key = in->workspace_key,
                          .instance_name = in->name,
                          .arguments = question,
                          .reply = reply};

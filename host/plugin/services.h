@@ -11,7 +11,7 @@
 
 typedef struct service_call {
     instance *in;
-    const char *workspace, *instance_name;
+    const char *workspace, *workspace_key, *instance_name;
     const char *subject; /* or NULL */
     frame_reader arguments;
     cell_reply *reply;   /* results are written to reply->body; status PST_OK unless it is set */

@@ -36,7 +36,7 @@ static granted granted_to(const service_call *call)
     granted g = {.n = 0};
     const settings *s = call->in->set->settings.settings;
     if (s)
-        g.n = grant_files(s, call->workspace, g.folders);
+        g.n = grant_files(s, call->workspace_key, g.folders);
     return g;
 }
 
@@ -60,9 +60,10 @@ static status_class not_granted(service_call *call, const granted *g, const char
     call->vendor_code = EACCES;
     if (g->n)
         status_set(st, STATUS_DENIED, "%.150s is not below a folder that workspace %s may read (%s)", path,
-                   call->workspace, text_or_empty(&list));
+                   call->workspace_key, text_or_empty(&list));
     else
-        status_set(st, STATUS_DENIED, "workspace %s may read no files, so not %.150s", call->workspace, path);
+        status_set(st, STATUS_DENIED, "workspace %s may read no files, so not %.150s", call->workspace_key,
+                   path);
     text_free(&list);
     instance_denied(call->in, "files", path);
     return status_hint(st, "the host's setting files.allow grants folders");

@@ -196,6 +196,10 @@ typedef struct pst_source {
     pst_status (*read)(void *self, const pst_call *, uint32_t max_rows, pst_batch *out, pst_error *);
     pst_status (*ack)(void *self, const pst_call *, pst_bytes durable_up_to, pst_error *); /* may be NULL */
     void (*close)(void *self);
+    /* Hands the next records over as rejects (at most `max`), undecoded and touched as little as possible, with the
+     * cursor after them. Asked in a fresh cell when reading the next record killed the plugin twice. May be NULL: then
+     * the source stands still at such a record until a person acts. */
+    pst_status (*skip)(void *self, const pst_call *, uint32_t max, pst_batch *out, pst_error *);
 } pst_source;
 
 /* HTTP that comes in. receive, then next until PST_END; the reply goes out after the batches are durable. */
