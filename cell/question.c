@@ -14,7 +14,8 @@ pst_status question_begin(session *s, const pst_call *call, const char *service,
     *out = NULL;
     if (!atomic_load(&s->in_call))
         return pst_fail(error, PST_E_INTERNAL, NULL, "%s was asked outside a call", service);
-    question *q = malloc(sizeof *q);
+    question *q = atomic_exchange(&s->spare, NULL);
+    q = q ? q : malloc(sizeof *q);
     if (!q)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory to ask the host");
     q->s = s;
@@ -58,12 +59,18 @@ pst_status question_ask(question *q, pst_error *error)
     return status < 0 ? refused(q, status, error) : status;
 }
 
+/* Bytes of the body that were written, by either side. */
+static size_t used(const question *q)
+{
+    return q->results.len > q->arguments.len ? q->results.len : q->arguments.len;
+}
+
 void question_end(question *q)
 {
     if (!q)
         return;
     if (q->fd >= 0)
         close(q->fd);
-    explicit_bzero(&q->message, sizeof q->message);
-    free(q);
+    explicit_bzero(q->message.body, used(q));
+    free(atomic_exchange(&q->s->spare, q));
 }

@@ -4,13 +4,14 @@
 #include "cell/session.h"
 #include "wire/service.h"
 
-typedef struct question {
+typedef struct question question;
+struct question {
     session *s;
     frame_writer arguments; /* the caller writes them between begin and ask */
     frame_reader results;   /* after ask */
     int fd;                 /* a descriptor that came back: the caller's; -1 = none */
     wire_message message;   /* both bodies, one after the other */
-} question;
+};
 
 /* PST_E_INTERNAL outside a request. Every question that was begun must be ended, and wipes what it held. */
 pst_status question_begin(session *s, const pst_call *call, const char *service, uint32_t function,

@@ -26,6 +26,7 @@ typedef struct session {
     void *loaded, *artifact;
     size_t artifact_len;
     wire_message incoming;
+    struct question *_Atomic spare; /* of question.c: kept for the next one */
 } session;
 
 void session_begin(session *s);
