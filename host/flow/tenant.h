@@ -34,6 +34,8 @@ bool tenant_paused(const tenant *t);
 void tenant_tick(tenant *t, int64_t now_us);
 /* A connection of the workspace's login. */
 status_class tenant_borrow(tenant *t, connection **out, status *st);
+
+poison_ward *tenant_ward(tenant *t); /* rows that kill plugins; as long as the tenant is held */
 /* The plugin instance of a metric engine; NULL for SQL metrics. */
 instance *tenant_engine(tenant *t, const char *metric, status *st);
 

@@ -32,6 +32,8 @@ struct tenant {
     char **source_problems;
     instance **models, **notifiers,
         **engines;        /* by index of the definition; made when first needed, on the lane */
+    poison_ward *ward;    /* rows that kill plugins */
+    char **model_stages;  /* "model:key" */
     bool *built;          /* by featurestore: checked against its definition; of the lane */
     model_loaded *loaded; /* by model */
     atomic_bool stored;   /* rows came since the last look */
