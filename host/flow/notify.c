@@ -111,6 +111,8 @@ static status_class send_carefully(const notify_parts *p, sending *s, instance_c
 
 static bool is_final(const sending *s, plugin_fault fault, int64_t attempt)
 {
+    if (fault == PLUGIN_FAULT_UNLOADED)
+        return false; /* an operator will load it again: the delivery waits */
     return s->poison || fault == PLUGIN_FAULT_CONFIG || fault == PLUGIN_FAULT_DATA ||
            fault == PLUGIN_FAULT_UNSUPPORTED || attempt >= TRIES_MAX;
 }
