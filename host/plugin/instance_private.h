@@ -16,6 +16,7 @@ struct instance_set {
     char *program, *user;
     atomic_uint cells; /* that run or are being started */
     atomic_bool no_swaps;
+    atomic_ulong rounds;
     pthread_mutex_t lock; /* of the list */
     instance *first;
 };
