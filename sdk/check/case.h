@@ -1,4 +1,5 @@
-/* A conformance case: straight-line code in a forked process that ends with a verdict. cases.c lists them in order. */
+/* A conformance case: straight-line code in a forked process that ends with a verdict. cases.c lists them in
+ * order. */
 #ifndef PENSTOCK_CHECK_CASE_H
 #define PENSTOCK_CHECK_CASE_H
 #include "check/subject.h"

@@ -1,5 +1,5 @@
-/* Calls that wait: for a far side that takes the connection and never says a word, or over more rows than usual. And
- * what becomes of secrets while everything goes wrong. */
+/* Calls that wait: for a far side that takes the connection and never says a word, or over more rows than
+ * usual. And what becomes of secrets while everything goes wrong. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -44,8 +44,10 @@ static void *watch(void *arg)
             stand_cancel(w->t);
         if (!wait_until(w, from + (first + rest) * 1000LL)) {
             if (w->cancels)
-                verdict_fail("cancel_fd", "the call is still running %d ms after it was cancelled", AFTER_CANCEL_MS);
-            verdict_fail("deadline_us", "the call is still running %d ms after its deadline; the host would kill the cell",
+                verdict_fail("cancel_fd", "the call is still running %d ms after it was cancelled",
+                             AFTER_CANCEL_MS);
+            verdict_fail("deadline_us",
+                         "the call is still running %d ms after its deadline; the host would kill the cell",
                          LATE_MS);
         }
     }
@@ -154,7 +156,8 @@ void case_deadline(const subject *s)
 static void configure_with_secrets(stand *t)
 {
     status st;
-    json_t *all = stand_config(t), *properties = json_object_get(t->subject->entry->config_schema, "properties"), *one;
+    json_t *all = stand_config(t),
+           *properties = json_object_get(t->subject->entry->config_schema, "properties"), *one;
     const char *key, *format;
     unsigned found = 0;
     json_object_foreach(properties, key, one)

@@ -1,5 +1,6 @@
-/* The config schema, tried with configs made from it: its own examples, and check.json's config broken in one place at a
- * time. Whether the schema or the plugin refuses a wrong config is the author's choice; that somebody does is the case. */
+/* The config schema, tried with configs made from it: its own examples, and check.json's config broken in one
+ * place at a time. Whether the schema or the plugin refuses a wrong config is the author's choice; that
+ * somebody does is the case. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,8 +23,10 @@ void case_schema(const subject *s)
     {
         char where[200];
         snprintf(where, sizeof where, "config.schema.json: /properties/%s", key);
-        if (json_is_object(property) && !json_object_get(property, "title") && !json_object_get(property, "$ref"))
-            verdict_fail(where, "it has no title: forms, help and the manual page would show only the bare key");
+        if (json_is_object(property) && !json_object_get(property, "title") &&
+            !json_object_get(property, "$ref"))
+            verdict_fail(where,
+                         "it has no title: forms, help and the manual page would show only the bare key");
     }
     verdict_measured("%zu settings", json_object_size(properties));
     verdict_pass();
@@ -49,7 +52,8 @@ void case_examples(const subject *s)
     }
     if (!json_array_size(examples) && json_object_size(json_object_get(s->project.check, "config")) == 0 &&
         json_array_size(json_object_get(schema_of(s), "required")))
-        verdict_fail("config.schema.json: /examples", "there are none, and no check.json: nobody can see a config that works");
+        verdict_fail("config.schema.json: /examples",
+                     "there are none, and no check.json: nobody can see a config that works");
     stand_ready(t);
     verdict_measured("%zu, and check.json's config", json_array_size(examples));
     verdict_pass();
@@ -105,8 +109,9 @@ static bool takes(const json_t *property, const char *type)
 
 static void break_type(breaking *b, const char *key, const json_t *property)
 {
-    if (!json_object_get(property, "type") && (json_object_get(property, "$ref") || json_object_get(property, "anyOf") ||
-                                               json_object_get(property, "oneOf")))
+    if (!json_object_get(property, "type") &&
+        (json_object_get(property, "$ref") || json_object_get(property, "anyOf") ||
+         json_object_get(property, "oneOf")))
         return;
     if (!takes(property, "object"))
         must_refuse(b, key, json_pack("{s:i}", "penstock_check", 1), "an object");
@@ -129,12 +134,17 @@ static json_t *long_text(size_t len)
 static void break_bounds(breaking *b, const char *key, const json_t *property)
 {
     const json_t *least = json_object_get(property, "minimum"), *most = json_object_get(property, "maximum");
-    const json_t *shortest = json_object_get(property, "minLength"), *longest = json_object_get(property, "maxLength");
+    const json_t *shortest = json_object_get(property, "minLength"),
+                 *longest = json_object_get(property, "maxLength");
     if (least)
-        must_refuse(b, key, takes(property, "number") ? json_real(json_number_value(least) - 1) : json_integer(json_integer_value(least) - 1),
+        must_refuse(b, key,
+                    takes(property, "number") ? json_real(json_number_value(least) - 1)
+                                              : json_integer(json_integer_value(least) - 1),
                     "a number below the minimum");
     if (most)
-        must_refuse(b, key, takes(property, "number") ? json_real(json_number_value(most) + 1) : json_integer(json_integer_value(most) + 1),
+        must_refuse(b, key,
+                    takes(property, "number") ? json_real(json_number_value(most) + 1)
+                                              : json_integer(json_integer_value(most) + 1),
                     "a number above the maximum");
     if (json_integer_value(shortest) > 0)
         must_refuse(b, key, json_string(""), "an empty text");
@@ -151,7 +161,8 @@ void case_wrong_config(const subject *s)
     json_t *properties = json_object_get(schema_of(s), "properties"), *property, *name;
     const char *key;
     size_t i;
-    must_refuse(&b, "penstock_check_no_such_setting", json_true(), "a setting that nobody knows (a mistyped one)");
+    must_refuse(&b, "penstock_check_no_such_setting", json_true(),
+                "a setting that nobody knows (a mistyped one)");
     json_object_foreach(properties, key, property)
     {
         break_type(&b, key, property);

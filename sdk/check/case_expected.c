@@ -57,8 +57,23 @@ static void compare(const char *path, const char *expected, const char *got)
         if (!ended && !missing && !strcmp(want, have))
             continue;
         snprintf(where, sizeof where, "%.100s:%u", path, line);
-        verdict_fail(where, "\n    - %s\n    + %s", ended ? "(nothing more)" : want, missing ? "(nothing more)" : have);
+        verdict_fail(where, "\n    - %s\n    + %s", ended ? "(nothing more)" : want,
+                     missing ? "(nothing more)" : have);
     }
+}
+
+/* penstock plugin test --write: what comes out now is what is expected. */
+__attribute__((noreturn)) static void write_down(const char *path, const text *got)
+{
+    char folder[4400];
+    status st;
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = '\0';
+    if (disk_make_folder(folder, 0755, &st) != STATUS_OK ||
+        disk_write(path, text_or_empty(got), got->len, 0644, &st) != STATUS_OK)
+        verdict_fail(path, "%s", st.text);
+    verdict_measured("written");
+    verdict_pass();
 }
 
 void case_expected(const subject *s)
@@ -73,12 +88,8 @@ void case_expected(const subject *s)
     stand *t = stand_open(s, FAR_ANSWERS);
     stand_ready(t);
     produce(t, &got);
-    if (getenv("PENSTOCK_CHECK_WRITE")) { /* penstock plugin test --write: it is what comes out now */
-        if (disk_write(path, text_or_empty(&got), got.len, 0644, &st) != STATUS_OK)
-            verdict_fail(path, "%s", st.text);
-        verdict_measured("written");
-        verdict_pass();
-    }
+    if (getenv("PENSTOCK_CHECK_WRITE"))
+        write_down(path, &got);
     if (disk_read(path, FILE_MAX, &expected, &st) != STATUS_OK)
         verdict_fail(path, "%s", st.text);
     compare(name, text_or_empty(&expected), text_or_empty(&got));

@@ -40,9 +40,9 @@ void case_links(const subject *s)
 
 void case_starts_nothing(const subject *s)
 {
-    static const char *const starters[] = {"fork",   "vfork",       "system",       "popen", "execve", "execv", "execvp",
-                                           "execl",  "execlp",      "execle",       "execvpe", "fexecve", "posix_spawn",
-                                           "posix_spawnp", "clone", "daemon"};
+    static const char *const starters[] = {
+        "fork",   "vfork",  "system",  "popen",   "execve",      "execv",        "execvp", "execl",
+        "execlp", "execle", "execvpe", "fexecve", "posix_spawn", "posix_spawnp", "clone",  "daemon"};
     static elf_facts f;
     elf_facts_read(s->file, &f);
     for (size_t i = 0; i < sizeof starters / sizeof *starters; i++)

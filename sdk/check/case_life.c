@@ -31,7 +31,8 @@ static size_t entries(const char *folder)
 static holdings holdings_now(void)
 {
     struct mallinfo2 m = mallinfo2();
-    size_t heap = __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes() : m.uordblks + m.hblkhd;
+    size_t heap = __sanitizer_get_current_allocated_bytes ? __sanitizer_get_current_allocated_bytes()
+                                                          : m.uordblks + m.hblkhd;
     return (holdings){heap, entries("/proc/self/fd"), entries("/proc/self/task")};
 }
 
@@ -68,10 +69,11 @@ void case_create_destroy(const subject *s)
     if (after.threads > before.threads)
         verdict_fail("create", "%zu threads more after %d times", after.threads - before.threads, TIMES);
     if (after.descriptors > before.descriptors)
-        verdict_fail("create", "%zu descriptors more after %d times", after.descriptors - before.descriptors, TIMES);
+        verdict_fail("create", "%zu descriptors more after %d times", after.descriptors - before.descriptors,
+                     TIMES);
     if (after.heap > before.heap + HEAP_SLACK_BYTES)
-        verdict_fail("create", "%zu bytes of heap more after %d times: %zu each", after.heap - before.heap, TIMES,
-                     (after.heap - before.heap) / TIMES);
+        verdict_fail("create", "%zu bytes of heap more after %d times: %zu each", after.heap - before.heap,
+                     TIMES, (after.heap - before.heap) / TIMES);
     if (t->bad_metrics)
         verdict_fail("observe", "an index beyond the declared metrics");
     verdict_measured("heap %+zd bytes", (ssize_t)(after.heap - before.heap));
@@ -116,7 +118,8 @@ static void work(stand *t)
         break;
     case PLUGIN_METRIC:
     case PLUGIN_MODEL:
-        if (project_text(&t->subject->project, "input") || json_object_get(t->subject->project.check, "inputs")) {
+        if (project_text(&t->subject->project, "input") ||
+            json_object_get(t->subject->project.check, "inputs")) {
             inputs in;
             drive_inputs(t, 1, 0, &in);
             drive_answer(t, &in, &out);
@@ -185,7 +188,8 @@ void case_unknown_names(const subject *s)
                                             [PLUGIN_NOTIFIER] = {PST_IF_SEND, PST_IF_SEND},
                                             [PLUGIN_METRIC] = {PST_IF_METRIC, PST_IF_METRIC},
                                             [PLUGIN_MODEL] = {PST_IF_INFER, PST_IF_INFER}};
-    static const char *const unknown[] = {"", "penstock", "penstock.connector.source/2", "org.example.nobody.knows.this/1"};
+    static const char *const unknown[] = {"", "penstock", "penstock.connector.source/2",
+                                          "org.example.nobody.knows.this/1"};
     stand *t = stand_open(s, FAR_ANSWERS);
     plugin_kind kind = s->entry->kind;
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {

@@ -60,7 +60,8 @@ static void compare(const text *a, const text *b, const char *when)
         x += len + (x[len] != '\0');
         y += len + (y[len] != '\0');
     }
-    verdict_fail("its answer", "differs %s: first %.*s, then %.*s", when, (int)strcspn(x, "\n"), x, (int)strcspn(y, "\n"), y);
+    verdict_fail("its answer", "differs %s: first %.*s, then %.*s", when, (int)strcspn(x, "\n"), x,
+                 (int)strcspn(y, "\n"), y);
 }
 
 void case_same_output(const subject *s)

@@ -118,11 +118,12 @@ static void differ(const char *was, const char *is, char *out, size_t size)
         was += len;
         is += len;
     }
-    snprintf(out, size, "was %.*s, now %.*s", (int)strcspn(was, "\n"), was, *is ? (int)strcspn(is, "\n") : 7, *is ? is : "nothing");
+    snprintf(out, size, "was %.*s, now %.*s", (int)strcspn(was, "\n"), was, *is ? (int)strcspn(is, "\n") : 7,
+             *is ? is : "nothing");
 }
 
-/* Opens at the cursor of batch `from` (SIZE_MAX: at none) in this process and reads as many rows as the killed one had
- * read behind it. */
+/* Opens at the cursor of batch `from` (SIZE_MAX: at none) in this process and reads as many rows as the
+ * killed one had read behind it. */
 static void read_again(const subject *s, const left *l, size_t from, text *out)
 {
     static taken at, b;
@@ -158,7 +159,8 @@ void case_replay(const subject *s)
         read_again(s, l, from, &again);
         differ(text_or_empty(&before), text_or_empty(&again), why, sizeof why);
         if (strcmp(text_or_empty(&before), text_or_empty(&again)) != 0)
-            verdict_fail("open at a cursor", "other rows come after the cursor of batch %zu: %s", from + 1, why);
+            verdict_fail("open at a cursor", "other rows come after the cursor of batch %zu: %s", from + 1,
+                         why);
         text_free(&again);
         text_free(&before);
     }

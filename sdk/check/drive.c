@@ -1,4 +1,5 @@
-/* Out-structs are guarded: a plugin that writes beyond their end crashes here and not in somebody's memory. */
+/* Out-structs are guarded: a plugin that writes beyond their end crashes here and not in somebody's memory.
+ */
 #include "check/drive.h"
 
 #include <string.h>
@@ -39,7 +40,8 @@ static void keep(const pst_batch *b, uint32_t max_rows, taken *out)
     if (!rows_write(b, &out->rows, why, sizeof why))
         verdict_fail("read", "the batch is outside the profile: %s", why);
     if (b->array.length > max_rows)
-        verdict_fail("read", "%lld rows came where at most %u were asked for", (long long)b->array.length, max_rows);
+        verdict_fail("read", "%lld rows came where at most %u were asked for", (long long)b->array.length,
+                     max_rows);
     if (b->cursor.len > sizeof out->cursor)
         verdict_fail("read", "a cursor of %zu bytes; at most %d are kept", b->cursor.len, DRIVE_CURSOR_MAX);
     out->n = (size_t)b->array.length;
@@ -110,7 +112,8 @@ void drive_rows(stand *t, size_t n, text *out)
 
 /* ---- Kinds that answer ---- */
 
-static void input_add(const stand *t, const char *name, const char *file, unsigned repeat, unsigned seed, inputs *out)
+static void input_add(const stand *t, const char *name, const char *file, unsigned repeat, unsigned seed,
+                      inputs *out)
 {
     char path[4400];
     status st;
@@ -236,8 +239,10 @@ pst_status drive_send(stand *t)
 {
     const pst_send *send = stand_interface(t, PST_IF_SEND);
     const json_t *m = json_object_get(t->subject->project.check, "message");
-    const char *id = json_string_value(json_object_get(m, "delivery_id")), *title = json_string_value(json_object_get(m, "title"));
-    const char *words = json_string_value(json_object_get(m, "text")), *severity = json_string_value(json_object_get(m, "severity"));
+    const char *id = json_string_value(json_object_get(m, "delivery_id")),
+               *title = json_string_value(json_object_get(m, "title"));
+    const char *words = json_string_value(json_object_get(m, "text")),
+               *severity = json_string_value(json_object_get(m, "severity"));
     pst_message *message = stand_guarded(sizeof *message);
     pst_delivery *delivery = stand_guarded(sizeof *delivery);
     delivery->struct_size = sizeof *delivery;

@@ -1,5 +1,5 @@
-/* Puts a plugin on the stand to work by its kind, with what check.json gives it. Failures of the plugin end the case
- * unless a function says otherwise. */
+/* Puts a plugin on the stand to work by its kind, with what check.json gives it. Failures of the plugin end
+ * the case unless a function says otherwise. */
 #ifndef PENSTOCK_CHECK_DRIVE_H
 #define PENSTOCK_CHECK_DRIVE_H
 #include "check/stand.h"
@@ -16,8 +16,8 @@ typedef struct taken { /* one batch; zero it before first use */
 } taken;
 
 void drive_open(stand *t, const taken *after); /* NULL = from the start */
-/* The next batch with rows, rejects or a cursor. While the source is idle the wall clock is moved on. False: END, or
- * nothing came for a day of its clock. */
+/* The next batch with rows, rejects or a cursor. While the source is idle the wall clock is moved on. False:
+ * END, or nothing came for a day of its clock. */
 bool drive_take(stand *t, uint32_t max_rows, taken *out);
 void drive_ack(stand *t, const taken *b);
 void drive_close(stand *t);

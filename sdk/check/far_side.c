@@ -1,5 +1,5 @@
-/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 (401 when it refuses).
- * "smtp": the least of a session. */
+/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 (401 when it
+ * refuses). "smtp": the least of a session. */
 #include "check/far_side.h"
 
 #include <arpa/inet.h>
@@ -63,20 +63,37 @@ static void talk_http(peer *p)
     }
 }
 
+/* What to say to a line outside of a mail's body. */
+static const char *smtp_answer(const char *line, bool refuses)
+{
+    if (!strncasecmp(line, "EHLO", 4))
+        return "250-far.example\r\n250 AUTH PLAIN\r\n";
+    if (refuses && (!strncasecmp(line, "AUTH", 4) || !strncasecmp(line, "MAIL", 4)))
+        return "535 not from you\r\n";
+    if (!strncasecmp(line, "AUTH PLAIN\r", 11))
+        return "334 \r\n";
+    if (!strncasecmp(line, "DATA", 4))
+        return "354 go on\r\n";
+    return !strncasecmp(line, "QUIT", 4) ? "221 bye\r\n" : "250 fine\r\n";
+}
+
 static void talk_smtp(peer *p)
 {
     char line[65536];
-    bool body = false;
+    bool body = false, auth = false;
     reply(p, "220 far.example ESMTP\r\n");
     while (fgets(line, sizeof line, p->in)) {
         if (body && strcmp(line, ".\r\n") != 0) {
             fputs(line, p->told);
             continue;
         }
-        bool data = !body && !strncasecmp(line, "DATA", 4), refuse = p->refuses && !strncasecmp(line, "MAIL", 4);
         fflush(p->told);
-        reply(p, refuse ? "535 not from you\r\n" : data ? "354 go on\r\n" : "250 fine\r\n");
-        body = data;
+        const char *answer = auth ? "235 welcome\r\n" : body ? "250 fine\r\n" : smtp_answer(line, p->refuses);
+        if (!strncasecmp(line, "AUTH PLAIN ", 11) && !p->refuses)
+            answer = "235 welcome\r\n";
+        reply(p, answer);
+        auth = !strncmp(answer, "334", 3);
+        body = !strncmp(answer, "354", 3);
     }
 }
 

@@ -1,4 +1,5 @@
-/* penstock-check PLUGIN.so: does it keep the contract? Each case runs in a process of its own; see penstock-check(1). */
+/* penstock-check PLUGIN.so: does it keep the contract? Each case runs in a process of its own; see
+ * penstock-check(1). */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,8 +28,10 @@ static int usage(FILE *to)
           "  penstock-check PLUGIN.so [flags]\n\n"
           "Flags\n"
           "  --config FILE        configuration to run with; default: what check.json says\n"
-          "  --project DIR        folder with check.json and quirks.json; default: that of the file, or the one above\n"
-          "  --quirks FILE        cases that may fail, with reasons: {\"cancel\": \"the driver cannot be interrupted\"}\n"
+          "  --project DIR        folder with check.json and quirks.json; default: that of the file, or the "
+          "one above\n"
+          "  --quirks FILE        cases that may fail, with reasons: {\"cancel\": \"the driver cannot be "
+          "interrupted\"}\n"
           "  --case NAME          only this case\n"
           "  --seed N             of what is random\n"
           "  --report text|json   default text\n"
@@ -46,10 +49,14 @@ static int complain(const char *what)
 
 static int options_read(int argc, char **argv, options *o)
 {
-    static const struct option known[] = {{"config", required_argument, NULL, 'c'}, {"project", required_argument, NULL, 'p'},
-                                          {"quirks", required_argument, NULL, 'q'}, {"case", required_argument, NULL, 'o'},
-                                          {"seed", required_argument, NULL, 's'},   {"report", required_argument, NULL, 'r'},
-                                          {"list", no_argument, NULL, 'l'},         {"help", no_argument, NULL, 'h'},
+    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
+                                          {"project", required_argument, NULL, 'p'},
+                                          {"quirks", required_argument, NULL, 'q'},
+                                          {"case", required_argument, NULL, 'o'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {"report", required_argument, NULL, 'r'},
+                                          {"list", no_argument, NULL, 'l'},
+                                          {"help", no_argument, NULL, 'h'},
                                           {0}};
     *o = (options){.seed = SEED_DEFAULT};
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
@@ -101,8 +108,8 @@ static int only_check(const char *only)
         all[n++] = c->name;
     }
     const char *near = name_suggest(only, all, n);
-    fprintf(stderr, "penstock-check: there is no case %s\n  try: %s%s\n", only, near ? "--case " : "penstock-check --list",
-            near ? near : "");
+    fprintf(stderr, "penstock-check: there is no case %s\n  try: %s%s\n", only,
+            near ? "--case " : "penstock-check --list", near ? near : "");
     return EXIT_USAGE;
 }
 

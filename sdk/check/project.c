@@ -11,8 +11,8 @@
 
 #define FILE_MAX_BYTES (4UL << 20)
 
-static const char *const known[] = {"config",     "far_side", "clock",    "input", "inputs", "train", "definition",
-                                    "parameters", "message",  "expected", "rows",  "order"};
+static const char *const known[] = {"config",     "far_side",   "clock",   "input",    "inputs", "train",
+                                    "definition", "parameters", "message", "expected", "rows",   "order"};
 
 static status_class read_object(const char *path, json_t **out, status *st)
 {
@@ -24,7 +24,8 @@ static status_class read_object(const char *path, json_t **out, status *st)
     text_free(&content);
     if (json_is_object(*out))
         return STATUS_OK;
-    status_set(st, STATUS_INVALID, "%s is no JSON object: %s", path, *out ? "it is something else" : wrong.text);
+    status_set(st, STATUS_INVALID, "%s is no JSON object: %s", path,
+               *out ? "it is something else" : wrong.text);
     if (!*out)
         snprintf(st->where, sizeof st->where, "%s:%d:%d", path, wrong.line, wrong.column);
     json_decref(*out);
@@ -35,7 +36,9 @@ static status_class read_object(const char *path, json_t **out, status *st)
 static void folder_find(const char *object, const char *given, char out[4096])
 {
     char path[4200];
-    snprintf(out, 4096, "%s", given ? given : object);
+    char *real = given ? realpath(given, NULL) : NULL;
+    snprintf(out, 4096, "%s", real ? real : given ? given : object);
+    free(real);
     if (given)
         return;
     for (int up = 0; up < 2; up++) {
@@ -82,13 +85,16 @@ static status_class quirks_check(const json_t *quirks, status *st)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)quirks, key, value) if (!json_is_string(value) || !*json_string_value(value)) return status_at(
-        st, STATUS_INVALID, "quirks.json", "the quirk %s has no reason", key);
+    json_object_foreach(
+        (json_t *)quirks, key,
+        value) if (!json_is_string(value) ||
+                   !*json_string_value(value)) return status_at(st, STATUS_INVALID, "quirks.json",
+                                                                "the quirk %s has no reason", key);
     return STATUS_OK;
 }
 
-status_class project_read(const char *object, const char *folder, const char *config, const char *quirks, project *out,
-                          status *st)
+status_class project_read(const char *object, const char *folder, const char *config, const char *quirks,
+                          project *out, status *st)
 {
     memset(out, 0, sizeof *out);
     folder_find(object, folder, out->folder);
@@ -96,7 +102,8 @@ status_class project_read(const char *object, const char *folder, const char *co
     if (class == STATUS_OK)
         class = keys_check(out->check, st);
     if (class == STATUS_OK)
-        class = quirks ? read_object(quirks, &out->quirks, st) : optional(out, "quirks.json", &out->quirks, st);
+        class =
+            quirks ? read_object(quirks, &out->quirks, st) : optional(out, "quirks.json", &out->quirks, st);
     if (class == STATUS_OK)
         class = quirks_check(out->quirks, st);
     json_t *given = NULL;

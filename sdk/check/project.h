@@ -1,5 +1,5 @@
-/* What the author says about the plugin: check.json (what to feed it) and quirks.json (which cases it may fail, and why),
- * beside the object file, in the folder above it, or where --project points.
+/* What the author says about the plugin: check.json (what to feed it) and quirks.json (which cases it may
+ * fail, and why), beside the object file, in the folder above it, or where --project points.
  *
  * check.json, all of it optional:
  *   config       the configuration to run with; {host}, {port}, {address} in its texts stand for the far side
@@ -23,8 +23,8 @@ typedef struct project {
 } project;
 
 /* `folder`, `config` (a file) and `quirks` (a file) may be NULL. */
-status_class project_read(const char *object, const char *folder, const char *config, const char *quirks, project *out,
-                          status *st);
+status_class project_read(const char *object, const char *folder, const char *config, const char *quirks,
+                          project *out, status *st);
 void project_free(project *p);
 /* The path of a file that check.json names. */
 void project_path(const project *p, const char *name, char *out, size_t size);

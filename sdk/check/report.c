@@ -1,5 +1,5 @@
-/* JSON: {"file", "id", "kind", "seed", "cases": [{"name", "outcome", "ms", "why"?, "where"?, "hint"?, "quirk"?,
- * "measured"?}], "passed", "failed", "skipped", "quirks", "ok"}; keys are only ever added. */
+/* JSON: {"file", "id", "kind", "seed", "cases": [{"name", "outcome", "ms", "why"?, "where"?, "hint"?,
+ * "quirk"?, "measured"?}], "passed", "failed", "skipped", "quirks", "ok"}; keys are only ever added. */
 #include "check/report.h"
 
 static const char *const words[] = {"ok", "not ok", "skip", "quirk", "not ok"};
@@ -25,7 +25,8 @@ static void failure_print(const result *one)
 {
     printf("    what: %s\n", one->which->says);
     if (one->outcome == OUTCOME_UNNEEDED) {
-        printf("    why: it holds, but quirks.json says that it does not: %s\n    try: take the quirk out\n", one->quirk);
+        printf("    why: it holds, but quirks.json says that it does not: %s\n    try: take the quirk out\n",
+               one->quirk);
         return;
     }
     printf("    why: %s\n", one->verdict.why);
@@ -79,7 +80,8 @@ bool report_end(report *r)
 {
     const subject *s = r->subject;
     unsigned failed = r->counts[OUTCOME_FAILED] + r->counts[OUTCOME_UNNEEDED];
-    unsigned passed = r->counts[OUTCOME_PASSED], skipped = r->counts[OUTCOME_SKIPPED], quirks = r->counts[OUTCOME_QUIRK];
+    unsigned passed = r->counts[OUTCOME_PASSED], skipped = r->counts[OUTCOME_SKIPPED],
+             quirks = r->counts[OUTCOME_QUIRK];
     bool ok = failed == 0 && s->entry;
     if (!r->json) {
         printf("%u passed, %u failed, %u skipped", passed, failed, skipped);
@@ -89,10 +91,11 @@ bool report_end(report *r)
         json_decref(r->cases);
         return ok;
     }
-    json_t *all = json_pack("{s:s, s:s?, s:s?, s:i, s:o, s:i, s:i, s:i, s:i, s:b}", "file", s->file, "id",
-                            s->entry ? s->entry->id : NULL, "kind", s->entry ? plugin_kind_name(s->entry->kind) : NULL, "seed",
-                            (int)s->seed, "cases", r->cases, "passed", passed, "failed", failed, "skipped", skipped, "quirks",
-                            quirks, "ok", ok);
+    json_t *all =
+        json_pack("{s:s, s:s?, s:s?, s:i, s:o, s:i, s:i, s:i, s:i, s:b}", "file", s->file, "id",
+                  s->entry ? s->entry->id : NULL, "kind", s->entry ? plugin_kind_name(s->entry->kind) : NULL,
+                  "seed", (int)s->seed, "cases", r->cases, "passed", passed, "failed", failed, "skipped",
+                  skipped, "quirks", quirks, "ok", ok);
     json_dumpf(all, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(all);

@@ -43,7 +43,8 @@ static status_class parse(const char *path, json_t **rows, status *st)
         char where[128];
         snprintf(where, sizeof where, "%.100s:%u", path, line);
         if (!json_is_object(row))
-            class = status_at(st, STATUS_INVALID, where, "not a JSON object: %s", row ? "something else" : wrong.text);
+            class = status_at(st, STATUS_INVALID, where, "not a JSON object: %s",
+                              row ? "something else" : wrong.text);
         json_array_append_new(*rows, row ? row : json_null());
     }
     text_free(&content);
@@ -157,7 +158,8 @@ static void fill(table *t, unsigned repeat, pst_builder *b)
     json_t *row, *value;
     const char *key;
     for (size_t c = 0; c < t->n; c++)
-        t->columns[c].place = pst_builder_column(b, t->columns[c].name, t->columns[c].type ? t->columns[c].type : PST_NUMBER);
+        t->columns[c].place =
+            pst_builder_column(b, t->columns[c].name, t->columns[c].type ? t->columns[c].type : PST_NUMBER);
     for (unsigned n = 0; n < repeat; n++) {
         json_array_foreach(t->rows, i, row)
         {
@@ -196,6 +198,15 @@ static bool bytes_fit(const pst_column *c, uint32_t row)
     return c->offsets[row] >= 0 && c->offsets[row + 1] >= c->offsets[row];
 }
 
+/* Not a number and the infinities are no JSON: they go as text, as the host writes them. */
+static void number_write(double value, text *out)
+{
+    if (isfinite(value))
+        text_add_json_number(out, value);
+    else
+        text_add(out, isnan(value) ? "\"NaN\"" : value > 0 ? "\"Infinity\"" : "\"-Infinity\"");
+}
+
 static bool cell_write(const pst_column *c, uint32_t row, text *out, char *why, size_t size)
 {
     char at[UTC_TEXT_SIZE];
@@ -213,11 +224,12 @@ static bool cell_write(const pst_column *c, uint32_t row, text *out, char *why, 
         text_printf(out, "%lld", (long long)pst_column_int(c, row));
         return true;
     case PST_NUMBER:
-        text_add_json_number(out, pst_column_real(c, row));
+        number_write(pst_column_real(c, row), out);
         return true;
     case PST_TIME:
         if (pst_column_int(c, row) < UTC_MIN_US || pst_column_int(c, row) > UTC_MAX_US)
-            return snprintf(why, size, "column %s, row %u: a time outside the years 1 to 9999", c->name, row), false;
+            return snprintf(why, size, "column %s, row %u: a time outside the years 1 to 9999", c->name, row),
+                   false;
         text_add_json_string(out, at, utc_format(pst_column_int(c, row), at));
         return true;
     default:
@@ -226,7 +238,10 @@ static bool cell_write(const pst_column *c, uint32_t row, text *out, char *why, 
         view = pst_column_bytes(c, row);
         if (c->type != PST_BINARY && !utf8_valid(view.data ? view.data : "", view.len))
             return snprintf(why, size, "column %s, row %u: text that is not UTF-8", c->name, row), false;
-        text_add_json_string(out, view.data ? view.data : "", view.len);
+        if (c->type == PST_JSON)
+            text_add_n(out, view.data, view.len);
+        else
+            text_add_json_string(out, view.data ? view.data : "", view.len);
         return true;
     }
 }
@@ -239,12 +254,17 @@ static bool columns_check(const pst_batch *b, pst_column *columns, char *why, si
         return snprintf(why, size, "the top level is not a struct (+s)"), false;
     if (b->array.offset || b->array.null_count > 0 || b->schema.n_children != b->array.n_children ||
         b->array.n_children > PST_COLUMNS_MAX || b->array.length < 0 || b->array.length > 10000000)
-        return snprintf(why, size, "the top-level struct has an offset, nulls, or another number of columns than its schema"), false;
+        return snprintf(
+                   why, size,
+                   "the top-level struct has an offset, nulls, or another number of columns than its schema"),
+               false;
     for (int64_t i = 0; i < b->array.n_children; i++) {
         pst_error error = {.struct_size = sizeof error};
         const struct ArrowArray *child = b->array.children[i];
         if (!child || child->offset || child->length != b->array.length)
-            return snprintf(why, size, "column %lld has an offset, or another length than the batch", (long long)i), false;
+            return snprintf(why, size, "column %lld has an offset, or another length than the batch",
+                            (long long)i),
+                   false;
         if (pst_column_at(&b->schema, &b->array, (size_t)i, &columns[i], &error) != PST_OK)
             return snprintf(why, size, "column %lld: %.300s", (long long)i, error.message), false;
         for (int64_t k = 0; k < i; k++)

@@ -1,4 +1,5 @@
-/* Everything a case takes from here is real but the host: the object file is loaded as a cell would load it. */
+/* Everything a case takes from here is real but the host: the object file is loaded as a cell would load it.
+ */
 #include "check/stand.h"
 
 #include <assert.h>
@@ -107,7 +108,9 @@ static json_t *place_put(json_t *value, const stand *t)
         text_free(&out);
         return made;
     }
-    json_t *copy = json_is_object(value) ? json_object() : json_is_array(value) ? json_array() : json_incref(value);
+    json_t *copy = json_is_object(value)  ? json_object()
+                   : json_is_array(value) ? json_array()
+                                          : json_incref(value);
     if (json_is_object(value))
         json_object_foreach(value, key, item) json_object_set_new(copy, key, place_put(item, t));
     if (json_is_array(value))
@@ -181,10 +184,12 @@ void stand_cancel(stand *t)
 
 const char *stand_said(const stand *t, pst_status status)
 {
-    static const char *const names[] = {"INTERNAL", "RESOURCE", "UNSUPPORTED", "TIMEOUT", "CANCELLED", "DATA",
-                                        "UNAVAILABLE", "AUTH", "CONFIG", "OK", "IDLE", "END"};
+    static const char *const names[] = {"INTERNAL",  "RESOURCE", "UNSUPPORTED", "TIMEOUT",
+                                        "CANCELLED", "DATA",     "UNAVAILABLE", "AUTH",
+                                        "CONFIG",    "OK",       "IDLE",        "END"};
     static char said[600];
-    const char *name = status >= PST_E_INTERNAL && status <= PST_END ? names[status - PST_E_INTERNAL] : "an unknown status";
+    const char *name =
+        status >= PST_E_INTERNAL && status <= PST_END ? names[status - PST_E_INTERNAL] : "an unknown status";
     t->error->message[sizeof t->error->message - 1] = '\0';
     snprintf(said, sizeof said, "%s%s%s", name, t->error->message[0] ? ": " : "", t->error->message);
     return said;

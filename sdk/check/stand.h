@@ -1,7 +1,7 @@
-/* The stand that holds a plugin while a case works on it: loaded into this (forked) process, with a host that the case
- * controls: a wall clock that moves only when a source is idle, a log that is kept, secrets that are known. Structs that
- * the plugin gets end at a page that cannot be read, so a step beyond struct_size is a crash. One thread, but for log
- * and observe. Failures end the case. */
+/* The stand that holds a plugin while a case works on it: loaded into this (forked) process, with a host that
+ * the case controls: a wall clock that moves only when a source is idle, a log that is kept, secrets that are
+ * known. Structs that the plugin gets end at a page that cannot be read, so a step beyond struct_size is a
+ * crash. One thread, but for log and observe. Failures end the case. */
 #ifndef PENSTOCK_CHECK_STAND_H
 #define PENSTOCK_CHECK_STAND_H
 #include <pthread.h>

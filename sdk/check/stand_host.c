@@ -92,8 +92,8 @@ static const char *on_key(const pst_host *host, const char *path, size_t index)
     return pointer_key(of(host)->config, path, index);
 }
 
-static pst_status on_secret(const pst_host *host, const pst_call *call, const char *path, char *out, size_t cap,
-                            size_t *len, pst_error *error)
+static pst_status on_secret(const pst_host *host, const pst_call *call, const char *path, char *out,
+                            size_t cap, size_t *len, pst_error *error)
 {
     (void)call;
     if (!on_text(host, path))

@@ -1,5 +1,5 @@
-/* The description is read in a forked process: constructors run there, not here. It comes back as JSON in the form that
- * a probe cell gives, so the host's own code judges it. */
+/* The description is read in a forked process: constructors run there, not here. It comes back as JSON in the
+ * form that a probe cell gives, so the host's own code judges it. */
 #include "check/subject.h"
 
 #include <dlfcn.h>
@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "penstock/plugin.h"
 #include "plugin/entry.h"
 
@@ -32,10 +33,10 @@ static json_t *describe(const pst_plugin *p)
                                                  p->metrics[i].unit, "help", p->metrics[i].help, "kind",
                                                  p->metrics[i].kind));
     const pst_source *source = p->get_interface(PST_IF_SOURCE);
-    return json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:i, s:s?, s:o, s:o, s:i}", "id", p->id, "kind", p->kind, "version",
-                     p->version, "title", p->title, "licence", p->licence, "abi_minor", (int)p->abi_minor,
-                     "config_schema", p->config_schema, "interfaces", offered, "metrics", metrics, "source_flags",
-                     source ? (int)source->flags : 0);
+    return json_pack("{s:s?, s:s?, s:s?, s:s?, s:s?, s:i, s:s?, s:o, s:o, s:i}", "id", p->id, "kind", p->kind,
+                     "version", p->version, "title", p->title, "licence", p->licence, "abi_minor",
+                     (int)p->abi_minor, "config_schema", p->config_schema, "interfaces", offered, "metrics",
+                     metrics, "source_flags", source ? (int)source->flags : 0);
 }
 
 static void child(const char *file, int fd)
@@ -91,8 +92,8 @@ static void describe_apart(subject *s)
     json_decref(said);
 }
 
-status_class subject_open(const char *file, const char *folder, const char *config, const char *quirks, subject *out,
-                          status *st)
+status_class subject_open(const char *file, const char *folder, const char *config, const char *quirks,
+                          subject *out, status *st)
 {
     memset(out, 0, sizeof *out);
     char *real = realpath(file, NULL);

@@ -1,5 +1,5 @@
-/* What a case found. It lies in memory shared with the forked process that runs the case, so that it survives whatever
- * the plugin does there. A case is straight-line code: the first verdict ends its process. */
+/* What a case found. It lies in memory shared with the forked process that runs the case, so that it survives
+ * whatever the plugin does there. A case is straight-line code: the first verdict ends its process. */
 #ifndef PENSTOCK_CHECK_VERDICT_H
 #define PENSTOCK_CHECK_VERDICT_H
 #include <stdbool.h>
