@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/disk.h"
+#include "config/settings.h"
 #include "plugin/entry.h"
 #include "plugin/probe.h"
 
@@ -59,11 +60,30 @@ static status_class entry_from_file(workbench *b, const workbench_settings *s, s
     return class == STATUS_OK ? class : status_wrap(st, "%s", s->file);
 }
 
+/* What the platform's settings would grant. */
+static status_class settings_make(workbench *b, const workbench_settings *s, status *st)
+{
+    const char *argv[4];
+    int n = 0;
+    if (s->files) {
+        argv[n++] = "--files-allow";
+        argv[n++] = s->files;
+    }
+    if (s->networks) {
+        argv[n++] = "--networks-allow";
+        argv[n++] = s->networks;
+    }
+    const settings_source source = {.argc = n, .argv = argv};
+    return settings_load(&source, &b->settings, st);
+}
+
 static status_class instance_make(workbench *b, const workbench_settings *s, status *st)
 {
     json_t *complete = NULL;
+    if (settings_make(b, s, st) != STATUS_OK)
+        return st->class;
     const instance_set_settings shared = {
-        .spawner = b->spawner, .cell_program = b->cell, .no_sandbox = s->patient};
+        .spawner = b->spawner, .cell_program = b->cell, .settings = b->settings, .no_sandbox = s->patient};
     if (plugin_config_complete(b->entry, s->config, &complete, st) != STATUS_OK)
         return status_wrap(st, "the configuration");
     b->set = instance_set_create(&shared);
@@ -94,6 +114,7 @@ void workbench_close(workbench *b)
     plugin_entry_release(b->entry);
     catalog_free(b->catalog);
     nursery_stop(b->spawner);
+    settings_free(b->settings);
     if (b->folder)
         disk_remove_tree(b->folder, &ignored);
     free(b->folder);

@@ -10,6 +10,8 @@ typedef struct workbench_settings {
     const char *id, *folder;   /* folder is absolute */
     const plugin_entry *entry; /* what the file is known to be; NULL: a probe cell is asked */
     const json_t *config;      /* without defaults; NULL = {} */
+    const char *files;         /* a folder that it may read; NULL = none */
+    const char *networks;      /* "127.0.0.0/8,::1/128": private networks that it may reach; NULL = none */
     instance_secrets secrets;
     bool patient; /* no sandbox, no deadlines, core dumps on: for a debugger */
 } workbench_settings;
@@ -20,6 +22,7 @@ typedef struct workbench {
     instance_set *set;
     instance *instance;
     const plugin_entry *entry;
+    struct settings *settings;
     char *folder, *cell;
 } workbench;
 

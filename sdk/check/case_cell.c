@@ -149,8 +149,12 @@ void case_cell(const subject *s)
     stand *t = stand_open(s, FAR_ANSWERS);
     stand_ready(t);
     json_t *config = stand_config(t);
-    const workbench_settings settings = {
-        .file = s->file, .entry = s->entry, .config = config, .secrets = {.fetch = on_fetch}};
+    const workbench_settings settings = {.file = s->file,
+                                         .entry = s->entry,
+                                         .config = config,
+                                         .files = s->project.folder,
+                                         .networks = "127.0.0.0/8",
+                                         .secrets = {.fetch = on_fetch}};
     verdict_doing("its cell");
     if (workbench_open(&b, &settings, &st) != STATUS_OK ||
         instance_start(b.instance, &call, &st) != STATUS_OK)

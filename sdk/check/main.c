@@ -150,6 +150,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "penstock-check: %s%s%s\n", st.where, st.where[0] ? ": " : "", st.text);
         if (st.hint[0])
             fprintf(stderr, "  try: %s\n", st.hint);
+        subject_close(&s);
         return EXIT_USAGE;
     }
     s.seed = o.seed;

@@ -54,6 +54,6 @@ const char *stand_said(const stand *t, pst_status status);
 /* `size` zeroed bytes that end at a page which cannot be touched. Never freed: a case is short. */
 void *stand_guarded(size_t size);
 
-/* stand_host.c */
-void stand_host_fill(stand *t);
+void stand_host_fill(stand *t);     /* stand_host.c */
+extern const pst_files stand_files; /* stand_files.c: what check.json's folder holds */
 #endif
