@@ -4,12 +4,14 @@
  * it does not take them. */
 #include "cell/session.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cell/heap.h"
 #include "cell/services.h"
 #include "penstock/batch.h"
 
@@ -66,10 +68,20 @@ void session_say(session *s, wire_type type, const char *body)
         _exit(0);
 }
 
+static void await_message(void)
+{
+    struct pollfd socket = {.fd = WIRE_SOCKET_FD, .events = POLLIN};
+    if (poll(&socket, 1, HEAP_IDLE_MS) == 0) {
+        heap_rest();
+        poll(&socket, 1, -1);
+    }
+}
+
 const wire_message *session_next(session *s)
 {
     for (;;) {
         wire_message *m = &s->incoming;
+        await_message();
         if (wire_receive(WIRE_SOCKET_FD, m, 0) != WIRE_ARRIVED)
             _exit(0);
         if (m->header.type != WIRE_ARENA)
@@ -154,51 +166,4 @@ bool session_configure(session *s, const char *name, const char *workspace, cons
     s->host.instance_name = s->name;
     s->host.workspace = s->workspace;
     return s->config && s->name && s->workspace && s->metrics;
-}
-
-static pst_status secret_answer(wire_message *m, char *out, size_t cap, size_t *len, pst_error *error)
-{
-    frame_reader r = frame_reader_make(m->body, m->header.body_len);
-    frame_item item;
-    pst_status status = m->header.status;
-    if (status != PST_OK)
-        return pst_fail(error, status, NULL, "the secret cannot be had: %s",
-                        frame_take(&r, FRAME_TEXT, &item) && frame_item_text(&item) ? frame_item_text(&item)
-                                                                                    : "refused");
-    if (!frame_take(&r, FRAME_VALUE, &item))
-        return pst_fail(error, PST_E_INTERNAL, NULL, "the host's answer has no secret");
-    if (item.len >= cap)
-        return pst_fail(error, PST_E_RESOURCE, NULL, "the secret has more than %zu bytes", cap - 1);
-    memcpy(out, item.data, item.len);
-    out[item.len] = '\0';
-    *len = item.len;
-    return PST_OK;
-}
-
-pst_status session_secret(session *s, const pst_call *call, const char *path, const char *reference,
-                          char *out, size_t cap, size_t *len, pst_error *error)
-{
-    if (!atomic_load(&s->in_call))
-        return pst_fail(error, PST_E_INTERNAL, path, "a secret was asked for outside a call");
-    _Alignas(8) char body[4096];
-    frame_writer w = frame_writer_buffer(body, sizeof body);
-    frame_put_text(&w, FRAME_TEXT, reference);
-    frame_put_text(&w, FRAME_SUBJECT, call ? call->subject : NULL);
-    wire_header head = wire_header_make(WIRE_SERVICE, s->epoch, 0);
-    head.body_len = (uint32_t)w.len;
-    if (w.failed)
-        return pst_fail(error, PST_E_CONFIG, path, "the secret's reference is too long");
-    if (!wire_send(WIRE_SOCKET_FD, &head, body, -1, 0))
-        _exit(0);
-    /* The request's own message is kept: its header is needed for the answer. */
-    wire_message *answer = malloc(sizeof *answer);
-    if (!answer || wire_receive(WIRE_SOCKET_FD, answer, 0) != WIRE_ARRIVED ||
-        answer->header.type != WIRE_ANSWER)
-        _exit(0);
-    pst_status status = secret_answer(answer, out, cap, len, error);
-    explicit_bzero(answer, sizeof *answer);
-    free(answer);
-    if (status != PST_OK)
-        snprintf(error->where, sizeof error->where, "%s", path);
-    return status;
 }

@@ -63,16 +63,29 @@ static status_class open_control(app *a, status *st)
     return class;
 }
 
+/* On the thread that watches the folders. */
 static void on_catalog_change(void *arg)
 {
-    (void)arg;
-    log_info("app", "the plugin folders have changed");
+    app *a = arg;
+    reload_look(a->reload);
 }
 
 static char *cell_program(app *a, status *st)
 {
     const char *set = settings_text(a->settings, "plugins.cell");
     return set ? memory_string(set) : cell_program_find(st);
+}
+
+static instance_deadlines plugin_deadlines(const settings *s)
+{
+    return (instance_deadlines){.open = settings_integer(s, "plugins.deadline.open"),
+                                .read = settings_integer(s, "plugins.deadline.read"),
+                                .send = settings_integer(s, "plugins.deadline.send"),
+                                .receive = settings_integer(s, "plugins.deadline.receive"),
+                                .infer = settings_integer(s, "plugins.deadline.infer"),
+                                .evaluate = settings_integer(s, "plugins.deadline.evaluate"),
+                                .train = settings_integer(s, "plugins.deadline.train"),
+                                .check = settings_integer(s, "plugins.deadline.check")};
 }
 
 static status_class open_plugins(app *a, status *st)
@@ -90,9 +103,12 @@ static status_class open_plugins(app *a, status *st)
                            .cell_program = cell,
                            .spawner = a->nursery};
     status_class class = catalog_create(&cs, &a->catalog, st);
-    if (class == STATUS_OK)
-        class = catalog_watch(a->catalog, on_catalog_change, a, st);
-    instance_set_settings is = {.spawner = a->nursery, .cell_program = cell};
+    instance_set_settings is = {.spawner = a->nursery,
+                                .cell_program = cell,
+                                .memory_bytes = settings_integer(a->settings, "plugins.memory"),
+                                .settings = a->settings,
+                                .deadlines = plugin_deadlines(a->settings),
+                                .cells_max = (unsigned)settings_integer(a->settings, "limits.cells")};
     if (class == STATUS_OK)
         a->instances = instance_set_create(&is);
     free(cell);
@@ -126,15 +142,21 @@ static status_class open_flow(app *a, status *st)
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
     status_class class = flow_create(&parts, &a->flow, st);
-    return class == STATUS_OK ? load_workspaces(a, st) : class;
+    if (class != STATUS_OK)
+        return class;
+    a->reload = app_reload(a);
+    return load_workspaces(a, st);
 }
 
 static void on_started(void *arg)
 {
     app *a = arg;
+    status st;
     if (atomic_load(&a->stopping))
         return;
     flow_start(a->flow);
+    if (catalog_watch(a->catalog, on_catalog_change, a, &st) != STATUS_OK)
+        log_status(LOG_LEVEL_ERROR, "app", "new plugin files are not seen", &st);
     job_desk_look(a->services.jobs);
     atomic_store(&a->ready, true);
     log_info("app", "ready", LOG_TEXT("listen", settings_text(a->settings, "listen")));
@@ -459,13 +481,17 @@ static void take_down(app *a)
 {
     app_metrics_end();
     lane_close(a->start_lane);
+    reload_end(a->reload);
     if (a->flow)
         flow_stop(a->flow);
+    if (a->catalog)
+        catalog_unwatch(a->catalog); /* it may have been trying a version with what the flow has */
     job_desk_free(a->services.jobs);
     if (a->router)
         router_free(a->router);
     loop_free(a->loop);
     flow_free(a->flow);
+    reload_free(a->reload);
     instance_set_free(a->instances);
     catalog_free(a->catalog);
     lane_pool_free(a->lanes);
@@ -508,6 +534,19 @@ static int describe(const app *a)
     return 0;
 }
 
+static int help(void)
+{
+    text out = {0};
+    settings_help(&out);
+    printf(
+        "usage: penstockd [--config FILE] [--SETTING VALUE …]\n"
+        "       penstockd --describe | --version | --help\n\n"
+        "Each setting is a flag, a variable (log.level: PENSTOCK_LOG_LEVEL) or a key of the YAML file:\n%s",
+        text_or_empty(&out));
+    text_free(&out);
+    return 0;
+}
+
 int app_main(int argc, char **argv)
 {
     app a = {.argc = argc - 1, .argv = (const char *const *)argv + 1};
@@ -517,6 +556,8 @@ int app_main(int argc, char **argv)
         printf("penstockd %s\n", PENSTOCK_VERSION);
         return 0;
     }
+    if (asked_for(&a, "--help"))
+        return help();
     if (asked_for(&a, "--describe"))
         return describe(&a);
     a.nursery = nursery_start(&st); /* before there are threads or much memory */

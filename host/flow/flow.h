@@ -19,6 +19,7 @@
 #include "loop/loop.h"
 #include "plugin/catalog.h"
 #include "plugin/instance.h"
+#include "plugin/reload.h"
 #include "store/pool.h"
 
 typedef struct flow flow;
@@ -34,6 +35,7 @@ typedef struct flow_parts {
     uint64_t journal_bytes;           /* 0 = the journal's default */
     uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
     unsigned writers;                 /* 0 = 2 */
+    unsigned build_share;             /* percent of its time that a build computes; 0 = the default */
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
     int query_timeout_ms;             /* of its statement; 0 = METRIC_TIMEOUT_MS */
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
@@ -61,6 +63,9 @@ typedef struct flow_workspace {
 /* Takes a workspace in, or replaces its definition: what runs is stopped, then started anew. [lane] */
 status_class flow_put(flow *f, const flow_workspace *w, status *st);
 void flow_remove(flow *f, int32_t wid); /* [lane] */
+/* Makes the instances of that plugin which tenants make when they need them first, so that a new version can
+ * be tried with each. Any thread but the loop's. */
+void flow_make_instances(flow *f, const char *plugin_id);
 /* Retained; NULL if it does not run here. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
 

@@ -22,12 +22,12 @@ typedef enum wire_type {
     WIRE_READY,     /* the plugin is loaded */
     WIRE_RESULT,    /* answer of a request: status, frame */
     WIRE_LOG,       /* body: frame of one line */
-    WIRE_SERVICE,   /* body: frame; the host answers with WIRE_ANSWER. Only during a request */
-    WIRE_BYE,       /* body: why the cell cannot go on */
+    WIRE_SERVICE, /* body: frame (wire/service.h); the host answers with WIRE_ANSWER. Only during a request */
+    WIRE_BYE,     /* body: why the cell cannot go on */
     /* both ways */
     WIRE_ARENA, /* one descriptor: the sender's new arena; arena_len: its size */
     /* host → cell */
-    WIRE_ANSWER, /* of WIRE_SERVICE: status, body */
+    WIRE_ANSWER, /* of WIRE_SERVICE: status, body, maybe one descriptor */
     WIRE_STOP,   /* destroy the object and end */
     /* requests, one at a time; each is answered by exactly one WIRE_RESULT of the same sequence */
     WIRE_CONFIGURE = 32,
@@ -44,6 +44,7 @@ typedef enum wire_type {
     WIRE_TRAIN,
     WIRE_CONTEXT,
     WIRE_INFER,
+    WIRE_SKIP, /* asks a source for at most `rows` records as rejects: reading them killed the plugin */
     WIRE_REQUEST_END,
 } wire_type;
 
