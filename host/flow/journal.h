@@ -33,6 +33,9 @@ typedef enum journal_kind {
 /* A marker in the place of records that a damaged page has taken: those after prev_seq up to its own seq. */
 #define JOURNAL_LOSS 2U
 
+/* Not a key: the name under which rejected rows stand that are of no store. */
+#define JOURNAL_STORE_UNKNOWN "_unknown"
+
 #define JOURNAL_ORIGIN_MAX 96
 #define JOURNAL_REQUEST_MAX 64
 #define JOURNAL_INSTANCE_MAX 128
