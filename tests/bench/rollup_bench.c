@@ -196,21 +196,24 @@ static void ensure_partitions(bench *b, int64_t from_us, int64_t to_us)
     partition_cache_free(cache);
 }
 
-/* Rows that are there before: not measured, so they come by one statement. */
+/* Rows that are there before: not measured, so they come by one statement a day. */
 static void load_days(bench *b, int64_t from_us)
 {
     char sql[1024];
+    int64_t a_day = b->n_rows / DEVICES / DAYS;
     ensure_partitions(b, from_us, from_us + DAYS * INT64_C(86400000000));
-    snprintf(
-        sql, sizeof sql,
-        "INSERT INTO datastore.readings_wid%d (time, device_id, pressure, flow, temperature, status, _seq, "
-        "_received) SELECT to_timestamp(%" PRId64 ") + (i::bigint * %" PRId64
-        " + d * 1000) * interval '1 microsecond', "
-        "'device-' || d, 100 + 10 * sin(i / 500.0) + random(), 50 + 5 * cos(i / 300.0) + random(), 20 + "
-        "random(), "
-        "'ok', i::bigint * %d + d, now() FROM generate_series(0, %" PRId64 ") i, generate_series(0, %d) d",
-        WID, from_us / 1000000, b->step_us, DEVICES, b->n_rows / DEVICES - 1, DEVICES - 1);
-    run_sql(b->service, sql);
+    for (int day = 0; day < DAYS; day++) {
+        snprintf(
+            sql, sizeof sql,
+            "INSERT INTO datastore.readings_wid%d (time, device_id, pressure, flow, temperature, status, "
+            "_seq, "
+            "_received) SELECT to_timestamp(%" PRId64 ") + (i::bigint * %" PRId64
+            " + d * 1000) * interval '1 microsecond', 'device-' || d, 100 + 10 * sin(i / 500.0) + random(), "
+            "50 + 5 * cos(i / 300.0) + random(), 20 + random(), 'ok', i::bigint * %d + d, now() FROM "
+            "generate_series(%" PRId64 ", %" PRId64 ") i, generate_series(0, %d) d",
+            WID, from_us / 1000000, b->step_us, DEVICES, day * a_day, (day + 1) * a_day - 1, DEVICES - 1);
+        run_sql(b->service, sql);
+    }
 }
 
 static void settle(bench *b)
