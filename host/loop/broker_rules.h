@@ -27,6 +27,7 @@ typedef struct broker_range {
 typedef struct broker_reach {
     char host[BROKER_HOST_MAX]; /* name in lower case without a dot at its end, or a literal address */
     uint16_t port;              /* 0 = any */
+    uint16_t unused;            /* 0; they travel in arrays */
 } broker_reach;
 
 /* False for other families and short lengths. */
