@@ -30,18 +30,31 @@ static pst_status call_open(request *q)
                   : PST_E_UNSUPPORTED;
 }
 
-static pst_status call_credit(request *q)
+typedef pst_status (*source_reader)(void *self, const pst_call *, uint32_t max, pst_batch *out, pst_error *);
+
+static pst_status take_from_source(request *q, source_reader reader)
 {
-    const pst_source *source = interface_of(q, PST_IF_SOURCE);
-    if (!source)
+    if (!reader)
         return PST_E_UNSUPPORTED;
     pst_batch b = {.struct_size = sizeof b};
-    pst_status status = source->read(q->s->self, &q->call, q->rows, &b, q->error);
+    pst_status status = reader(q->s->self, &q->call, q->rows, &b, q->error);
     frame_put(&q->answer, FRAME_WAIT, b.next_in_ms, NULL, 0);
     if (status == PST_OK)
         return arrow_batch_write(&q->answer, &b, q->error);
     arrow_batch_release(&b);
     return status;
+}
+
+static pst_status call_credit(request *q)
+{
+    const pst_source *source = interface_of(q, PST_IF_SOURCE);
+    return take_from_source(q, source ? source->read : NULL);
+}
+
+static pst_status call_skip(request *q)
+{
+    const pst_source *source = interface_of(q, PST_IF_SOURCE);
+    return take_from_source(q, source && PST_HAS(source, pst_source, skip) ? source->skip : NULL);
 }
 
 static pst_status call_ack(request *q)
@@ -296,6 +309,7 @@ static pst_status (*const calls[WIRE_REQUEST_END - WIRE_CONFIGURE])(request *) =
     [WIRE_TRAIN - WIRE_CONFIGURE] = call_train,
     [WIRE_CONTEXT - WIRE_CONFIGURE] = call_context,
     [WIRE_INFER - WIRE_CONFIGURE] = call_infer,
+    [WIRE_SKIP - WIRE_CONFIGURE] = call_skip,
 };
 
 void calls_run(session *s)

@@ -64,6 +64,28 @@ static void scan_json(chunk_reader *c, char byte, size_t end)
         c->cut = end - 1;
 }
 
+enum { LINE_START, LINE_TAGS, LINE_FIELDS, LINE_COMMENT }; /* `depth` in line protocol */
+
+/* A quote opens a string only behind the `=` of a field; fields come behind the first blank. */
+static void scan_lines(chunk_reader *c, char byte, size_t end)
+{
+    bool escaped = c->escaped;
+    c->escaped = byte == '\\' && !escaped;
+    if (c->quoted) {
+        c->quoted = byte != '"' || escaped;
+    } else if (byte == '\n') {
+        c->cut = end;
+        c->depth = LINE_START;
+    } else if (c->depth == LINE_START && byte != ' ') {
+        c->depth = byte == '#' ? LINE_COMMENT : LINE_TAGS;
+    } else if (c->depth == LINE_TAGS && byte == ' ' && !escaped) {
+        c->depth = LINE_FIELDS;
+    } else if (c->depth == LINE_FIELDS && byte == '"') {
+        c->quoted =
+            c->pending.data[end - 2] == '='; /* never the first byte: the piece holds the whole line */
+    }
+}
+
 /* Moves on to the next record end that lies beyond the target, or to the end of what was read. */
 static void scan(chunk_reader *c)
 {
@@ -73,6 +95,8 @@ static void scan(chunk_reader *c)
             scan_json(c, byte, c->scanned);
         else if (c->format == CHUNK_CSV)
             scan_csv(c, byte, c->scanned);
+        else if (c->format == CHUNK_LINES)
+            scan_lines(c, byte, c->scanned);
         else if (byte == '\n')
             c->cut = c->scanned;
     }

@@ -1,7 +1,8 @@
 /* Cuts a long stream of rows into requests at the ends of records, without looking into the rows.
  *
- * NDJSON is cut at newlines, CSV at newlines outside quotes (its header stands before every piece), a JSON
- * array between its elements (every piece is an array again). A JSON text that is no array is one piece. */
+ * NDJSON is cut at newlines, line protocol at newlines outside a field's quotes, CSV at newlines outside
+ * quotes (its header stands before every piece), a JSON array between its elements (every piece is an array
+ * again). A JSON text that is no array is one piece. */
 #ifndef PENSTOCK_CLI_CHUNK_H
 #define PENSTOCK_CLI_CHUNK_H
 #include <stdbool.h>
@@ -14,7 +15,7 @@
 #define CHUNK_BYTES (8U << 20)       /* a piece ends at the last record end before this */
 #define CHUNK_RECORD_MAX (15U << 20) /* one record; the server takes bodies of up to 16 MiB */
 
-typedef enum chunk_format { CHUNK_NDJSON, CHUNK_JSON, CHUNK_CSV } chunk_format;
+typedef enum chunk_format { CHUNK_NDJSON, CHUNK_JSON, CHUNK_CSV, CHUNK_LINES } chunk_format;
 
 typedef struct chunk_reader {
     FILE *from;

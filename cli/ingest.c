@@ -10,6 +10,7 @@
 #include "complaint.h"
 #include "context.h"
 #include "exit_code.h"
+#include "ingest_dry.h"
 #include "progress.h"
 #include "resource.h"
 #include "tables.h"
@@ -36,6 +37,7 @@ static const format formats[] = {
     {"ndjson", "application/x-ndjson", ".jsonl", CHUNK_NDJSON},
     {"json", "application/json", ".json", CHUNK_JSON},
     {"csv", "text/csv", ".csv", CHUNK_CSV},
+    {"lp", "text/plain", ".lp", CHUNK_LINES},
 };
 #define FORMATS (sizeof formats / sizeof *formats)
 
@@ -51,17 +53,17 @@ static const format *format_find(const char *given, const char *file)
     return NULL;
 }
 
-static const format *format_of(const invocation *inv, status *st)
+static const format *format_of(const invocation *inv, const char *file, status *st)
 {
     const char *given = flag_text(inv, "format", NULL);
-    const format *f = format_find(given, argument(inv, 1));
+    const format *f = format_find(given, file);
     if (f)
         return f;
     if (given)
-        status_set(st, STATUS_INVALID, "--format knows json, ndjson and csv, not `%s`", given);
+        status_set(st, STATUS_INVALID, "--format knows json, ndjson, csv and lp, not `%s`", given);
     else
         status_set(st, STATUS_INVALID, "which format do the rows have?");
-    status_hint(st, "--format json, ndjson or csv");
+    status_hint(st, "--format json, ndjson, csv or lp");
     return NULL;
 }
 
@@ -172,20 +174,63 @@ static status_class wait_check(const invocation *inv, status *st)
     return status_set(st, STATUS_INVALID, "--wait knows journal and stored, not `%s`", wait);
 }
 
+static status_class precision_read(const invocation *inv, line_precision *out, status *st)
+{
+    const char *word = flag_text(inv, "precision", "ns");
+    if (line_precision_parse(word, out))
+        return STATUS_OK;
+    return status_set(st, STATUS_INVALID, "--precision knows ns, us, ms and s, not `%s`", word);
+}
+
+/* The store may be left out: none is asked. */
+static int run_dry(invocation *inv)
+{
+    status st;
+    ingest g = {.inv = inv};
+    dry_counts counts;
+    line_precision precision;
+    decode_format format;
+    const char *file = argument(inv, 1) ? argument(inv, 1) : argument(inv, 0);
+    const struct format *f = format_of(inv, file, &st);
+    if (!f || precision_read(inv, &precision, &st) != STATUS_OK)
+        return complain_usage(&st);
+    if (input_open(&g, file, &st) != STATUS_OK)
+        return complain("the rows cannot be read", &st);
+    decode_format_parse(f->word, &format);
+    status_class class = ingest_dry(g.from, format, precision, stdout, &counts, &st);
+    if (g.from != stdin)
+        fclose(g.from);
+    if (class != STATUS_OK)
+        return complain("the rows cannot be read", &st);
+    if (counts.rejected == 0)
+        return EXIT_DONE;
+    return counts.rejected < counts.rows ? EXIT_PARTIAL : EXIT_INVALID;
+}
+
+static void target_path(const invocation *inv, const char *store, const char *precision, text *out)
+{
+    bool waits = strcmp(flag_text(inv, "wait", "journal"), "stored") == 0;
+    text_add(out, "/workspaces/{ws}/datastores/");
+    path_escape(out, strncmp(store, "datastore:", 10) == 0 ? store + 10 : store);
+    text_add(out, waits ? "/rows?wait=stored" : "/rows");
+    if (precision)
+        text_printf(out, "%cprecision=%s", waits ? '&' : '?', precision);
+}
+
 static int run_ingest(invocation *inv)
 {
     status st;
+    line_precision precision;
+    if (flag_given(inv, "dry-run"))
+        return run_dry(inv);
     const char *store = argument(inv, 0);
-    const format *f = format_of(inv, &st);
-    if (!f || wait_check(inv, &st) != STATUS_OK)
+    const format *f = format_of(inv, argument(inv, 1), &st);
+    if (!f || wait_check(inv, &st) != STATUS_OK || precision_read(inv, &precision, &st) != STATUS_OK)
         return complain_usage(&st);
     ingest g = {.inv = inv, .type = f->type};
     if (input_open(&g, argument(inv, 1), &st) != STATUS_OK)
         return complain("the rows cannot be read", &st);
-    text_add(&g.path, "/workspaces/{ws}/datastores/");
-    path_escape(&g.path, strncmp(store, "datastore:", 10) == 0 ? store + 10 : store);
-    text_add(&g.path,
-             strcmp(flag_text(inv, "wait", "journal"), "stored") == 0 ? "/rows?wait=stored" : "/rows");
+    target_path(inv, store, f->chunk == CHUNK_LINES ? flag_text(inv, "precision", "ns") : NULL, &g.path);
     progress_start(&g.progress, inv, "rows");
     status_class class = pieces_send(&g, f->chunk, &st);
     int code = class == STATUS_OK ? summary(&g) : stopped(&g, &st);
@@ -196,7 +241,10 @@ static int run_ingest(invocation *inv)
 }
 
 static const flag ingest_flags[] = {
-    {"format", 0, "json|ndjson|csv", "how the rows are written; default by the file's ending"},
+    {"format", 0, "json|ndjson|csv|lp", "how the rows are written; default by the file's ending"},
+    {"precision", 0, "ns|us|ms|s", "unit of the times in line protocol (ns)"},
+    {"dry-run", 0, NULL,
+     "read the rows without a server, print a JSON object a row: {\"point\"} or {\"error\"}"},
     {"wait", 0, "journal|stored", "answer when the rows are safe in the journal (default), or stored"},
     {0},
 };
@@ -204,7 +252,8 @@ static const flag ingest_flags[] = {
 const command ingest_commands[] = {
     {NULL, "ingest", "STORE [FILE|-]", 1, 2, ingest_flags,
      "sends rows to a datastore; exit 9 if some were rejected, 7 if all were",
-     "ingest sensor_data rows.csv -w demo\nzcat rows.ndjson.gz | penstock ingest sensor_data - --format "
+     "ingest sensor_data rows.csv -w demo\ningest --dry-run --format lp points.lp\nzcat rows.ndjson.gz | "
+     "penstock ingest sensor_data - --format "
      "ndjson",
      run_ingest, NULL},
     {0},

@@ -2,7 +2,8 @@
 #   Builds <name>.so from the folder's .c files (or SOURCES) with config.schema.json beside them embedded as
 #   `const char config_schema[]`. Only penstock_plugin_v1 is exported; a missing symbol is a link error.
 #   In this tree the file lands in <build>/plugins/<KIND>/; TEST puts it into <build>/tests/plugins/ and does not
-#   install it. Also part of the installed SDK: find_package(Penstock) defines it with Penstock::sdk.
+#   install it. Also part of the installed SDK: find_package(Penstock) defines it with Penstock::sdk; there the file lands
+#   in the build folder and is compiled with warnings.
 set(PENSTOCK_PLUGIN_CMAKE_FOLDER ${CMAKE_CURRENT_LIST_DIR})
 
 function(penstock_plugin_schema target schema)
@@ -27,14 +28,20 @@ function(penstock_add_plugin name)
   endif()
   if(p_TEST)
     set(folder ${CMAKE_BINARY_DIR}/tests/plugins)
-  else()
+  elseif(TARGET penstock_sdk)
     set(folder ${CMAKE_BINARY_DIR}/plugins/${p_KIND})
+  else()
+    set(folder ${CMAKE_CURRENT_BINARY_DIR})
   endif()
   set(map ${PENSTOCK_PLUGIN_CMAKE_FOLDER}/plugin.map)
   add_library(plugin_${name} MODULE ${p_SOURCES})
   penstock_plugin_schema(plugin_${name} "${p_SCHEMA}")
   set_target_properties(plugin_${name} PROPERTIES OUTPUT_NAME ${name} PREFIX "" C_VISIBILITY_PRESET hidden
     LIBRARY_OUTPUT_DIRECTORY ${folder} LINK_DEPENDS ${map})
+  target_compile_definitions(plugin_${name} PRIVATE PST_SCHEMA_IS_LINKED)
+  if(NOT TARGET penstock_sdk)
+    target_compile_options(plugin_${name} PRIVATE -Wall -Wextra -Wno-unused-parameter)
+  endif()
   target_link_libraries(plugin_${name} PRIVATE Penstock::sdk ${p_LIBRARIES})
   target_link_options(plugin_${name} PRIVATE -Wl,-z,defs -Wl,-z,now -Wl,--version-script=${map})
   if(NOT p_TEST)

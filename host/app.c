@@ -75,6 +75,18 @@ static char *cell_program(app *a, status *st)
     return set ? memory_string(set) : cell_program_find(st);
 }
 
+static instance_deadlines plugin_deadlines(const settings *s)
+{
+    return (instance_deadlines){.open = settings_integer(s, "plugins.deadline.open"),
+                                .read = settings_integer(s, "plugins.deadline.read"),
+                                .send = settings_integer(s, "plugins.deadline.send"),
+                                .receive = settings_integer(s, "plugins.deadline.receive"),
+                                .infer = settings_integer(s, "plugins.deadline.infer"),
+                                .evaluate = settings_integer(s, "plugins.deadline.evaluate"),
+                                .train = settings_integer(s, "plugins.deadline.train"),
+                                .check = settings_integer(s, "plugins.deadline.check")};
+}
+
 static status_class open_plugins(app *a, status *st)
 {
     const char *const *folders;
@@ -92,7 +104,11 @@ static status_class open_plugins(app *a, status *st)
     status_class class = catalog_create(&cs, &a->catalog, st);
     if (class == STATUS_OK)
         class = catalog_watch(a->catalog, on_catalog_change, a, st);
-    instance_set_settings is = {.spawner = a->nursery, .cell_program = cell};
+    instance_set_settings is = {.spawner = a->nursery,
+                                .cell_program = cell,
+                                .memory_bytes = settings_integer(a->settings, "plugins.memory"),
+                                .deadlines = plugin_deadlines(a->settings),
+                                .cells_max = (unsigned)settings_integer(a->settings, "limits.cells")};
     if (class == STATUS_OK)
         a->instances = instance_set_create(&is);
     free(cell);
@@ -508,6 +524,19 @@ static int describe(const app *a)
     return 0;
 }
 
+static int help(void)
+{
+    text out = {0};
+    settings_help(&out);
+    printf(
+        "usage: penstockd [--config FILE] [--SETTING VALUE …]\n"
+        "       penstockd --describe | --version | --help\n\n"
+        "Each setting is a flag, a variable (log.level: PENSTOCK_LOG_LEVEL) or a key of the YAML file:\n%s",
+        text_or_empty(&out));
+    text_free(&out);
+    return 0;
+}
+
 int app_main(int argc, char **argv)
 {
     app a = {.argc = argc - 1, .argv = (const char *const *)argv + 1};
@@ -517,6 +546,8 @@ int app_main(int argc, char **argv)
         printf("penstockd %s\n", PENSTOCK_VERSION);
         return 0;
     }
+    if (asked_for(&a, "--help"))
+        return help();
     if (asked_for(&a, "--describe"))
         return describe(&a);
     a.nursery = nursery_start(&st); /* before there are threads or much memory */

@@ -12,6 +12,7 @@
 #include "base/disk.h"
 #include "base/name.h"
 #include "base/utc.h"
+#include "config/grant.h"
 #include "config/yaml_tree.h"
 
 #define LIST_MAX 200
@@ -21,6 +22,7 @@ typedef struct entry {
     int64_t number;
     const char **items;
     size_t n;
+    grant_list *grants;
     const char *origin;
 } entry;
 
@@ -132,10 +134,32 @@ static bool fits_choices(const setting_key *key, const entry *e)
     return fits;
 }
 
+static bool is_grant(const setting_key *key)
+{
+    return key->kind == SETTING_FOLDERS || key->kind == SETTING_NETWORKS;
+}
+
+/* Takes grants for key number i: `v` from a file, or `value` as text. */
+static status_class set_grants(settings *s, size_t i, const yaml_tree *t, const char *pointer,
+                               const json_t *v, const char *value, const char *origin, status *st)
+{
+    grant_kind kind = settings_table[i].kind == SETTING_FOLDERS ? GRANT_FOLDERS : GRANT_NETWORKS;
+    entry e = {.origin = arena_string(s->arena, origin)};
+    status_class class = v ? grant_list_read(s->arena, kind, t, pointer, v, &e.grants, st)
+                           : grant_list_parse(s->arena, kind, value, origin, &e.grants, st);
+    if (class == STATUS_OK) {
+        e.text = grant_list_text(s->arena, e.grants);
+        s->entries[i] = e;
+    }
+    return class;
+}
+
 /* Takes `value` for key number i. */
 static status_class set(settings *s, size_t i, const char *value, const char *origin, status *st)
 {
     const setting_key *key = &settings_table[i];
+    if (is_grant(key))
+        return set_grants(s, i, NULL, NULL, NULL, value, origin, st);
     entry e = {.text = arena_string(s->arena, value), .origin = arena_string(s->arena, origin)};
     if (!parse_kind(s, key->kind, &e))
         return status_at(st, STATUS_INVALID, origin, "the setting %s cannot be used: it must be %s",
@@ -257,10 +281,13 @@ static status_class take_mapping(settings *s, const yaml_tree *t, const json_t *
             i++;
         bool known = i < settings_table_n;
         yaml_tree_where(t, pointer, !known, where, sizeof where);
-        char *value = known ? text_of(s, v) : NULL;
+        bool grants = known && is_grant(&settings_table[i]);
+        char *value = known && !grants ? text_of(s, v) : NULL;
         if (json_is_null(v) && (known || is_group(name)))
             continue;
-        if (value)
+        if (grants)
+            class = set_grants(s, i, t, pointer, v, NULL, where, st);
+        else if (value)
             class = set(s, i, value, where, st);
         else if (json_is_object(v) && is_group(name))
             class = take_mapping(s, t, v, name, st);
@@ -412,6 +439,11 @@ size_t settings_list(const settings *s, const char *name, const char *const **re
     const entry *e = entry_of(s, name);
     *ret_items = e->items;
     return e->n;
+}
+
+const grant_list *settings_grants(const settings *s, const char *name)
+{
+    return entry_of(s, name)->grants;
 }
 
 const char *settings_origin(const settings *s, const char *name)

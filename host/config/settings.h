@@ -16,6 +16,8 @@
 #include "base/status.h"
 #include "base/text.h"
 
+typedef struct grant_list grant_list;
+
 typedef enum setting_kind {
     SETTING_TEXT,
     SETTING_INTEGER,
@@ -23,6 +25,8 @@ typedef enum setting_kind {
     SETTING_DURATION, /* int64 microseconds */
     SETTING_BOOLEAN,
     SETTING_LIST,
+    SETTING_FOLDERS,  /* grants: grant.h */
+    SETTING_NETWORKS, /* grants */
 } setting_kind;
 
 /* In the order in which the table is read. */
@@ -57,9 +61,12 @@ const char *settings_text(const settings *s, const char *name); /* NULL = unset 
 int64_t settings_integer(const settings *s, const char *name);  /* integers, bytes, durations; 0 = unset */
 bool settings_boolean(const settings *s, const char *name);
 size_t settings_list(const settings *s, const char *name, const char *const **ret_items);
+const grant_list *settings_grants(const settings *s, const char *name); /* NULL = unset */
 const char *settings_origin(const settings *s,
                             const char *name); /* "default", "PENSTOCK_LISTEN", "--listen", "file:3:9" */
 
+/* Every key with its default and what it means. */
+void settings_help(text *out);
 /* One line a key: name = value, where it came from. */
 void settings_describe(const settings *s, text *out);
 /* Calls on_change for every key whose value differs; `reloadable` tells whether the new one may be used now.

@@ -23,6 +23,34 @@ const setting_key settings_table[] = {
      "folders with connectors/, notifiers/, metrics/, models/", false, 0, 0, NULL},
     {"plugins.cell", SETTING_TEXT, NULL, "path of penstock-cell; unset = beside penstockd", false, 0, 0,
      NULL},
+    {"plugins.deadline.open", SETTING_INTEGER, "10000",
+     "ms that a plugin may take to be created, to open its source, to take an ack; killed when they are over",
+     false, 100, 3600000, NULL},
+    {"plugins.deadline.read", SETTING_INTEGER, "30000", "ms for one read of a source", false, 100, 3600000,
+     NULL},
+    {"plugins.deadline.send", SETTING_INTEGER, "30000", "ms for one notification", false, 100, 3600000, NULL},
+    {"plugins.deadline.receive", SETTING_INTEGER, "5000", "ms for one request that comes in for a connector",
+     false, 100, 3600000, NULL},
+    {"plugins.deadline.infer", SETTING_INTEGER, "10000", "ms for scoring one batch", false, 100, 3600000,
+     NULL},
+    {"plugins.deadline.evaluate", SETTING_INTEGER, "10000", "ms for one evaluation of a metric engine", false,
+     100, 3600000, NULL},
+    {"plugins.deadline.train", SETTING_INTEGER, "1800000", "ms for one training of a model", false, 100,
+     86400000, NULL},
+    {"plugins.deadline.check", SETTING_INTEGER, "30000", "ms for a connection test or for listing streams",
+     false, 100, 3600000, NULL},
+    {"plugins.memory", SETTING_BYTES, "256MiB",
+     "most memory of one plugin's process: killed beyond it, replaced between two calls at 70 %", false,
+     16 * MIB, 64 * GIB, NULL},
+    {"limits.cells", SETTING_INTEGER, "0",
+     "most plugin processes; the longest idle one makes room for another. 0 = no limit", false, 0, 100000,
+     NULL},
+    {"files.allow", SETTING_FOLDERS, NULL,
+     "folders that plugins may read, as /srv/data or /srv/data@workspace+workspace; unset = none", false, 0,
+     0, NULL},
+    {"networks.allow", SETTING_NETWORKS, NULL,
+     "private networks that plugins may reach, as 10.0.0.0/8 or 10.0.0.0/8@workspace; unset = none", false, 0,
+     0, NULL},
     {"journal.size", SETTING_BYTES, "4GiB", "most bytes the journal takes", false, 64 * MIB, 1024 * GIB,
      NULL},
     {"limits.store_bytes", SETTING_BYTES, "0",
@@ -41,3 +69,12 @@ const setting_key settings_table[] = {
     {"writers", SETTING_INTEGER, "2", "datastore writers", false, 1, 64, NULL},
 };
 const size_t settings_table_n = sizeof settings_table / sizeof *settings_table;
+
+void settings_help(text *out)
+{
+    for (size_t i = 0; i < settings_table_n; i++) {
+        const setting_key *k = &settings_table[i];
+        text_printf(out, "  --%s\n      %s%s%s%s\n", k->name, k->doc, k->value ? " [" : "",
+                    k->value ? k->value : "", k->value ? "]" : "");
+    }
+}

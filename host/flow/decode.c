@@ -8,7 +8,7 @@
 
 #include "flow/decode_row.h"
 
-static const char *const formats[] = {"json", "ndjson", "csv"};
+static const char *const formats[] = {"json", "ndjson", "csv", "lp", "collectd-json", "putval"};
 static const char *const times[] = {"iso", "iso_utc", "unix_s", "unix_ms", "unix_us", "unix_ns"};
 
 static int word_index(const char *word, const char *const *words, int n)
@@ -21,15 +21,15 @@ static int word_index(const char *word, const char *const *words, int n)
 
 bool decode_format_parse(const char *word, decode_format *out)
 {
-    int i = word_index(word, formats, 3);
+    int i = word_index(word, formats, (int)(sizeof formats / sizeof *formats));
     if (i >= 0)
-        *out = (decode_format)i;
+        *out = (decode_format)(DECODE_JSON + i);
     return i >= 0;
 }
 
 const char *decode_format_name(decode_format format)
 {
-    return formats[format];
+    return formats[format ? format - DECODE_JSON : 0];
 }
 
 bool decode_time_parse(const char *word, decode_time *out)
@@ -283,6 +283,8 @@ void decoder_free(decoder *d)
     json_reader_close(&d->reader);
     text_free(&d->extra);
     text_free(&d->unquoted);
+    text_free(&d->whole);
+    line_reader_close(&d->lines);
     arena_free(d->details);
     free(d->rejects);
     free(d->order);
@@ -295,8 +297,9 @@ void decoder_free(decoder *d)
 size_t decoder_bytes(const decoder *d)
 {
     return sizeof *d + (d->builder ? batch_builder_bytes(d->builder) : 0) + json_reader_bytes(&d->reader) +
-           d->extra.cap + d->unquoted.cap + arena_bytes(d->details) + d->cap_rejects * sizeof *d->rejects +
-           d->cap_order * sizeof *d->order + d->cap_cells * sizeof *d->cells;
+           d->extra.cap + d->unquoted.cap + d->whole.cap + line_reader_bytes(&d->lines) +
+           arena_bytes(d->details) + d->cap_rejects * sizeof *d->rejects + d->cap_order * sizeof *d->order +
+           d->cap_cells * sizeof *d->cells;
 }
 
 static int64_t bound(int64_t now_us, int64_t distance, int sign)
@@ -307,8 +310,8 @@ static int64_t bound(int64_t now_us, int64_t distance, int sign)
     return at;
 }
 
-static void prepare(decoder *d, const decode_plan *p, const decode_context *context, const char *body,
-                    size_t len)
+void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *context, const char *body,
+                     size_t len)
 {
     const decode_limits *l = &p->options.limits;
     if (!d->builder)
@@ -336,8 +339,32 @@ static void prepare(decoder *d, const decode_plan *p, const decode_context *cont
     d->rows_max = p->options.limits.rows;
     if (context->rows && context->rows < d->rows_max)
         d->rows_max = context->rows;
+    d->precision = context->precision;
+    d->measurement = context->measurement;
     d->oldest_us = bound(context->now_us, p->options.past_us, -1);
     d->newest_us = bound(context->now_us, p->options.future_us, 1);
+}
+
+void decoder_result(decoder *d, decode_result *out)
+{
+    *out = (decode_result){.rows = batch_builder_freeze(d->builder),
+                           .rejects = d->rejects,
+                           .n_rejects = d->n_rejects,
+                           .n_input = d->builder->n_rows + d->n_rejects,
+                           .first_us = d->first_us,
+                           .last_us = d->last_us};
+}
+
+static status_class read_body(decoder *d, decode_format format, status *st)
+{
+    switch (format) {
+    case DECODE_CSV:
+        return decode_csv(d, st);
+    case DECODE_LINES:
+        return decode_lines(d, st);
+    default:
+        return decode_json(d, format == DECODE_NDJSON, st);
+    }
 }
 
 status_class decode_body(decoder *d, const decode_plan *p, const decode_context *context, const char *body,
@@ -346,18 +373,11 @@ status_class decode_body(decoder *d, const decode_plan *p, const decode_context 
     if (len > p->options.limits.body_bytes)
         return status_set(st, STATUS_LIMIT, "body: %zu bytes are more than the limit of %zu", len,
                           p->options.limits.body_bytes);
-    prepare(d, p, context, body, len);
-    status_class class = p->options.format == DECODE_CSV
-                             ? decode_csv(d, st)
-                             : decode_json(d, p->options.format == DECODE_NDJSON, st);
+    decoder_prepare(d, p, context, body, len);
+    status_class class = read_body(d, context->format ? context->format : p->options.format, st);
     *out = (decode_result){.n_input = d->n_input};
     if (class != STATUS_OK)
         return class;
-    *out = (decode_result){.rows = batch_builder_freeze(d->builder),
-                           .rejects = d->rejects,
-                           .n_rejects = d->n_rejects,
-                           .n_input = d->n_input,
-                           .first_us = d->first_us,
-                           .last_us = d->last_us};
+    decoder_result(d, out);
     return STATUS_OK;
 }

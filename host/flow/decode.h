@@ -21,14 +21,20 @@
 
 #include "base/batch.h"
 #include "base/status.h"
+#include "flow/line_reader.h"
 #include "schema/row_plan.h"
 
 typedef enum decode_format {
-    DECODE_JSON,   /* an array of objects, or one object */
-    DECODE_NDJSON, /* one object a line; empty lines are passed over */
-    DECODE_CSV,    /* RFC 4180 */
+    DECODE_PLANNED,  /* of a context: as the plan says; of a plan: JSON */
+    DECODE_JSON,     /* an array of objects, or one object */
+    DECODE_NDJSON,   /* one object a line; empty lines are passed over */
+    DECODE_CSV,      /* RFC 4180 */
+    DECODE_LINES,    /* InfluxDB line protocol, see line_reader.h */
+    DECODE_COLLECTD, /* collectd's JSON: one row a value */
+    DECODE_PUTVAL,   /* collectd's commands, PUTVAL only: one row a value */
 } decode_format;
-bool decode_format_parse(const char *word, decode_format *out); /* "json", "ndjson", "csv" */
+/* "json", "ndjson", "csv", "lp", "collectd-json", "putval" */
+bool decode_format_parse(const char *word, decode_format *out);
 const char *decode_format_name(decode_format format);
 
 /* How a timestamp column is written; only ISO is a string in JSON. */
@@ -98,7 +104,7 @@ typedef struct decode_reject {
 } decode_reject;
 #define DECODE_DETAILS_MAX 1000
 /* Own codes: "json", "csv", "duplicate_key", "time_out_of_window", "too_deep", "too_long",
- * "too_many_members". */
+ * "too_many_members", "unknown_store", "collectd", "putval", and for lines those of line_reader. */
 
 typedef struct decode_result { /* lives until the decoder's next use */
     batch rows;
@@ -109,9 +115,12 @@ typedef struct decode_result { /* lives until the decoder's next use */
 } decode_result;
 
 typedef struct decode_context {
-    int64_t now_us;        /* for the window */
-    int64_t time_shift_us; /* added to every event time before the window is asked (replays) */
-    uint32_t rows;         /* most of this body, if that is less than the plan's limit; 0 = the plan's */
+    int64_t now_us;           /* for the window */
+    int64_t time_shift_us;    /* added to every event time before the window is asked (replays) */
+    uint32_t rows;            /* most of this body, if that is less than the plan's limit; 0 = the plan's */
+    decode_format format;     /* DECODE_PLANNED = the plan's */
+    line_precision precision; /* DECODE_LINES: unit of the times */
+    const char *measurement;  /* DECODE_LINES: the only one that is taken; NULL = any */
 } decode_context;
 
 typedef struct decoder decoder;

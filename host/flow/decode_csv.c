@@ -180,25 +180,6 @@ static void put_boolean_cell(decoder *d, uint32_t column, const char *s, size_t 
         row_fail_reason(d, ROW_TYPE, column, at);
 }
 
-static void put_json_cell(decoder *d, uint32_t column, const char *s, size_t len, const char *at)
-{
-    json_reader *r = &d->reader;
-    json_sink sink = {.data = batch_builder_text_room(d->builder, column, len + 1), .cap = len};
-    json_reader_text(r, s, s + len, s + len);
-    json_reader_space(r);
-    bool ok = json_reader_value(r, 1, &sink);
-    json_reader_space(r);
-    if (!ok || r->p != r->end || !row_json_fits(d->plan->fields[column].rule, sink.data, sink.len))
-        row_fail_reason(d, ROW_TYPE, column, at);
-    else if (r->duplicate)
-        row_fail(d, "duplicate_key", d->plan->fields[column].pointer, at,
-                 "a member stands twice in one object");
-    else if (r->has_nul || r->huge_number)
-        row_fail_reason(d, ROW_NOT_STORABLE, column, at);
-    else
-        batch_builder_text_end(d->builder, column, sink.len);
-}
-
 static void put_cell(decoder *d, uint32_t column, const char *s, size_t len, const char *at)
 {
     const decode_field *f = &d->plan->fields[column];
@@ -217,7 +198,7 @@ static void put_cell(decoder *d, uint32_t column, const char *s, size_t len, con
         put_boolean_cell(d, column, s, len, at);
         break;
     case COLUMN_JSON:
-        put_json_cell(d, column, s, len, at);
+        row_put_document(d, column, s, len, at);
         break;
     default:
         if (f->time >= DECODE_TIME_UNIX_S)

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "flow/decode_row.h"
-#include "schema/document.h"
 
 static const char *error_code(json_error error)
 {
@@ -243,20 +242,6 @@ static bool read_members(decoder *d)
     }
 }
 
-static void check_whole_row(decoder *d, const char *from, const char *to)
-{
-    status st;
-    schema_errors errors = {0};
-    json_t *row = document_parse(from, (size_t)(to - from), &st);
-    row_reason reason = row ? row_plan_check_row(d->plan->rows, row, &errors, &st) : ROW_NOT_STORABLE;
-    if (reason != ROW_OK) {
-        bool wanted = row_wants_detail(d);
-        row_fail(d, row_reason_name(reason), wanted ? arena_string(d->details, st.where) : "", from,
-                 wanted ? arena_string(d->details, st.text) : NULL);
-    }
-    json_decref(row);
-}
-
 /* The value that must be a row. False: the text is broken. */
 static bool read_row(decoder *d)
 {
@@ -269,7 +254,7 @@ static bool read_row(decoder *d)
     if (!json_reader_take(r, '{') || !read_members(d))
         return false;
     if (!d->plan->rows->flat && !d->failed)
-        check_whole_row(d, from, r->p);
+        row_check_whole(d, from, (size_t)(r->p - from));
     return true;
 }
 
@@ -313,7 +298,7 @@ static status_class too_many_rows(const decoder *d, status *st)
     return status_set(st, STATUS_LIMIT, "body: more than %u rows", d->rows_max);
 }
 
-static status_class decode_lines(decoder *d, status *st)
+static status_class decode_objects(decoder *d, status *st)
 {
     for (const char *p = d->body; p < d->body_end;) {
         const char *newline = memchr(p, '\n', (size_t)(d->body_end - p));
@@ -402,5 +387,5 @@ static status_class decode_document(decoder *d, status *st)
 
 status_class decode_json(decoder *d, bool lines, status *st)
 {
-    return lines ? decode_lines(d, st) : decode_document(d, st);
+    return lines ? decode_objects(d, st) : decode_document(d, st);
 }

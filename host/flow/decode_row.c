@@ -83,7 +83,7 @@ static void fail_window(decoder *d, uint32_t column, int64_t us, const char *at)
     row_fail(d, "time_out_of_window", d->plan->fields[column].pointer, at, detail);
 }
 
-static void put_time(decoder *d, uint32_t column, int64_t us, const char *at)
+void row_put_time(decoder *d, uint32_t column, int64_t us, const char *at)
 {
     if ((int32_t)column == d->plan->time_column) {
         if (__builtin_add_overflow(us, d->shift_us, &us) || us < UTC_MIN_US || us > UTC_MAX_US) {
@@ -173,7 +173,7 @@ static row_reason convert_text(decoder *d, uint32_t column, const char *s, size_
     case COLUMN_TIMESTAMP:
         if (!parse_time(d, f->time, s, len, &us))
             return ROW_FORMAT;
-        put_time(d, column, us, at);
+        row_put_time(d, column, us, at);
         return ROW_OK;
     case COLUMN_DATE:
         if (!utc_parse_date(s, len, &days))
@@ -232,7 +232,7 @@ static row_reason put_unix_time(decoder *d, uint32_t column, const number_text *
     if (decimal_scaled(value, shifts[d->plan->fields[column].time], &us) != DECIMAL_FITS || us < UTC_MIN_US ||
         us > UTC_MAX_US)
         return ROW_NOT_STORABLE;
-    put_time(d, column, us, at);
+    row_put_time(d, column, us, at);
     return ROW_OK;
 }
 
@@ -301,6 +301,20 @@ void row_check_deep(decoder *d, uint32_t column, const char *json, size_t len, c
     json_decref(value);
 }
 
+void row_check_whole(decoder *d, const char *json, size_t len)
+{
+    status st;
+    schema_errors errors = {0};
+    json_t *row = document_parse(json, len, &st);
+    row_reason reason = row ? row_plan_check_row(d->plan->rows, row, &errors, &st) : ROW_NOT_STORABLE;
+    if (reason != ROW_OK) {
+        bool wanted = row_wants_detail(d);
+        row_fail(d, row_reason_name(reason), wanted ? arena_string(d->details, st.where) : "", d->row_at,
+                 wanted ? arena_string(d->details, st.text) : NULL);
+    }
+    json_decref(row);
+}
+
 /* ---- JSON columns ---- */
 
 static unsigned json_kind(char c)
@@ -330,6 +344,35 @@ bool row_json_fits(const plan_column *rule, const char *from, size_t len)
     if (kind != JSON_TYPE_NUMBER || !(rule->json_types & JSON_TYPE_INTEGER))
         return false;
     return decimal_read(from, from + len, &number) && decimal_int64(&number, &whole) != DECIMAL_FRACTION;
+}
+
+/* The names that the row has so far stay known: nested objects have numbers of their own. */
+static bool read_document(json_reader *r, const char *s, size_t len, json_sink *sink)
+{
+    r->p = s;
+    r->end = r->limit = s + len;
+    r->error = JSON_OK;
+    r->members = 0;
+    r->duplicate = r->has_nul = r->huge_number = false;
+    json_reader_space(r);
+    bool ok = json_reader_value(r, 1, sink);
+    json_reader_space(r);
+    return ok && r->p == r->end;
+}
+
+void row_put_document(decoder *d, uint32_t column, const char *s, size_t len, const char *at)
+{
+    const json_reader *r = &d->reader;
+    const decode_field *f = &d->plan->fields[column];
+    json_sink sink = {.data = batch_builder_text_room(d->builder, column, len + 1), .cap = len};
+    if (!read_document(&d->reader, s, len, &sink) || !row_json_fits(f->rule, sink.data, sink.len))
+        row_fail_reason(d, ROW_TYPE, column, at);
+    else if (r->duplicate)
+        row_fail(d, "duplicate_key", f->pointer, at, "a member stands twice in one object");
+    else if (r->has_nul || r->huge_number)
+        row_fail_reason(d, ROW_NOT_STORABLE, column, at);
+    else
+        batch_builder_text_end(d->builder, column, sink.len);
 }
 
 void row_extra_name(decoder *d, const char *name, size_t len)

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "flow/decode.h"
 #include "flow/json_reader.h"
+#include "flow/line_reader.h"
 
 typedef struct decode_field { /* one column */
     const plan_column *rule;
@@ -69,8 +70,16 @@ struct decoder {
     int32_t *csv_columns; /* column of each cell; -1 `_extra`, -2 passed over */
     const char **csv_names;
     size_t n_csv_columns;
-    text unquoted; /* cells with doubled quotes */
+    text unquoted; /* cells with doubled quotes; values as JSON */
+    text whole;    /* the open row as JSON, for a schema that is not flat: formats that are no JSON */
+    line_reader lines;
+    line_precision precision;
+    const char *measurement;
 };
+
+void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *context, const char *body,
+                     size_t len);
+void decoder_result(decoder *d, decode_result *out);
 
 /* The field of that input name or -1. `hint` is looked at first. */
 int32_t decode_plan_find(const decode_plan *p, const char *name, size_t len, uint32_t hint);
@@ -97,9 +106,21 @@ void row_put_null(decoder *d, uint32_t column, const char *at);
 void row_check_deep(decoder *d, uint32_t column, const char *json, size_t len, const char *at);
 /* Does a JSON value of that text fit the kinds the column takes? */
 bool row_json_fits(const plan_column *rule, const char *from, size_t len);
+/* Text that holds JSON, into a JSON column; blanks around it do not count. */
+void row_put_document(decoder *d, uint32_t column, const char *s, size_t len, const char *at);
 /* `,"name":` (or `{"name":`) of `_extra`; `name` with its quotes, as JSON. */
 void row_extra_name(decoder *d, const char *name, size_t len);
 
+/* A point in time for a timestamp column; the event time is shifted and its window asked. */
+void row_put_time(decoder *d, uint32_t column, int64_t us, const char *at);
+/* The row's whole schema, on its JSON text. */
+void row_check_whole(decoder *d, const char *json, size_t len);
+
+/* The rest of a line behind its measurement, as a row of `d`; `r` is then behind the line. */
+void decode_line(decoder *d, line_reader *r);
+void decode_line_limits(const decode_plan *p, line_limits *out);
+
+status_class decode_lines(decoder *d, status *st);
 status_class decode_json(decoder *d, bool lines, status *st);
 status_class decode_csv(decoder *d, status *st);
 #endif

@@ -331,7 +331,12 @@ void intake_body(intake *in, const intake_order *order, const char *body, size_t
 {
     ticket *t = ticket_create(in, order);
     worker *w = worker_take(in);
-    decode_context context = {clock_wall_us(), order->time_shift_us, order->rows_max};
+    decode_context context = {.now_us = clock_wall_us(),
+                              .time_shift_us = order->time_shift_us,
+                              .rows = order->rows_max,
+                              .format = order->format,
+                              .precision = order->precision,
+                              .measurement = order->store->table.key};
     decode_result decoded;
     status st;
     if (decode_body(w->decoder, order->decode, &context, body, len, &decoded, &st) != STATUS_OK) {

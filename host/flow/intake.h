@@ -48,6 +48,8 @@ typedef void (*intake_done)(void *arg, const intake_verdict *verdict);
 typedef struct intake_order {
     const datastore_plan *store; /* the caller holds its flow_plan until `done` */
     const decode_plan *decode;   /* intake_body: how the bytes are read */
+    decode_format format;        /* DECODE_PLANNED = as the plan says */
+    line_precision precision;    /* of line protocol */
     const char *origin;          /* "http", "connector:rig" */
     const char *request_id;      /* unique; also what waiters are found by */
     journal_lane lane;

@@ -268,10 +268,11 @@ static status_class run_engine(const metric_plan *m, connection *c, instance *en
         inputs[i] = (instance_input){d->inputs[i].name, parts[i].names, &parts[i].rows};
     }
     if (class == STATUS_OK) {
-        char *definition = json_dumps(d->object.body, JSON_COMPACT),
+        const json_t *stated = json_object_get(d->object.body, "definition");
+        char *definition = stated ? json_dumps(stated, JSON_COMPACT) : NULL,
              *params = q->params ? json_dumps(q->params, JSON_COMPACT) : NULL;
-        class = instance_evaluate(engine, NULL, definition, params ? params : "{}", inputs, d->n_inputs,
-                                  &out->answer, st);
+        class = instance_evaluate(engine, NULL, definition ? definition : "{}", params ? params : "{}",
+                                  inputs, d->n_inputs, &out->answer, st);
         free(definition);
         free(params);
     }

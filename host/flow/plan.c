@@ -22,8 +22,7 @@ static void release_parts(flow_plan *p)
 {
     for (uint32_t i = 0; i < p->definition->n_datastores; i++) {
         datastore_plan *d = &p->datastores[i];
-        for (int f = 0; f < 3; f++)
-            decode_plan_free(d->decode[f]);
+        decode_plan_free(d->decode);
         upsert_free(d->upsert);
     }
 }
@@ -40,18 +39,13 @@ void flow_plan_release(const flow_plan *plan)
 
 /* ---- datastores ---- */
 
-static status_class make_decoders(datastore_plan *d, status *st)
+static status_class make_decoder(datastore_plan *d, status *st)
 {
-    for (int f = DECODE_JSON; f <= DECODE_CSV; f++) {
-        decode_options options = {.format = (decode_format)f,
-                                  .time_column = d->defined->time,
-                                  .past_us = d->defined->accept_past_us,
-                                  .future_us = d->defined->accept_future_us};
-        d->decode[f] = decode_plan_create(d->rows, &options, st);
-        if (!d->decode[f])
-            return st->class;
-    }
-    return STATUS_OK;
+    decode_options options = {.time_column = d->defined->time,
+                              .past_us = d->defined->accept_past_us,
+                              .future_us = d->defined->accept_future_us};
+    d->decode = decode_plan_create(d->rows, &options, st);
+    return d->decode ? STATUS_OK : st->class;
 }
 
 static void add_names(arena *a, datastore_plan *d)
@@ -84,7 +78,7 @@ static status_class make_datastore(flow_plan *p, const defined_datastore *define
     *d = (datastore_plan){.plan = p, .defined = defined};
     datastore_table(p->arena, p->wid, defined, &d->table);
     d->rows = defined->plan;
-    status_class class = make_decoders(d, st);
+    status_class class = make_decoder(d, st);
     if (class != STATUS_OK)
         return status_wrap(st, "datastore %s", defined->object.key);
     add_names(p->arena, d);

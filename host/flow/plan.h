@@ -32,8 +32,8 @@ typedef struct dependant {
 typedef struct datastore_plan {
     const flow_plan *plan;
     const defined_datastore *defined;
-    const row_plan *rows;   /* the definition's */
-    decode_plan *decode[3]; /* by decode_format: as the rows route reads them */
+    const row_plan *rows; /* the definition's */
+    decode_plan *decode;  /* for every format: the context says which */
     store_table table;
     upsert *upsert; /* NULL: append-only */
     const char *copy_sql;

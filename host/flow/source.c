@@ -258,7 +258,7 @@ static void find_shift(source *s, const source_decode *d, const text *body)
     if (!d || !d->probe || s->shift_us != NO_SHIFT)
         return;
     decoder *scratch = decoder_create();
-    decode_context context = {clock_wall_us(), 0, 0};
+    decode_context context = {.now_us = clock_wall_us()};
     decode_result result;
     status st;
     if (decode_body(scratch, d->probe, &context, text_or_empty(body), body->len, &result, &st) == STATUS_OK &&

@@ -20,14 +20,25 @@
 #include "base/arena.h"
 #include "base/log.h"
 
-enum { FIELDS_MAX = 32, LAST_WORDS_MS = 1000, OPEN_FILES = 256 };
+enum {
+    FIELDS_MAX = 32,
+    LAST_WORDS_MS = 1000,
+    OPEN_FILES = 256,
+    /* Memory during a call; a leak of 2 GiB/s grows by 40 MiB between two early looks. */
+    LOOK_FIRST_US = 20000,
+    LOOK_LATER_US = 100000,
+    LOOK_OFTEN_US = 2000000,
+};
 
 struct cell {
     cell_settings settings;
     nursery_child child;
     int socket;
     bool dead;
+    cell_fate fate;
+    int signal;
     char death[256];
+    int64_t memory; /* as it was seen last */
     char sandbox[512];
     wire_arena in, out; /* in: to the cell */
     uint64_t sequence;
@@ -36,7 +47,7 @@ struct cell {
 };
 
 /* What one turn of listening came to. */
-typedef enum heard { HEARD_MORE, HEARD_RESULT, HEARD_END } heard;
+typedef enum heard { HEARD_MORE, HEARD_RESULT, HEARD_END, HEARD_LATE } heard;
 
 static int64_t now_us(void)
 {
@@ -45,13 +56,19 @@ static int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-void cell_condemn(cell *c, const char *why)
+static void end(cell *c, cell_fate fate, const char *why)
 {
     if (c->dead)
         return;
     c->dead = true;
+    c->fate = fate;
     snprintf(c->death, sizeof c->death, "%s", why);
     nursery_signal(c->settings.spawner, &c->child, SIGKILL);
+}
+
+void cell_condemn(cell *c, const char *why)
+{
+    end(c, CELL_BROKEN, why);
 }
 
 /* It ended by itself: says how. */
@@ -59,10 +76,64 @@ static void cell_ended(cell *c)
 {
     status st;
     nursery_exit how;
-    char words[128] = "it closed its socket and was killed";
-    if (nursery_wait(c->settings.spawner, &c->child, LAST_WORDS_MS, &how, &st) == STATUS_OK)
+    char words[200] = "it closed its socket and was killed";
+    cell_fate fate = CELL_BROKEN;
+    if (nursery_wait(c->settings.spawner, &c->child, LAST_WORDS_MS, &how, &st) == STATUS_OK) {
         nursery_exit_text(&how, words, sizeof words);
-    cell_condemn(c, words);
+        fate = how.exited ? CELL_EXITED : CELL_SIGNALLED;
+        c->signal = how.exited ? 0 : how.code;
+    }
+    if (c->settings.memory_bytes && c->memory >= c->settings.memory_bytes / 100 * CELL_MEMORY_FULL) {
+        size_t len = strlen(words);
+        snprintf(words + len, sizeof words - len, ", with %lld MiB of %lld MiB memory in use",
+                 (long long)(c->memory >> 20), (long long)(c->settings.memory_bytes >> 20));
+        fate = CELL_TOO_BIG;
+    }
+    end(c, fate, words);
+}
+
+bool cell_gone(cell *c)
+{
+    struct pollfd watched = {.fd = c->child.pidfd, .events = POLLIN};
+    if (!c->dead && poll(&watched, 1, 0) > 0)
+        cell_ended(c);
+    return c->dead;
+}
+
+/* ---- Memory ---- */
+
+static int64_t status_bytes(const char *status, const char *name)
+{
+    const char *at = strstr(status, name);
+    return at ? strtoll(at + strlen(name), NULL, 10) * 1024 : 0;
+}
+
+int64_t cell_memory(const cell *c)
+{
+    char path[64], status[4096];
+    snprintf(path, sizeof path, "/proc/%d/status", (int)c->child.pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return 0;
+    status[n] = '\0';
+    return status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:");
+}
+
+/* A long call is looked at every now and then: the limit also holds where the kernel does not enforce it, and
+ * a plugin that died of its memory can be told from one that died of its input. */
+static bool too_big(cell *c)
+{
+    char why[100];
+    int64_t limit = c->settings.memory_bytes, now = limit ? cell_memory(c) : 0;
+    c->memory = now ? now : c->memory;
+    if (now < limit || !limit)
+        return false;
+    snprintf(why, sizeof why, "it was killed at its limit of %lld MiB memory", (long long)(limit >> 20));
+    end(c, CELL_TOO_BIG, why);
+    return true;
 }
 
 /* ---- Start and stop ---- */
@@ -87,6 +158,7 @@ static status_class spawn(cell *c, int theirs, int plugin_fd, status *st)
                         {plugin_fd, WIRE_PLUGIN_FD}};
     nursery_limit limits[] = {
         {RLIMIT_CORE, 0}, {RLIMIT_NOFILE, OPEN_FILES}, {RLIMIT_DATA, (uint64_t)s->memory_bytes}};
+    bool limit_data = s->limit_data && s->memory_bytes > 0;
     nursery_request r = {.program = s->program,
                          .argv = argv,
                          .env = env,
@@ -94,9 +166,9 @@ static status_class spawn(cell *c, int theirs, int plugin_fd, status *st)
                          .fds = fds,
                          .n_fds = plugin_fd >= 0 ? 5 : 4,
                          .limits = limits,
-                         .n_limits = s->patient        ? 0
-                                     : s->memory_bytes ? 3
-                                                       : 2};
+                         .n_limits = s->patient   ? 0
+                                     : limit_data ? 3
+                                                  : 2};
     status_class class = nursery_spawn(s->spawner, &r, &c->child, st);
     free(sanitizer[0]);
     free(sanitizer[1]);
@@ -112,7 +184,7 @@ static status_class await_ready(cell *c, status *st)
         int64_t left = deadline - now_us();
         int ready = poll(&watched, 1, c->settings.patient ? -1 : left < 0 ? 0 : (int)(left / 1000) + 1);
         if (ready == 0) {
-            cell_condemn(c, "it was still loading after 10 s");
+            end(c, CELL_HUNG, "it was still loading after 10 s");
             return status_set(st, STATUS_TIMEOUT, "the plugin does not load: it was still at it after 10 s");
         }
         wire_message *m = &c->message;
@@ -200,6 +272,16 @@ bool cell_dead(const cell *c)
 const char *cell_death(const cell *c)
 {
     return c->death;
+}
+
+cell_fate cell_how(const cell *c)
+{
+    return c->fate;
+}
+
+int cell_signal(const cell *c)
+{
+    return c->signal;
 }
 
 frame_writer cell_arguments(cell *c)
@@ -335,23 +417,47 @@ static bool send_request(cell *c, wire_type type, uint32_t rows, int64_t budget_
     return wire_send(c->socket, &head, NULL, -1, 0);
 }
 
-/* Milliseconds until the next of the two deadlines, -1 = never. */
-static int time_left(const cell *c, int64_t at, int64_t soft, int64_t hard, bool cancelled)
+/* The two deadlines of a request, and when its memory is looked at next. */
+typedef struct watch {
+    int64_t began, soft, hard, look;
+    bool cancelled;
+} watch;
+
+static int time_left(const cell *c, const watch *w)
 {
     if (c->settings.patient)
         return -1;
-    int64_t left = (cancelled ? hard : soft) - at;
+    int64_t next = w->cancelled ? w->hard : w->soft;
+    if (c->settings.memory_bytes && w->look < next)
+        next = w->look;
+    int64_t left = next - now_us();
     return left <= 0 ? 0 : (int)(left / 1000) + 1;
+}
+
+/* HEARD_MORE: go on; HEARD_END: it was killed for its memory; HEARD_LATE: the deadline has passed. */
+static heard look_at_watch(cell *c, watch *w)
+{
+    int64_t at = now_us();
+    if (c->settings.patient)
+        return HEARD_MORE;
+    if (at >= w->hard)
+        return HEARD_LATE;
+    if (at >= w->soft && !w->cancelled)
+        w->cancelled = eventfd_write(c->settings.cancel_fd, 1) == 0;
+    if (at < w->look)
+        return HEARD_MORE;
+    w->look = at + (at - w->began < LOOK_OFTEN_US ? LOOK_FIRST_US : LOOK_LATER_US);
+    return too_big(c) ? HEARD_END : HEARD_MORE;
 }
 
 static heard await_result(cell *c, int64_t budget_us, cell_answer *answer)
 {
-    int64_t began = now_us(), soft = began + budget_us / 5 * 4, hard = began + budget_us;
-    bool cancelled = false;
+    int64_t began = now_us();
+    watch w = {began, began + budget_us / 5 * 4, began + budget_us, began + LOOK_FIRST_US, false};
     for (;;) {
         struct pollfd watched[2] = {{.fd = c->socket, .events = POLLIN},
                                     {.fd = c->child.pidfd, .events = POLLIN}};
-        poll(watched, 2, time_left(c, now_us(), soft, hard, cancelled));
+        poll(watched, 2, time_left(c, &w));
         heard h = HEARD_MORE;
         if (watched[0].revents)
             h = listen_once(c, answer);
@@ -359,13 +465,10 @@ static heard await_result(cell *c, int64_t budget_us, cell_answer *answer)
             cell_ended(c);
             return HEARD_END;
         }
+        if (h == HEARD_MORE)
+            h = look_at_watch(c, &w);
         if (h != HEARD_MORE)
             return h;
-        int64_t at = now_us();
-        if (!c->settings.patient && at >= hard)
-            return HEARD_MORE;
-        if (!c->settings.patient && at >= soft && !cancelled)
-            cancelled = eventfd_write(c->settings.cancel_fd, 1) == 0;
     }
 }
 
@@ -387,7 +490,7 @@ status_class cell_exchange(cell *c, wire_type type, uint32_t rows, int64_t budge
         return STATUS_OK;
     if (h == HEARD_END)
         return status_set(st, STATUS_UNAVAILABLE, "the plugin died: %s", c->death);
-    cell_condemn(c, "it was killed at its deadline");
+    end(c, CELL_HUNG, "it was killed at its deadline");
     return status_set(st, STATUS_TIMEOUT, "the plugin did not answer within %.1f s and was killed",
                       (double)budget_us / 1e6);
 }

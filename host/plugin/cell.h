@@ -19,9 +19,21 @@
 
 #define CELL_LINES_PER_CALL 200 /* log lines of one call that are written; the rest is counted */
 #define CELL_START_US 10000000L
+#define CELL_MEMORY_FULL \
+    70 /* per cent of its limit from which on a death is one of memory, and a live cell is replaced */
 #define CELL_SECRET_MAX_BYTES 16384
 
 typedef struct cell cell;
+
+/* How it ended. */
+typedef enum cell_fate {
+    CELL_LIVES,
+    CELL_SIGNALLED, /* killed by a signal that the host did not send */
+    CELL_EXITED,
+    CELL_HUNG,    /* killed at a deadline */
+    CELL_BROKEN,  /* did not keep to the protocol, or handed over a bad answer */
+    CELL_TOO_BIG, /* ended with its memory used up, or was killed for it */
+} cell_fate;
 
 typedef struct cell_listener { /* runs in the caller's thread during cell_exchange */
     void (*on_log)(void *arg, int32_t level, const char *message, const pst_field *fields, size_t n_fields);
@@ -35,7 +47,8 @@ typedef struct cell_settings {
     const char *program, *user; /* user NULL = as the host runs */
     const char *plugin;         /* the object file */
     const char *profile;        /* "net", "pure", "none" */
-    int64_t memory_bytes;       /* RLIMIT_DATA; 0 = none */
+    int64_t memory_bytes;       /* killed beyond it; 0 = no limit */
+    bool limit_data;            /* RLIMIT_DATA, too */
     int cancel_fd;              /* eventfd of the instance, borrowed */
     uint32_t epoch;
     bool patient; /* no deadlines, core dumps on: for a debugger */
@@ -50,6 +63,12 @@ pid_t cell_pid(const cell *c);
 const char *cell_sandbox(const cell *c); /* JSON */
 bool cell_dead(const cell *c);
 const char *cell_death(const cell *c); /* why; "" while it lives */
+cell_fate cell_how(const cell *c);
+int cell_signal(const cell *c); /* of CELL_SIGNALLED */
+/* Anonymous and shared memory now; 0 = it has ended. */
+int64_t cell_memory(const cell *c);
+/* It ended while nobody spoke with it: then it is dead from now on. */
+bool cell_gone(cell *c);
 /* Kills it for a reason of the host's own. */
 void cell_condemn(cell *c, const char *why);
 

@@ -17,14 +17,24 @@
 #include "base/random.h"
 #include "plugin/instance_private.h"
 
+enum { ROOM_WAIT_MS = 1000 };
+#ifdef PENSTOCK_SANITIZED
+static const bool LIMIT_DATA = false; /* the sanitizers reserve terabytes */
+#else
+static const bool LIMIT_DATA = true;
+#endif
+
 /* ---- The cell ---- */
 
 static void on_cell_log(void *arg, int32_t level, const char *message, const pst_field *fields,
                         size_t n_fields)
 {
     instance *in = CHECKED(instance, INSTANCE_MAGIC, arg);
+    pthread_mutex_lock(&in->facts_lock); /* a cell that is being prepared speaks without the call lock */
+    const plugin_entry *plugin = plugin_entry_hold(in->plugin);
+    pthread_mutex_unlock(&in->facts_lock);
     log_field all[36] = {LOG_TEXT("workspace", in->workspace), LOG_TEXT("instance", in->name),
-                         LOG_TEXT("plugin", in->plugin->id)};
+                         LOG_TEXT("plugin", plugin->id)};
     unsigned n = 3;
     for (size_t i = 0; i < n_fields && n < sizeof all / sizeof all[0]; i++)
         all[n++] = LOG_TEXT(fields[i].key, fields[i].value);
@@ -33,6 +43,7 @@ static void on_cell_log(void *arg, int32_t level, const char *message, const pst
                    : level == PST_LOG_WARN ? LOG_LEVEL_WARN
                                            : LOG_LEVEL_ERROR;
     log_write(to, "plugin", message, all, n);
+    plugin_entry_release(plugin);
 }
 
 static status_class on_cell_secret(void *arg, const char *reference, const char *subject, text *value_out,
@@ -44,54 +55,76 @@ static status_class on_cell_secret(void *arg, const char *reference, const char 
     return in->secrets.fetch(in->secrets.self, in->workspace, reference, subject, value_out, st);
 }
 
-static void note_death(instance *in, const char *why)
+status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel_fd, cell **cell_out,
+                            status *st)
 {
-    snprintf(in->last_death, sizeof in->last_death, "%s", why);
-    supervise_death(&in->supervisor, clock_monotonic_us(), random_u64());
-    facts_death(in);
-    log_warn("plugin", "cell died", LOG_TEXT("workspace", in->workspace), LOG_TEXT("instance", in->name),
-             LOG_TEXT("plugin", in->plugin->id), LOG_TEXT("cause", in->last_death),
-             LOG_NUMBER("deaths_in_row", in->supervisor.in_row));
-}
-
-void instance_drop_cell(instance *in, int timeout_ms)
-{
-    cell *old = in->cell;
-    in->cell = NULL;
-    cell_stop(old, timeout_ms);
-    facts_open(in, false);
-}
-
-/* After an exchange that killed the cell. */
-static void bury_cell(instance *in)
-{
-    note_death(in, cell_death(in->cell));
-    instance_drop_cell(in, 0);
-    facts_condition(in, in->supervisor.quarantined ? INSTANCE_QUARANTINED : INSTANCE_WAITING);
+    const instance_set_settings *common = &in->set->settings;
+    bool pure = plugin->kind == PLUGIN_METRIC || plugin->kind == PLUGIN_MODEL;
+    cell_settings s = {.spawner = common->spawner,
+                       .program = common->cell_program,
+                       .user = common->cell_user,
+                       .plugin = plugin->path,
+                       .profile = common->no_sandbox ? "none"
+                                  : pure             ? "pure"
+                                                     : "net",
+                       .memory_bytes = common->no_sandbox ? 0 : common->memory_bytes,
+                       .limit_data = LIMIT_DATA,
+                       .cancel_fd = cancel_fd,
+                       .epoch = atomic_fetch_add(&in->epoch, 1) + 1,
+                       .patient = common->no_sandbox,
+                       .listener = {.on_log = on_cell_log, .on_secret = on_cell_secret, .arg = in}};
+    status_class class = cell_start(&s, cell_out, st);
+    if (class == STATUS_OK)
+        facts_start(in);
+    return class;
 }
 
 static status_class start_cell(instance *in, status *st)
 {
-    const instance_set_settings *common = &in->set->settings;
-    bool pure = in->plugin->kind == PLUGIN_METRIC || in->plugin->kind == PLUGIN_MODEL;
-    cell_settings s = {.spawner = common->spawner,
-                       .program = common->cell_program,
-                       .user = common->cell_user,
-                       .plugin = in->plugin->path,
-                       .profile = common->no_sandbox ? "none"
-                                  : pure             ? "pure"
-                                                     : "net",
-                       .memory_bytes = common->memory_bytes,
-                       .cancel_fd = in->cancel_fd,
-                       .epoch = ++in->epoch,
-                       .patient = common->no_sandbox,
-                       .listener = {.on_log = on_cell_log, .on_secret = on_cell_secret, .arg = in}};
-    status_class class = cell_start(&s, &in->cell, st);
+    status_class class = instance_spawn(in, in->plugin, in->cancel_fd, &in->cell, st);
     if (class != STATUS_OK)
         return class;
-    facts_start(in);
+    in->too_big = false;
+    in->weighed_us = 0;
     facts_condition(in, INSTANCE_RUNNING);
     return STATUS_OK;
+}
+
+static int64_t deadline_ms(const instance *in, wire_type type)
+{
+    const instance_deadlines *d = &in->set->settings.deadlines;
+    switch (type) {
+    case WIRE_CREDIT:
+    case WIRE_SKIP:
+        return d->read ? d->read : 30000;
+    case WIRE_SEND:
+        return d->send ? d->send : 30000;
+    case WIRE_RECEIVE:
+        return d->receive ? d->receive : 5000;
+    case WIRE_CONTEXT:
+    case WIRE_INFER:
+        return d->infer ? d->infer : 10000;
+    case WIRE_PREPARE:
+    case WIRE_EVALUATE:
+        return d->evaluate ? d->evaluate : 10000;
+    case WIRE_TRAIN:
+        return d->train ? d->train : 1800000;
+    case WIRE_CHECK:
+    case WIRE_DISCOVER:
+        return d->check ? d->check : 30000;
+    case WIRE_CONFIGURE:
+    case WIRE_OPEN:
+    case WIRE_ACK:
+    case WIRE_CLOSE:
+        return d->open ? d->open : 10000;
+    default:
+        return DEADLINE_IO_US / 1000;
+    }
+}
+
+int64_t instance_deadline_us(const instance *in, wire_type type)
+{
+    return deadline_ms(in, type) * 1000;
 }
 
 /* ---- Status of a call ---- */
@@ -121,9 +154,8 @@ static const struct {
     [-PST_E_INTERNAL] = {PLUGIN_FAULT_BUG, STATUS_INTERNAL},
 };
 
-/* The plugin answered with an error. */
-static status_class plugin_error(const instance *in, instance_call *call, pst_status code, frame_reader r,
-                                 status *st)
+status_class instance_plugin_error(const instance *in, instance_call *call, pst_status code, frame_reader r,
+                                   status *st)
 {
     frame_item item;
     frame_error e = {.message = "(it said nothing)"};
@@ -159,12 +191,17 @@ static uint32_t retry_ms(const instance *in)
 
 /* ---- An exchange ---- */
 
+void instance_write_configure(frame_writer *w, const instance *in, const char *config)
+{
+    frame_put_text(w, FRAME_NAME, in->name);
+    frame_put_text(w, FRAME_WORKSPACE, in->workspace);
+    frame_put_text(w, FRAME_CONFIG, config);
+}
+
 static void write_configure(frame_writer *w, const void *arg)
 {
     const instance *in = arg;
-    frame_put_text(w, FRAME_NAME, in->name);
-    frame_put_text(w, FRAME_WORKSPACE, in->workspace);
-    frame_put_text(w, FRAME_CONFIG, in->config);
+    instance_write_configure(w, in, in->config);
 }
 
 /* Sends x and turns the answer into a status. The cell lives when this begins. */
@@ -179,10 +216,10 @@ static status_class run(instance *in, instance_call *call, exchange *x, status *
     }
     if (x->write)
         x->write(&w, x->arg);
-    int64_t budget = call && call->deadline_us > 0 ? call->deadline_us : x->deadline_us;
+    int64_t budget = call && call->deadline_us > 0 ? call->deadline_us : instance_deadline_us(in, x->type);
     status_class class = cell_exchange(in->cell, x->type, x->rows, budget, &w, &answer, st);
     if (cell_dead(in->cell)) {
-        bury_cell(in);
+        instance_bury(in, call);
         status_wrap(st, "%s", in->name);
         return fault_set(call, class == STATUS_TIMEOUT ? PLUGIN_FAULT_TIMEOUT : PLUGIN_FAULT_DIED,
                          retry_ms(in), class);
@@ -194,28 +231,33 @@ static status_class run(instance *in, instance_call *call, exchange *x, status *
     x->answer = answer_reader(x->memory);
     facts_metrics(in, x->answer);
     if (x->status < 0)
-        class = plugin_error(in, call, x->status, x->answer, st);
+        class = instance_plugin_error(in, call, x->status, x->answer, st);
     if (x->status == PST_E_INTERNAL) {
         cell_condemn(in->cell, st->text);
-        bury_cell(in);
+        instance_bury(in, call);
     }
+    if (class == STATUS_OK)
+        swap_note_answered(in, x, &w);
     return class;
 }
 
 static status_class configure(instance *in, instance_call *call, status *st)
 {
     frame_item flags;
-    instance_call own = {0};
-    exchange x = {
-        .type = WIRE_CONFIGURE, .deadline_us = DEADLINE_OPEN_US, .write = write_configure, .arg = in};
+    instance_call own = {.suspect = call && call->suspect};
+    exchange x = {.type = WIRE_CONFIGURE, .write = write_configure, .arg = in};
     status_class class = run(in, &own, &x, st);
     if (class == STATUS_OK && frame_take(&x.answer, FRAME_NUMBER, &flags))
         in->source_flags = flags.aux;
     answer_memory_release(x.memory);
     if (class == STATUS_OK)
         return STATUS_OK;
-    if (call)
+    if (call) {
         call->vendor_code = own.vendor_code;
+        call->death = own.death ? PLUGIN_DEATH_START : PLUGIN_DEATH_NONE;
+        call->signal = own.signal;
+        memcpy(call->cause, own.cause, sizeof call->cause);
+    }
     if (in->cell) { /* it refused: nothing died */
         instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
         facts_condition(in, INSTANCE_STOPPED);
@@ -223,40 +265,86 @@ static status_class configure(instance *in, instance_call *call, status *st)
     return fault_set(call, own.fault, own.retry_after_ms, class);
 }
 
-static status_class ensure_cell(instance *in, instance_call *call, status *st)
+/* Only what finds no open source in a new cell needs one for a suspect. */
+static bool needs_fresh(const instance_call *call, wire_type type)
 {
+    return call && call->suspect && type != WIRE_CREDIT && type != WIRE_SKIP && type != WIRE_ACK &&
+           type != WIRE_CLOSE;
+}
+
+static status_class ensure_cell(instance *in, instance_call *call, wire_type type, status *st)
+{
+    bool fresh = needs_fresh(call, type);
+    if (fresh) {
+        instance_drop_cell(in, 0);
+        facts_add(in, FACT_SUSPECT, 1);
+    }
     if (in->cell)
         return STATUS_OK;
-    int64_t wait = supervise_wait_us(&in->supervisor, clock_monotonic_us());
+    if (in->swap.unloaded) {
+        status_set(st, STATUS_UNAVAILABLE, "%s: the plugin %s is unloaded", in->name, in->plugin->id);
+        return fault_set(call, PLUGIN_FAULT_UNLOADED, UNLOADED_RETRY_MS, STATUS_UNAVAILABLE);
+    }
+    int64_t wait = fresh ? 0 : supervise_wait_us(&in->supervisor, clock_monotonic_us());
     if (wait > 0)
         return waiting(in, call, wait, st);
+    if (!instance_room_take(in)) {
+        status_set(st, STATUS_LIMIT, "%s: all %u cells of this host are busy", in->name,
+                   in->set->settings.cells_max);
+        status_hint(st, "raise limits.cells, or run fewer plugins here");
+        return fault_set(call, PLUGIN_FAULT_RESOURCE, ROOM_WAIT_MS, STATUS_LIMIT);
+    }
     status_class class = start_cell(in, st);
     if (class == STATUS_OK)
         return configure(in, call, st);
-    note_death(in, st->text);
-    facts_condition(in, in->supervisor.quarantined ? INSTANCE_QUARANTINED : INSTANCE_WAITING);
+    instance_room_give(in);
+    instance_stillborn(in, call, st->text);
     status_wrap(st, "%s", in->name);
     return fault_set(call, class == STATUS_INVALID ? PLUGIN_FAULT_CONFIG : PLUGIN_FAULT_DIED, retry_ms(in),
                      class);
 }
 
+static void forget_death(instance_call *call)
+{
+    if (!call)
+        return;
+    call->death = PLUGIN_DEATH_NONE;
+    call->signal = 0;
+    call->cause[0] = '\0';
+}
+
+/* Opening and closing say nothing about whether a plugin can do its work. */
+static bool proves_health(const instance_call *call, wire_type type)
+{
+    return !(call && call->suspect) && type != WIRE_CONFIGURE && type != WIRE_OPEN && type != WIRE_CLOSE;
+}
+
+static status_class source_closed(const instance *in, instance_call *call, status *st)
+{
+    status_set(st, STATUS_UNAVAILABLE, "%s: the source is not open%s%s", in->name,
+               *in->last_death ? ": " : "", in->last_death);
+    return fault_set(call, PLUGIN_FAULT_CLOSED, 0, STATUS_UNAVAILABLE);
+}
+
 status_class instance_exchange(instance *in, instance_call *call, exchange *x, status *st)
 {
     fault_set(call, PLUGIN_FAULT_NONE, 0, STATUS_OK);
+    forget_death(call);
     pthread_mutex_lock(&in->lock);
+    if (x->type != WIRE_CLOSE) /* it would be opened in the new cell only to be closed */
+        swap_border(in);
     int64_t began = clock_monotonic_us();
-    bool source = x->type == WIRE_CREDIT || x->type == WIRE_ACK;
+    bool source = x->type == WIRE_CREDIT || x->type == WIRE_ACK || x->type == WIRE_SKIP;
+    if (in->cell && cell_gone(in->cell)) /* between two calls: no input is to blame */
+        instance_bury(in, NULL);
     status_class class = STATUS_OK;
-    if (source && !in->facts.source_open) { /* only this thread writes it: the call lock is held */
-        status_set(st, STATUS_UNAVAILABLE, "%s: the source is not open%s%s", in->name,
-                   *in->last_death ? ": " : "", in->last_death);
-        class = fault_set(call, PLUGIN_FAULT_CLOSED, 0, STATUS_UNAVAILABLE);
-    }
+    if (source && !in->facts.source_open) /* only this thread writes it: the call lock is held */
+        class = source_closed(in, call, st);
     if (class == STATUS_OK)
-        class = ensure_cell(in, call, st);
+        class = ensure_cell(in, call, x->type, st);
     if (class == STATUS_OK && x->type != WIRE_CONFIGURE)
         class = run(in, call, x, st);
-    if (class == STATUS_OK)
+    if (class == STATUS_OK && proves_health(call, x->type))
         supervise_success(&in->supervisor);
     if (x->type == WIRE_OPEN || x->type == WIRE_CLOSE)
         facts_open(in, class == STATUS_OK && x->type == WIRE_OPEN);
@@ -266,17 +354,20 @@ status_class instance_exchange(instance *in, instance_call *call, exchange *x, s
 
 void instance_exchange_end(instance *in, exchange *x)
 {
+    instance_weigh(in);
     pthread_mutex_unlock(&in->lock);
+    swap_border_passed(in);
     answer_memory_release(x->memory);
 }
 
 status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class)
 {
     char text[400];
+    text_clear(&in->swap.canary);
     snprintf(text, sizeof text, "it handed over a bad answer: %.300s", why->text);
     if (in->cell) {
         cell_condemn(in->cell, text);
-        bury_cell(in);
+        instance_bury(in, call);
     }
     return fault_set(call, PLUGIN_FAULT_BUG, retry_ms(in), class);
 }
@@ -296,6 +387,8 @@ status_class instance_take_batch(instance *in, instance_call *call, exchange *x,
         return status_wrap(st, "%s", in->name);
     }
     facts_batch(in, *batch_out);
+    if (x->type == WIRE_CREDIT)
+        swap_note_handed(in, (*batch_out)->cursor, (*batch_out)->cursor_len);
     return STATUS_OK;
 }
 
@@ -309,12 +402,15 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
     in->workspace = memory_string(settings->workspace);
     in->name = memory_string(settings->name);
     in->secrets = settings->secrets;
+    in->watcher = settings->watcher;
     in->config = json_dumps(settings->config, JSON_COMPACT);
-    assert(in->config);
+    in->given = json_dumps(settings->given ? settings->given : settings->config, JSON_COMPACT);
+    assert(in->config && in->given);
     in->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(in->cancel_fd >= 0);
     pthread_mutex_init(&in->lock, NULL);
     pthread_mutex_init(&in->facts_lock, NULL);
+    swap_place_init(in);
     in->facts = (instance_state){
         .workspace = in->workspace, .name = in->name, .last_death = in->shown_death, .sandbox = ""};
     facts_plugin(in, plugin_entry_hold(settings->plugin));
@@ -335,10 +431,14 @@ void instance_free(instance *in)
         at = &(*at)->next;
     *at = in->next;
     pthread_mutex_unlock(&in->set->lock);
+    swap_place_end(in);
     instance_close(in);
+    pthread_mutex_lock(&in->lock); /* whoever found it in the list to stop its cell has done so */
     instance_drop_cell(in, DEADLINE_STOP_MS);
+    pthread_mutex_unlock(&in->lock);
     close(in->cancel_fd);
     plugin_entry_release(in->plugin);
+    swap_place_free(in);
     pthread_mutex_destroy(&in->lock);
     pthread_mutex_destroy(&in->facts_lock);
     free(in->metrics);
@@ -346,6 +446,7 @@ void instance_free(instance *in)
     free(in->workspace);
     free(in->name);
     free(in->config);
+    free(in->given);
     free(in);
 }
 
@@ -354,10 +455,8 @@ void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t
     pthread_mutex_lock(&in->lock);
     instance_drop_cell(in, DEADLINE_STOP_MS);
     const plugin_entry *old = in->plugin;
-    free(in->config);
-    in->config = json_dumps(config, JSON_COMPACT);
-    assert(in->config);
-    in->supervisor = (supervisor){0};
+    swap_reconfigured(in, config);
+    supervise_reset(&in->supervisor);
     facts_plugin(in, plugin_entry_hold(plugin));
     facts_condition(in, INSTANCE_STOPPED);
     plugin_entry_release(old);
@@ -374,7 +473,15 @@ status_class instance_start(instance *in, instance_call *call, status *st)
 
 void instance_cancel(instance *in)
 {
+    atomic_fetch_add(&in->cancels, 1);
+    pthread_mutex_lock(&in->facts_lock);
     eventfd_write(in->cancel_fd, 1);
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+unsigned instance_cancels(const instance *in)
+{
+    return atomic_load(&in->cancels);
 }
 
 bool instance_offers(instance *in, const char *interface_id)
@@ -392,13 +499,14 @@ bool instance_source_replays(const instance *in)
 
 const char *instance_condition_name(instance_condition condition)
 {
-    static const char *const names[] = {"stopped", "running", "waiting", "quarantined"};
+    static const char *const names[] = {"stopped", "running", "waiting", "quarantined", "unloaded"};
     return names[condition];
 }
 
 const char *plugin_fault_name(plugin_fault fault)
 {
-    static const char *const names[] = {"none",    "config",      "auth",     "away", "data", "cancelled",
-                                        "timeout", "unsupported", "resource", "bug",  "died", "closed"};
+    static const char *const names[] = {"none",      "config",  "auth",        "away",     "data",
+                                        "cancelled", "timeout", "unsupported", "resource", "bug",
+                                        "died",      "closed",  "unloaded"};
     return names[fault];
 }

@@ -31,19 +31,34 @@ typedef struct instance_set instance_set;
 
 /* ---- The set: what all instances share, and the list of them ---- */
 
+typedef struct instance_deadlines { /* milliseconds; 0 = what stands behind */
+    int64_t open;                   /* 10 s; also configure, ack, close */
+    int64_t read;                   /* 30 s */
+    int64_t send;                   /* 30 s */
+    int64_t receive;                /* 5 s */
+    int64_t infer;                  /* 10 s */
+    int64_t evaluate;               /* 10 s; also prepare */
+    int64_t train;                  /* 30 min */
+    int64_t check;                  /* 30 s; also discover */
+} instance_deadlines;
+
 typedef struct instance_set_settings {
     nursery *spawner;
     const char *cell_program;
     const char *cell_user; /* NULL = as the host runs */
-    int64_t memory_bytes;  /* RLIMIT_DATA of a cell; 0 = 256 MiB; not applied in sanitizer builds */
-    bool no_sandbox;       /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
+    /* Of a cell; 0 = 256 MiB. Beyond it the cell is killed (and RLIMIT_DATA holds it, but not in sanitizer
+     * builds); at 70 % it is replaced between two calls. */
+    int64_t memory_bytes;
+    instance_deadlines deadlines;
+    unsigned cells_max; /* of all instances; 0 = no cap. The longest idle one makes room */
+    bool no_sandbox;    /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
 } instance_set_settings;
 
 instance_set *instance_set_create(const instance_set_settings *settings);
 /* Every instance must have been freed before. NULL is fine. */
 void instance_set_free(instance_set *set);
 /* Stops the cells of instances without an open source that were not called for `idle_us`; returns how many.
- */
+ * Looks at the memory of the others. */
 unsigned instance_set_stop_idle(instance_set *set, int64_t idle_us);
 
 typedef enum instance_condition {
@@ -51,6 +66,7 @@ typedef enum instance_condition {
     INSTANCE_RUNNING,
     INSTANCE_WAITING,     /* died; restarted at the first call after `retry_at_us` */
     INSTANCE_QUARANTINED, /* died five times in ten minutes; tried again every ten minutes */
+    INSTANCE_UNLOADED,    /* its plugin was unloaded; calls are refused until it is loaded again */
 } instance_condition;
 
 typedef struct instance_metric_value {
@@ -61,10 +77,16 @@ typedef struct instance_metric_value {
 
 typedef struct instance_state {
     const char *workspace, *name, *plugin_id, *version;
+    const char *hash; /* of the version that it runs */
+    uint64_t swaps;   /* cells that were replaced without a stop */
     instance_condition condition;
     bool source_open;
     pid_t pid; /* 0 = no cell */
     uint64_t calls, failures, starts, deaths, rows_out, rejects_out;
+    uint64_t suspects, poisons; /* calls over again in a fresh cell; rows that were found to kill it */
+    uint64_t recycles, evictions;
+    int64_t memory_bytes;   /* of the cell, as it was seen last */
+    int64_t last_death_us;  /* wall time; 0 = never */
     int64_t call_us;        /* time spent in calls, sum */
     int64_t retry_at_us;    /* monotonic */
     const char *last_death; /* "" or why the last cell ended */
@@ -88,11 +110,20 @@ typedef struct instance_secrets {
     void *self;
 } instance_secrets;
 
+/* What a person should know of: quarantine and its end, a row that kills a plugin. Called in the thread of
+ * the call, not often; must not call into this module. */
+typedef struct instance_watcher {
+    void (*on_event)(void *self, const char *instance, const char *verb, const char *text);
+    void *self;
+} instance_watcher;
+
 typedef struct instance_settings {
     const plugin_entry *plugin; /* held by the instance */
     const char *workspace, *name;
     const json_t *config;     /* validated, with defaults: plugin_config_complete; copied */
+    const json_t *given;      /* as its author wrote it, completed anew for a new version; NULL = config */
     instance_secrets secrets; /* fetch may be NULL: then every secret is refused */
+    instance_watcher watcher; /* on_event may be NULL */
 } instance_settings;
 
 /* Does not start a cell: a config that the plugin refuses shows at the first call, or at instance_start. */
@@ -112,26 +143,59 @@ typedef enum plugin_fault {
     PLUGIN_FAULT_RESOURCE,    /* LIMIT: memory, descriptors, size of a batch */
     PLUGIN_FAULT_BUG,         /* INTERNAL: said so itself, or handed over a bad batch; its cell is replaced */
     PLUGIN_FAULT_DIED, /* UNAVAILABLE: the cell died, or is held back after it died; retry_after_ms is set */
-    PLUGIN_FAULT_CLOSED, /* UNAVAILABLE: the source is not open (any more) */
+    PLUGIN_FAULT_CLOSED,   /* UNAVAILABLE: the source is not open (any more) */
+    PLUGIN_FAULT_UNLOADED, /* UNAVAILABLE: an operator unloaded the plugin; ask again now and then */
 } plugin_fault;
 const char *plugin_fault_name(plugin_fault fault);
+
+/* How the cell ended in which a call ran. */
+typedef enum plugin_death {
+    PLUGIN_DEATH_NONE,   /* it lives, or no cell was started (it is held back) */
+    PLUGIN_DEATH_SIGNAL, /* `signal` says which */
+    PLUGIN_DEATH_EXIT,
+    PLUGIN_DEATH_HANG,   /* killed at the deadline */
+    PLUGIN_DEATH_BROKEN, /* broke the protocol, handed over a bad batch, or said itself that it has a bug */
+    PLUGIN_DEATH_MEMORY,
+    PLUGIN_DEATH_START, /* while it was loaded or configured: before it saw any input */
+} plugin_death;
+const char *plugin_death_name(plugin_death death);
 
 /* What goes with a call; zero-initialise, NULL is fine too. */
 typedef struct instance_call {
     const char *subject, *work_id, *trace;
-    int64_t deadline_us; /* how long it may take; 0 = open 10 s, read and send 30 s, infer and evaluate 10 s,
-                            train 30 min, receive 5 s, check 30 s */
-    plugin_fault fault;  /* out, after a failure */
+    int64_t deadline_us; /* how long it may take; 0 = what the set's deadlines say */
+    /* The input is under suspicion: a cell died over it. The call (of a source: the opening before it) runs
+     * in a fresh cell at once, whatever the back-off says, and its end counts neither for back-off nor for
+     * quarantine. */
+    bool suspect;
+    plugin_fault fault; /* out, after a failure */
+    plugin_death death; /* out */
+    int signal;         /* out */
+    char cause[160];    /* out, with a death: "killed by signal 11 (Segmentation fault)" */
     uint32_t retry_after_ms;
     int32_t vendor_code;
 } instance_call;
+/* The input that was in hand may be the cause: worth trying again alone. Memory is the plugin's own matter.
+ */
+bool instance_call_suspicious(const instance_call *call);
+/* The death that was counted last was explained by its input: it counts no more. `n_rows` poison rows were
+ * found. */
+void instance_absolve(instance *in, unsigned n_rows);
+/* Puts it into quarantine, as five deaths would. */
+void instance_quarantine(instance *in, const char *reason);
+/* Takes it out of quarantine and back-off: the next call starts a cell. */
+void instance_retry(instance *in);
+/* Stops the cell until the next call; a source is closed by that. */
+void instance_rest(instance *in);
 
 /* Makes the call that is running now give up (cancel_fd turns readable). [any] */
 void instance_cancel(instance *in);
+/* How often it was cancelled: a series of calls ends when this moves. [any] */
+unsigned instance_cancels(const instance *in);
 
 /* Starts the cell and creates the plugin's object, if not running. */
 status_class instance_start(instance *in, instance_call *call, status *st);
-/* Replaces the config; the cell is stopped and the next call starts a new one. */
+/* Replaces the config; the cell is stopped and the next call starts a new one. `config` is complete. */
 void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t *config);
 bool instance_offers(instance *in, const char *interface_id); /* PST_IF_… */
 
@@ -170,6 +234,9 @@ status_class instance_open(instance *in, instance_call *call, const void *cursor
  * choice). */
 status_class instance_read(instance *in, instance_call *call, uint32_t max_rows, instance_turn *turn_out,
                            instance_batch **batch_out, uint32_t *next_in_ms_out, status *st);
+/* Hands the next records (at most `max`) over as rejects. UNSUPPORTED: the plugin cannot. */
+status_class instance_skip(instance *in, instance_call *call, uint32_t max, instance_batch **batch_out,
+                           status *st);
 status_class instance_ack(instance *in, instance_call *call, const void *cursor, size_t cursor_len,
                           status *st);
 void instance_close(instance *in);                /* not open is fine */

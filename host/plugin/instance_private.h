@@ -3,6 +3,7 @@
 #ifndef PENSTOCK_PLUGIN_INSTANCE_PRIVATE_H
 #define PENSTOCK_PLUGIN_INSTANCE_PRIVATE_H
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "plugin/answer.h"
 #include "plugin/cell.h"
@@ -13,9 +14,28 @@
 struct instance_set {
     instance_set_settings settings;
     char *program, *user;
+    atomic_uint cells;    /* that run or are being started */
     pthread_mutex_t lock; /* of the list */
     instance *first;
 };
+
+/* What replacing the cell needs to know of an instance (instance_swap.c). */
+typedef struct swap_place {
+    /* under facts_lock */
+    pthread_cond_t settled; /* a border of calls was reached, a swap ended, nobody holds it any more */
+    struct swap *ready;     /* waits for the border */
+    unsigned holds, configured;
+    bool ending;
+    uint64_t round;
+    /* under the call lock */
+    bool unloaded;
+    bool owed;         /* rows were handed over whose cursor is not acked */
+    text acked, owing; /* cursors: the newest durable one; of the newest rows */
+    text canary;       /* arguments of a pure call that went well */
+    wire_type canary_type;
+    uint32_t canary_rows;
+    int64_t canary_us;
+} swap_place;
 
 struct instance {
     uint32_t magic;
@@ -23,39 +43,41 @@ struct instance {
     instance *next;
     char *workspace, *name;
     instance_secrets secrets;
+    instance_watcher watcher;
     int cancel_fd;
+    atomic_uint cancels;
     pthread_mutex_t lock; /* one call at a time; guards all up to `facts_lock` */
     const plugin_entry *plugin;
-    char *config;
+    char *config; /* written under both locks, like `given` and cancel_fd */
+    char *given;  /* as its author wrote it, without defaults */
     cell *cell;
-    uint32_t epoch;
+    atomic_uint epoch;
     supervisor supervisor;
     uint32_t source_flags;
     char last_death[256];
+    bool too_big;               /* to be replaced at the next chance */
+    int64_t weighed_us;         /* when its memory was looked at last */
     pthread_mutex_t facts_lock; /* short; guards `facts` and what it points at */
     instance_state facts;
     char *sandbox;
     char shown_death[256];
     instance_metric_value *metrics;
     int64_t last_used_us;
+    swap_place swap;
 };
 
 enum { INSTANCE_MAGIC = 0x1257A4CE };
 enum {
-    DEADLINE_OPEN_US = 10000000,
-    DEADLINE_IO_US = 30000000,   /* read, send, check, discover */
-    DEADLINE_PURE_US = 10000000, /* infer, evaluate */
-    DEADLINE_TRAIN_US = 1800000000,
-    DEADLINE_PUSH_US = 5000000,
+    DEADLINE_IO_US = 30000000, /* where the settings have none for a call */
     DEADLINE_STOP_MS = 5000,
     INSTANCE_IDLE_STOP_MS = 500,
+    UNLOADED_RETRY_MS = 1000,
 };
 
 /* One request. `write` puts the arguments behind what every call carries. */
 typedef struct exchange {
     wire_type type;
     uint32_t rows;
-    int64_t deadline_us;
     void (*write)(frame_writer *w, const void *arg);
     const void *arg;
     pst_status status;     /* out: ≥ 0 */
@@ -73,8 +95,43 @@ status_class instance_bad_answer(instance *in, instance_call *call, status *st);
 /* A batch that must stand next in the answer. */
 status_class instance_take_batch(instance *in, instance_call *call, exchange *x, uint32_t max_rows,
                                  instance_batch **batch_out, status *st);
-/* Stops the cell, if there is one; the source is closed by that. The call lock is held. */
+
+/* Life and death (instance_life.c); the call lock is held. */
+
+/* Stops the cell, if there is one; the source is closed by that. */
 void instance_drop_cell(instance *in, int timeout_ms);
+/* The cell that is dead: what became of it goes into the call (which may be NULL), the state and the policy.
+ */
+void instance_bury(instance *in, instance_call *call);
+/* A cell that did not come to life. */
+void instance_stillborn(instance *in, instance_call *call, const char *why);
+/* Room for one more cell: true when it may be started. Every true is given back by instance_drop_cell, or
+ * here. */
+bool instance_room_take(instance *in);
+void instance_room_give(instance *in);
+/* After a call: a cell that has grown is replaced, now or when nothing is un-acked. */
+void instance_weigh(instance *in);
+/* How long a call may take. */
+int64_t instance_deadline_us(const instance *in, wire_type type);
+/* Starts a cell with that version; it is not configured yet, and not the instance's. */
+status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel_fd, cell **cell_out,
+                            status *st);
+void instance_write_configure(frame_writer *w, const instance *in, const char *config);
+/* The plugin answered with an error: what it means. */
+status_class instance_plugin_error(const instance *in, instance_call *call, pst_status code, frame_reader r,
+                                   status *st);
+
+/* Hooks for instance_swap.c; those with "lock" are called with the call lock held. */
+void swap_place_init(instance *in);
+void swap_place_end(instance *in); /* gives up what is under way and waits for those who hold it */
+void swap_place_free(instance *in);
+void swap_reconfigured(instance *in, const json_t *config); /* lock */
+void swap_border(instance *in);        /* lock; before a call: makes the switch that waits, if it can */
+void swap_border_passed(instance *in); /* after the lock was released */
+void swap_note_open(instance *in, const void *cursor, size_t len);               /* lock */
+void swap_note_handed(instance *in, const void *cursor, size_t len);             /* lock */
+void swap_note_acked(instance *in, const void *cursor, size_t len);              /* lock */
+void swap_note_answered(instance *in, const exchange *x, const frame_writer *w); /* lock */
 
 /* What others may see (instance_set.c); each takes the short lock. */
 void facts_plugin(instance *in, const plugin_entry *plugin); /* takes over the held entry */
@@ -83,6 +140,9 @@ void facts_call(instance *in, int64_t took_us, bool failed);
 void facts_open(instance *in, bool open);
 void facts_start(instance *in);
 void facts_death(instance *in);
+void facts_memory(instance *in, int64_t bytes);
+typedef enum fact { FACT_SUSPECT, FACT_POISON, FACT_RECYCLE, FACT_EVICTION } fact;
+void facts_add(instance *in, fact which, uint64_t n);
 void facts_batch(instance *in, const instance_batch *b);
 void facts_metrics(instance *in, frame_reader r); /* counters travel at the end of every answer */
 #endif

@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "plugin/instance_private.h"
 
+static const int64_t MEMORY_BYTES = 256L << 20;
+
 void facts_condition(instance *in, instance_condition condition)
 {
     pthread_mutex_lock(&in->facts_lock);
@@ -35,6 +37,7 @@ void facts_plugin(instance *in, const plugin_entry *plugin)
         in->metrics[i].metric = &in->plugin->metrics[i];
     in->facts.plugin_id = in->plugin->id;
     in->facts.version = in->plugin->version;
+    in->facts.hash = in->plugin->hash;
     in->facts.metrics = in->metrics;
     in->facts.n_metrics = in->plugin->n_metrics;
     pthread_mutex_unlock(&in->facts_lock);
@@ -92,6 +95,25 @@ void facts_death(instance *in)
 {
     pthread_mutex_lock(&in->facts_lock);
     in->facts.deaths++;
+    in->facts.last_death_us = clock_wall_us();
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_memory(instance *in, int64_t bytes)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    in->facts.memory_bytes = bytes;
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
+void facts_add(instance *in, fact which, uint64_t n)
+{
+    uint64_t *counters[] = {[FACT_SUSPECT] = &in->facts.suspects,
+                            [FACT_POISON] = &in->facts.poisons,
+                            [FACT_RECYCLE] = &in->facts.recycles,
+                            [FACT_EVICTION] = &in->facts.evictions};
+    pthread_mutex_lock(&in->facts_lock);
+    *counters[which] += n;
     pthread_mutex_unlock(&in->facts_lock);
 }
 
@@ -105,12 +127,8 @@ instance_set *instance_set_create(const instance_set_settings *settings)
     set->user = settings->cell_user ? memory_string(settings->cell_user) : NULL;
     set->settings.cell_program = set->program;
     set->settings.cell_user = set->user;
-#ifdef PENSTOCK_SANITIZED
-    set->settings.memory_bytes = 0; /* the sanitizers reserve terabytes */
-#else
     if (!set->settings.memory_bytes)
-        set->settings.memory_bytes = 256L << 20;
-#endif
+        set->settings.memory_bytes = MEMORY_BYTES;
     pthread_mutex_init(&set->lock, NULL);
     return set;
 }
@@ -126,29 +144,78 @@ void instance_set_free(instance_set *set)
     free(set);
 }
 
-static bool stop_if_idle(instance *in, int64_t since_us)
+/* Locks and returns an instance whose cell may be stopped: no open source, in no call, unused since
+ * `since_us`; the one unused for longest. NULL = none. Its owner cannot free it while it is locked. */
+static instance *take_idle(instance_set *set, const instance *but, int64_t since_us)
 {
-    bool stopped = false;
-    if (pthread_mutex_trylock(&in->lock) != 0)
-        return false; /* in a call */
-    if (in->cell && !in->facts.source_open && in->last_used_us <= since_us) {
-        instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
-        facts_condition(in, INSTANCE_STOPPED);
-        stopped = true;
+    instance *best = NULL;
+    pthread_mutex_lock(&set->lock);
+    for (instance *in = set->first; in; in = in->next) {
+        if (in == but || pthread_mutex_trylock(&in->lock) != 0)
+            continue;
+        bool fits = in->cell && !in->facts.source_open && in->last_used_us <= since_us &&
+                    (!best || in->last_used_us < best->last_used_us);
+        if (fits && best)
+            pthread_mutex_unlock(&best->lock);
+        if (fits)
+            best = in;
+        else
+            pthread_mutex_unlock(&in->lock);
     }
+    pthread_mutex_unlock(&set->lock);
+    return best;
+}
+
+static bool stop_one(instance_set *set, const instance *but, int64_t since_us, fact why)
+{
+    instance *in = take_idle(set, but, since_us);
+    if (!in)
+        return false;
+    instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
+    facts_condition(in, INSTANCE_STOPPED);
+    if (why == FACT_EVICTION)
+        facts_add(in, why, 1);
     pthread_mutex_unlock(&in->lock);
-    return stopped;
+    return true;
+}
+
+static void weigh_all(instance_set *set)
+{
+    pthread_mutex_lock(&set->lock);
+    for (instance *in = set->first; in; in = in->next) {
+        if (pthread_mutex_trylock(&in->lock) != 0)
+            continue; /* in a call: it is weighed then */
+        instance_weigh(in);
+        pthread_mutex_unlock(&in->lock);
+    }
+    pthread_mutex_unlock(&set->lock);
 }
 
 unsigned instance_set_stop_idle(instance_set *set, int64_t idle_us)
 {
     unsigned stopped = 0;
     int64_t since = clock_monotonic_us() - idle_us;
-    pthread_mutex_lock(&set->lock);
-    for (instance *in = set->first; in; in = in->next)
-        stopped += stop_if_idle(in, since);
-    pthread_mutex_unlock(&set->lock);
+    while (stop_one(set, NULL, since, FACT_RECYCLE))
+        stopped++;
+    weigh_all(set);
     return stopped;
+}
+
+bool instance_room_take(instance *in)
+{
+    instance_set *set = in->set;
+    unsigned most = set->settings.cells_max;
+    if (atomic_fetch_add(&set->cells, 1) < most || most == 0)
+        return true;
+    if (stop_one(set, in, INT64_MAX, FACT_EVICTION))
+        return true;
+    instance_room_give(in);
+    return false;
+}
+
+void instance_room_give(instance *in)
+{
+    atomic_fetch_sub(&in->set->cells, 1);
 }
 
 void plugin_states(instance_set *set, void (*on_state)(const instance_state *state, void *arg), void *arg)

@@ -22,8 +22,12 @@ static status_class with_cursor(instance *in, instance_call *call, wire_type typ
                                 size_t cursor_len, status *st)
 {
     bytes b = {cursor, cursor_len};
-    exchange x = {.type = type, .deadline_us = DEADLINE_OPEN_US, .write = write_cursor, .arg = &b};
+    exchange x = {.type = type, .write = write_cursor, .arg = &b};
     status_class class = instance_exchange(in, call, &x, st);
+    if (class == STATUS_OK && type == WIRE_OPEN)
+        swap_note_open(in, cursor, cursor_len);
+    else if (class == STATUS_OK)
+        swap_note_acked(in, cursor, cursor_len);
     instance_exchange_end(in, &x);
     return class;
 }
@@ -48,7 +52,9 @@ static status_class take_turn(instance *in, instance_call *call, exchange *x, in
         return instance_bad_answer(in, call, st);
     *next_in_ms_out = wait.aux;
     *turn_out = x->status == PST_IDLE ? INSTANCE_IDLE : x->status == PST_END ? INSTANCE_END : INSTANCE_ROWS;
-    return *turn_out == INSTANCE_ROWS ? instance_take_batch(in, call, x, x->rows, batch_out, st) : STATUS_OK;
+    if (*turn_out != INSTANCE_ROWS)
+        return STATUS_OK;
+    return instance_take_batch(in, call, x, x->rows, batch_out, st);
 }
 
 status_class instance_read(instance *in, instance_call *call, uint32_t max_rows, instance_turn *turn_out,
@@ -56,12 +62,26 @@ status_class instance_read(instance *in, instance_call *call, uint32_t max_rows,
 {
     *batch_out = NULL;
     *next_in_ms_out = 0;
-    exchange x = {.type = WIRE_CREDIT,
-                  .rows = max_rows < INSTANCE_ROWS_MAX ? max_rows : INSTANCE_ROWS_MAX,
-                  .deadline_us = DEADLINE_IO_US};
+    exchange x = {.type = WIRE_CREDIT, .rows = max_rows < INSTANCE_ROWS_MAX ? max_rows : INSTANCE_ROWS_MAX};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK)
         class = take_turn(in, call, &x, turn_out, batch_out, next_in_ms_out, st);
+    instance_exchange_end(in, &x);
+    return class;
+}
+
+status_class instance_skip(instance *in, instance_call *call, uint32_t max, instance_batch **batch_out,
+                           status *st)
+{
+    instance_turn turn = INSTANCE_ROWS;
+    uint32_t wait;
+    *batch_out = NULL;
+    exchange x = {.type = WIRE_SKIP, .rows = max};
+    status_class class = instance_exchange(in, call, &x, st);
+    if (class == STATUS_OK)
+        class = take_turn(in, call, &x, &turn, batch_out, &wait, st);
+    if (class == STATUS_OK && turn != INSTANCE_ROWS)
+        class = status_set(st, STATUS_UNSUPPORTED, "%s: there is nothing to skip", in->name);
     instance_exchange_end(in, &x);
     return class;
 }
@@ -74,14 +94,14 @@ void instance_close(instance *in)
     pthread_mutex_unlock(&in->facts_lock);
     if (!open)
         return;
-    exchange x = {.type = WIRE_CLOSE, .deadline_us = DEADLINE_OPEN_US};
+    exchange x = {.type = WIRE_CLOSE};
     instance_exchange(in, NULL, &x, &st);
     instance_exchange_end(in, &x);
 }
 
 status_class instance_check(instance *in, instance_call *call, status *st)
 {
-    exchange x = {.type = WIRE_CHECK, .deadline_us = DEADLINE_IO_US};
+    exchange x = {.type = WIRE_CHECK};
     status_class class = instance_exchange(in, call, &x, st);
     instance_exchange_end(in, &x);
     return class;
@@ -91,7 +111,7 @@ status_class instance_discover(instance *in, instance_call *call, json_t **strea
 {
     frame_item item;
     *streams_out = NULL;
-    exchange x = {.type = WIRE_DISCOVER, .deadline_us = DEADLINE_IO_US};
+    exchange x = {.type = WIRE_DISCOVER};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK && frame_take(&x.answer, FRAME_JSON, &item))
         *streams_out = json_loadb(item.data, item.len, JSON_REJECT_DUPLICATES, NULL);
@@ -152,8 +172,7 @@ status_class instance_receive(instance *in, instance_call *call, const instance_
                               instance_reply *reply_out, status *st)
 {
     *reply_out = (instance_reply){0};
-    exchange x = {
-        .type = WIRE_RECEIVE, .deadline_us = DEADLINE_PUSH_US, .write = write_request, .arg = request};
+    exchange x = {.type = WIRE_RECEIVE, .write = write_request, .arg = request};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK)
         class = take_reply(&x, reply_out) ? take_batches(in, call, &x, reply_out, st)

@@ -37,7 +37,7 @@ status_class instance_send(instance *in, instance_call *call, const instance_mes
 {
     frame_item id;
     *delivery_out = (instance_delivery){0};
-    exchange x = {.type = WIRE_SEND, .deadline_us = DEADLINE_IO_US, .write = write_message, .arg = message};
+    exchange x = {.type = WIRE_SEND, .write = write_message, .arg = message};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK && frame_take(&x.answer, FRAME_EXTERNAL_ID, &id) && frame_item_text(&id) &&
         id.len <= sizeof delivery_out->external_id) {
@@ -77,7 +77,7 @@ static status_class to_batch(instance *in, instance_call *call, wire_type type, 
     if (k->n_inputs > INPUTS_MAX)
         return status_set(st, STATUS_LIMIT, "%s: %zu inputs; the limit is %d", in->name, k->n_inputs,
                           INPUTS_MAX);
-    exchange x = {.type = type, .deadline_us = DEADLINE_PURE_US, .write = write_work, .arg = k};
+    exchange x = {.type = type, .write = write_work, .arg = k};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK)
         class = instance_take_batch(in, call, &x, INSTANCE_ROWS_MAX, batch_out, st);
@@ -88,7 +88,7 @@ static status_class to_batch(instance *in, instance_call *call, wire_type type, 
 status_class instance_prepare(instance *in, instance_call *call, const char *definition, status *st)
 {
     work k = {.definition = definition};
-    exchange x = {.type = WIRE_PREPARE, .deadline_us = DEADLINE_PURE_US, .write = write_work, .arg = &k};
+    exchange x = {.type = WIRE_PREPARE, .write = write_work, .arg = &k};
     status_class class = instance_exchange(in, call, &x, st);
     instance_exchange_end(in, &x);
     return class;
@@ -110,7 +110,7 @@ status_class instance_evaluate(instance *in, instance_call *call, const char *de
 status_class instance_context(instance *in, instance_call *call, uint32_t *rows_out, status *st)
 {
     frame_item number;
-    exchange x = {.type = WIRE_CONTEXT, .deadline_us = DEADLINE_PURE_US};
+    exchange x = {.type = WIRE_CONTEXT};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK && frame_take(&x.answer, FRAME_NUMBER, &number))
         *rows_out = number.aux;
@@ -144,7 +144,7 @@ status_class instance_train(instance *in, instance_call *call, const instance_in
         return status_set(st, STATUS_LIMIT, "%s: %zu inputs; the limit is %d", in->name, n_inputs,
                           INPUTS_MAX);
     work k = {.inputs = inputs, .n_inputs = n_inputs};
-    exchange x = {.type = WIRE_TRAIN, .deadline_us = DEADLINE_TRAIN_US, .write = write_work, .arg = &k};
+    exchange x = {.type = WIRE_TRAIN, .write = write_work, .arg = &k};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK && !take_trained(&x, artifact_out, info_out))
         class = instance_bad_answer(in, call, st);

@@ -21,6 +21,26 @@ void supervise_death(supervisor *s, int64_t now_us, uint64_t random)
     s->retry_at_us = now_us + (s->quarantined ? SUPERVISE_WINDOW_US : back_off(s->in_row, random));
 }
 
+void supervise_absolve(supervisor *s)
+{
+    if (s->n_deaths == 0)
+        return;
+    s->n_deaths--;
+    s->deaths[s->n_deaths % SUPERVISE_DEATHS] = INT64_MIN / 2; /* long ago */
+    supervise_success(s);
+}
+
+void supervise_quarantine(supervisor *s, int64_t now_us)
+{
+    s->quarantined = true;
+    s->retry_at_us = now_us + SUPERVISE_WINDOW_US;
+}
+
+void supervise_reset(supervisor *s)
+{
+    *s = (supervisor){0};
+}
+
 void supervise_success(supervisor *s)
 {
     s->in_row = 0;

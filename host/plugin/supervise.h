@@ -21,6 +21,12 @@ typedef struct supervisor {
 
 void supervise_death(supervisor *s, int64_t now_us, uint64_t random);
 void supervise_success(supervisor *s);
+/* The newest death was not the plugin's fault, but its input's: it is taken back. */
+void supervise_absolve(supervisor *s);
+/* Quarantine for another reason than deaths. */
+void supervise_quarantine(supervisor *s, int64_t now_us);
+/* A person, or a new file, gives it another chance at once. */
+void supervise_reset(supervisor *s);
 /* 0 = start it; else how long to wait. */
 int64_t supervise_wait_us(const supervisor *s, int64_t now_us);
 #endif

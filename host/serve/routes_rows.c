@@ -136,7 +136,8 @@ static bool read_order(http_request *r, const flow_plan *plan, decode_format *fo
     }
     if (!read_format(r, format) || !read_wait(r, &order->wait_stored))
         return false;
-    order->decode = order->store->decode[*format];
+    order->decode = order->store->decode;
+    order->format = *format;
     return true;
 }
 

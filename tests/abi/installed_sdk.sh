@@ -1,5 +1,6 @@
-# Installs the SDK into a folder of its own and builds the skeleton with it, by CMake and by pkg-config alone; a cell must
-# be able to describe both.  usage: installed_sdk.sh BUILD SKELETON CELL SANITIZERS
+# Installs the SDK into a folder of its own and builds each skeleton with it, by CMake and by pkg-config alone; a cell must
+# be able to describe all of them, and no skeleton is longer than a page.
+# usage: installed_sdk.sh BUILD SKELETON CELL SANITIZERS
 set -eu
 build=$1 skeleton=$2 cell=$3
 flags=
@@ -10,17 +11,22 @@ cmake --install "$build" --component dev --prefix "$work/sdk" > "$work/log"
 config=$(find "$work/sdk" -name PenstockConfig.cmake)
 pc=$(find "$work/sdk" -name penstock-sdk.pc)
 
-cp -r "$skeleton/connector" "$work/thing"
-cmake -G Ninja -S "$work/thing" -B "$work/build" -DPenstock_DIR="$(dirname "$config")" -DCMAKE_C_FLAGS="$flags" >> "$work/log" 2>&1 &&
-  cmake --build "$work/build" >> "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
-"$cell" --probe "$(find "$work/build" -name my-thing.so)" 3> "$work/by-cmake.json"
-
 export PKG_CONFIG_PATH="$(dirname "$pc")"
-cd "$work/thing"
-{ printf 'const char config_schema[] ='; sed 's/\\/\\\\/g; s/"/\\"/g; s/^/"/; s/$/\\n"/' config.schema.json; echo ';'; } > schema.c
-cc -std=c17 $flags my_thing.c schema.c $(pkg-config --define-variable=prefix="$work/sdk" --cflags --libs penstock-sdk) -o "$work/my-thing.so"
-"$cell" --probe "$work/my-thing.so" 3> "$work/by-pkg-config.json"
 
-for said in "$work/by-cmake.json" "$work/by-pkg-config.json"; do
-  grep -q '"id":"org.example.connector.my-thing"' "$said" || { echo "not a plugin: $(cat "$said")"; exit 1; }
+described() { # FILE KIND
+  "$cell" --probe "$1" 3> "$work/said.json"
+  grep -q "\"id\":\"org.example.$2.my-thing\"" "$work/said.json" || { echo "not a plugin: $(cat "$work/said.json")"; exit 1; }
+}
+
+for kind in connector notifier metric model; do
+  cp -r "$skeleton/$kind" "$work/$kind"
+  cd "$work/$kind"
+  [ "$(wc -l < my_thing.c)" -le 100 ] || { echo "the $kind is longer than 100 lines"; exit 1; }
+  [ "$(wc -l < CMakeLists.txt)" -le 10 ] || { echo "the CMakeLists.txt of the $kind is longer than 10 lines"; exit 1; }
+  cmake -G Ninja -S . -B build -DPenstock_DIR="$(dirname "$config")" -DCMAKE_C_FLAGS="$flags -Werror" >> "$work/log" 2>&1 &&
+    cmake --build build >> "$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+  described "$work/$kind/build/my-thing.so" $kind
+  # shellcheck disable=SC2046,SC2086  # lists of flags
+  cc -Werror $flags my_thing.c $(pkg-config --cflags --libs penstock-sdk) -lm -o my-thing.so
+  described "$work/$kind/my-thing.so" $kind
 done

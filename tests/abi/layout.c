@@ -148,6 +148,7 @@ static void print_pst_source(void)
     FIELD(pst_source, read);
     FIELD(pst_source, ack);
     FIELD(pst_source, close);
+    FIELD(pst_source, skip);
 }
 
 static void print_pst_request(void)

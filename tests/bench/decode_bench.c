@@ -47,8 +47,16 @@ static void print_median(const char *what, double *values)
 static void add_row(text *t, uint32_t i, decode_format format)
 {
     char when[UTC_TEXT_SIZE];
-    utc_format(1774720799000000 + (int64_t)i * 10007, when);
+    int64_t us = 1774720799000000 + (int64_t)i * 10007;
+    utc_format(us, when);
     double p = 100 + (double)(i * 7919 % 10000) / 100, f = 40 + (double)(i * 104729 % 1000) / 10;
+    if (format == DECODE_LINES) {
+        text_printf(t,
+                    "sensor_data,device_id=pump-%03u pressure=%.4f,flow=%.3f,temperature=%.3f,status=\"ok\" "
+                    "%lld000\n",
+                    i % 100, p, f, 20 + f / 10, (long long)us);
+        return;
+    }
     const char *form = format == DECODE_CSV
                            ? "%s,pump-%03u,%.4f,%.3f,%.3f,ok\n"
                            : "{\"time\":\"%s\",\"device_id\":\"pump-%03u\",\"pressure\":%.4f,\"flow\":%.3f,"
@@ -82,7 +90,7 @@ static void measure_decode(const row_plan *rows, decode_format format, uint32_t 
 {
     decode_options o = {
         .format = format, .time_column = "time", .past_us = 400 * UTC_DAY_US, .future_us = UTC_DAY_US};
-    decode_context context = {.now_us = 1774720799000000};
+    decode_context context = {.now_us = 1774720799000000, .measurement = "sensor_data"};
     status st;
     decode_plan *plan = decode_plan_create(rows, &o, &st);
     decoder *d = decoder_create();
@@ -191,6 +199,7 @@ int main(void)
         measure_decode(rows, DECODE_NDJSON, n);
     measure_decode(rows, DECODE_JSON, 1000);
     measure_decode(rows, DECODE_CSV, 1000);
+    measure_decode(rows, DECODE_LINES, 1000);
     measure_after(rows, 1000);
     measure_newlines(1000);
     measure_jansson(1000);

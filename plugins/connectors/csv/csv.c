@@ -30,6 +30,8 @@ typedef struct csv {
     stream in;
     place at;
     bool quotes, headed, at_end, skipping, torn_told;
+    bool aside;       /* records are handed over as rejects: the host asked to pass over them */
+    uint32_t n_aside; /* of this call */
     char *buffer, *meta;
     size_t have, used, meta_len; /* bytes in the buffer; those already cut */
     char long_start[REJECT_BYTES];
@@ -285,6 +287,11 @@ static void take_record(csv *c, const char *data, size_t len)
         c->headed = true;
         return;
     }
+    if (c->aside) {
+        reject(c, data, len, "passed over undecoded");
+        c->n_aside++;
+        return;
+    }
     pst_builder_set_bytes(c->builder, c->payload, data, len);
     if (c->meta)
         pst_builder_set_bytes(c->builder, c->meta_column, c->meta, c->meta_len);
@@ -329,7 +336,8 @@ static bool header_take(csv *c)
 static pst_status collect(csv *c, const pst_call *call, uint32_t max_rows, bool last, pst_error *error)
 {
     c->at_end = false;
-    while (pst_builder_rows(c->builder) < max_rows && pst_builder_bytes(c->builder) < BATCH_BYTES) {
+    while (pst_builder_rows(c->builder) + c->n_aside < max_rows &&
+           pst_builder_bytes(c->builder) < BATCH_BYTES) {
         if (cut(c, last && c->at_end))
             continue;
         if (c->at_end || c->host->cancelled(c->host, call))
@@ -410,6 +418,17 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
     return st;
 }
 
+static pst_status on_skip(void *self, const pst_call *call, uint32_t max, pst_batch *out, pst_error *error)
+{
+    csv *c = self;
+    c->aside = true;
+    c->n_aside = 0;
+    pst_status st = on_read(self, call, max, out, error);
+    c->aside = false;
+    c->n_aside = 0;
+    return st;
+}
+
 static void on_close(void *self)
 {
     csv *c = self;
@@ -437,7 +456,7 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
 static const void *on_get_interface(const char *id)
 {
     static const pst_source source = {
-        sizeof source, PST_SOURCE_REPLAYS | PST_SOURCE_BOUNDED, on_open, on_read, NULL, on_close};
+        sizeof source, PST_SOURCE_REPLAYS | PST_SOURCE_BOUNDED, on_open, on_read, NULL, on_close, on_skip};
     return !strcmp(id, PST_IF_SOURCE) ? &source : NULL;
 }
 

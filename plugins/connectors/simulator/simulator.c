@@ -167,7 +167,8 @@ static void on_close(void *self)
 
 static const void *on_get_interface(const char *id)
 {
-    static const pst_source source = {sizeof source, PST_SOURCE_REPLAYS, on_open, on_read, NULL, on_close};
+    static const pst_source source = {sizeof source, PST_SOURCE_REPLAYS, on_open, on_read,
+                                      NULL,          on_close,           NULL};
     return !strcmp(id, PST_IF_SOURCE) ? &source : NULL;
 }
 

@@ -111,6 +111,9 @@ static inline bool pst_column_numeric(const pst_column *c)
 __attribute__((format(printf, 4, 5))) pst_status pst_fail(pst_error *error, pst_status code,
                                                           const char *where, const char *format, ...);
 
+/* Puts a copy of the bytes into a blob that the host handed in, with its release. */
+pst_status pst_blob_set(pst_blob *blob, const void *data, size_t len, pst_error *error);
+
 #ifdef __cplusplus
 }
 #endif

@@ -196,6 +196,10 @@ typedef struct pst_source {
     pst_status (*read)(void *self, const pst_call *, uint32_t max_rows, pst_batch *out, pst_error *);
     pst_status (*ack)(void *self, const pst_call *, pst_bytes durable_up_to, pst_error *); /* may be NULL */
     void (*close)(void *self);
+    /* Hands the next records over as rejects (at most `max`), undecoded and touched as little as possible, with the
+     * cursor after them. Asked in a fresh cell when reading the next record killed the plugin twice. May be NULL: then
+     * the source stands still at such a record until a person acts. */
+    pst_status (*skip)(void *self, const pst_call *, uint32_t max, pst_batch *out, pst_error *);
 } pst_source;
 
 /* HTTP that comes in. receive, then next until PST_END; the reply goes out after the batches are durable. */
@@ -314,7 +318,7 @@ typedef struct pst_receipts {
 #define PST_IF_METRIC "penstock.metric.evaluate/1/draft"
 typedef struct pst_metric_engine {
     uint32_t struct_size, flags;
-    /* Checks a metric's definition (JSON, what stands beside `engine` in the template) and compiles it. */
+    /* Checks a metric's definition (JSON, what stands under `definition` in the template) and compiles it. */
     pst_status (*prepare)(void *self, const pst_call *, const char *definition_json, void **prepared, pst_error *);
     /* Named inputs that the host fetched → columns. `parameters_json`: the caller's typed parameters. */
     pst_status (*evaluate)(void *self, const pst_call *, const void *prepared, const char *parameters_json,

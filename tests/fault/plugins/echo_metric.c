@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "penstock/batch.h"
+#include "trouble.h"
 
 extern const char config_schema[];
 
@@ -11,6 +11,7 @@ typedef struct prepared_sum {
     char column[64];
 } prepared_sum;
 static const pst_host *the_host;
+static trouble trouble_of;
 
 static pst_status on_prepare(void *self, const pst_call *call, const char *definition_json, void **prepared,
                              pst_error *error)
@@ -49,12 +50,16 @@ static pst_status on_evaluate(void *self, const pst_call *call, const void *prep
                               const char *parameters_json, const pst_input *inputs, size_t n_inputs,
                               pst_batch *out, pst_error *error)
 {
-    (void)self, (void)call;
+    (void)self;
     const prepared_sum *p = prepared;
+    pst_status status = trouble_call(&trouble_of, call, error);
+    if (status == PST_OK)
+        status = trouble_inputs(&trouble_of, call, inputs, n_inputs, error);
+    if (status != PST_OK)
+        return status;
     pst_builder *b = pst_builder_create();
     int name = pst_builder_column(b, "name", PST_TEXT), rows = pst_builder_column(b, "rows", PST_INT32);
     int value = pst_builder_column(b, "sum", PST_NUMBER), given = pst_builder_column(b, "given", PST_JSON);
-    pst_status status = PST_OK;
     for (size_t i = 0; status == PST_OK && i < n_inputs; i++) {
         double sum = 0;
         status = sum_one(&inputs[i], p->column, &sum, error);
@@ -66,6 +71,8 @@ static pst_status on_evaluate(void *self, const pst_call *call, const void *prep
     }
     if (status == PST_OK)
         status = pst_builder_finish(b, NULL, (pst_bytes){0}, 0, out, error);
+    if (status == PST_OK)
+        trouble_bend(&trouble_of, out);
     pst_builder_free(b);
     return status;
 }
@@ -88,6 +95,7 @@ static pst_status create(const pst_host *host, void **self, pst_error *error)
 {
     (void)error;
     the_host = host;
+    trouble_read(&trouble_of, host);
     *self = &the_host;
     return PST_OK;
 }

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "penstock/batch.h"
+#include "trouble.h"
 
 extern const char config_schema[];
 static const pst_host *the_host;
 static int loads;
+static trouble trouble_of;
 
 static void on_release(pst_blob *blob)
 {
@@ -62,12 +63,16 @@ static pst_status on_load(void *self, const pst_call *call, pst_bytes artifact, 
 static pst_status on_infer(void *self, const pst_call *call, const void *loaded, const pst_input *inputs,
                            size_t n_inputs, pst_batch *out, pst_error *error)
 {
-    (void)self, (void)call;
+    (void)self;
     double mean;
     pst_column c;
     memcpy(&mean, loaded, sizeof mean);
-    pst_status status =
-        n_inputs ? pst_column_find(inputs[0].schema, inputs[0].array, "value", &c, error) : PST_E_DATA;
+    pst_status status = trouble_call(&trouble_of, call, error);
+    if (status == PST_OK)
+        status = trouble_inputs(&trouble_of, call, inputs, n_inputs, error);
+    if (status == PST_OK)
+        status =
+            n_inputs ? pst_column_find(inputs[0].schema, inputs[0].array, "value", &c, error) : PST_E_DATA;
     if (status != PST_OK)
         return status;
     pst_builder *b = pst_builder_create();
@@ -79,6 +84,8 @@ static pst_status on_infer(void *self, const pst_call *call, const void *loaded,
     }
     status = pst_builder_finish(b, NULL, (pst_bytes){0}, PST_BATCH_ALIGNED, out, error);
     pst_builder_free(b);
+    if (status == PST_OK)
+        trouble_bend(&trouble_of, out);
     return status;
 }
 
@@ -106,6 +113,7 @@ static pst_status create(const pst_host *host, void **self, pst_error *error)
 {
     (void)error;
     the_host = host;
+    trouble_read(&trouble_of, host);
     *self = &the_host;
     return PST_OK;
 }

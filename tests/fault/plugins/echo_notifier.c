@@ -2,10 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "penstock/batch.h"
+#include "trouble.h"
 
 extern const char config_schema[];
 static const pst_host *the_host;
+static trouble trouble_of;
 
 static pst_status on_send(void *self, const pst_call *call, const pst_message *m, pst_delivery *out,
                           pst_error *error)
@@ -13,6 +14,13 @@ static pst_status on_send(void *self, const pst_call *call, const pst_message *m
     (void)self;
     char password[64] = "";
     size_t len = 0;
+    pst_status trouble = trouble_call(&trouble_of, call, error);
+    if (trouble == PST_OK)
+        trouble = trouble_bytes(&trouble_of, call, m->json, strlen(m->json), error);
+    if (trouble == PST_OK)
+        trouble = trouble_bytes(&trouble_of, call, m->title, strlen(m->title), error);
+    if (trouble != PST_OK)
+        return trouble;
     if (!strcmp(m->title, "bad address"))
         return pst_fail(error, PST_E_DATA, NULL, "the receiver does not exist");
     if (the_host->config_has(the_host, "/password")) {
@@ -40,6 +48,7 @@ static pst_status create(const pst_host *host, void **self, pst_error *error)
 {
     (void)error;
     the_host = host;
+    trouble_read(&trouble_of, host);
     *self = &the_host;
     return PST_OK;
 }

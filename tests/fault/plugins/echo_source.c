@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "penstock/batch.h"
+#include "trouble.h"
 
 extern const char config_schema[];
 
@@ -16,8 +16,10 @@ static const pst_metric metrics[] = {
 typedef struct echo {
     const pst_host *host;
     int64_t rows, next;
-    bool raw, away;
-    int64_t rejects;
+    bool raw, away, streams;
+    int64_t rejects, pace_ms;
+    trouble trouble;
+    bool paused; /* a read was answered with rows; the next one is idle, so that the rows keep a pace */
 } echo;
 
 static int64_t cursor_number(pst_bytes cursor)
@@ -91,7 +93,6 @@ static void fill_raw(echo *e, pst_builder *b, uint32_t max_rows)
 static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
                           pst_error *error)
 {
-    (void)call;
     echo *e = self;
     int columns[9];
     char cursor[32];
@@ -104,6 +105,16 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
         out->next_in_ms = 777;
         return PST_END;
     }
+    e->paused = e->pace_ms && !e->paused;
+    if (e->paused) {
+        out->next_in_ms = (uint32_t)e->pace_ms;
+        return PST_IDLE;
+    }
+    pst_status status = trouble_call(&e->trouble, call, error);
+    for (int64_t n = e->next; status == PST_OK && n < e->next + max_rows && n < e->rows; n++)
+        status = trouble_row(&e->trouble, call, (double)n, error);
+    if (status != PST_OK)
+        return status;
     pst_builder *b = e->raw ? pst_builder_create() : builder_make(columns);
     if (!b)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
@@ -116,8 +127,28 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
         pst_builder_reject(b, "bad\0line", 8, i ? NULL : "column 2", "it is no row");
     int len = snprintf(cursor, sizeof cursor, "%lld", (long long)e->next);
     e->host->observe(e->host, METRIC_ROWS, (double)(e->next - first));
-    pst_status status = pst_builder_finish(b, first % 2 ? "odd" : NULL, (pst_bytes){cursor, (size_t)len},
-                                           e->raw ? PST_BATCH_RAW : 0, out, error);
+    status = pst_builder_finish(b, e->streams && first % 2 ? "odd" : NULL, (pst_bytes){cursor, (size_t)len},
+                                e->raw ? PST_BATCH_RAW : 0, out, error);
+    pst_builder_free(b);
+    if (status == PST_OK)
+        trouble_bend(&e->trouble, out);
+    return status;
+}
+
+static pst_status on_skip(void *self, const pst_call *call, uint32_t max, pst_batch *out, pst_error *error)
+{
+    (void)call;
+    echo *e = self;
+    char record[32], cursor[32];
+    if (e->host->config_flag(e->host, "/no_skip"))
+        return pst_fail(error, PST_E_UNSUPPORTED, NULL, "it was told not to skip");
+    pst_builder *b = pst_builder_create();
+    for (uint32_t i = 0; i < max && e->next < e->rows; i++, e->next++) {
+        int len = snprintf(record, sizeof record, "{\"n\":%lld}", (long long)e->next);
+        pst_builder_reject(b, record, (size_t)len, NULL, "passed over undecoded");
+    }
+    int len = snprintf(cursor, sizeof cursor, "%lld", (long long)e->next);
+    pst_status status = pst_builder_finish(b, NULL, (pst_bytes){cursor, (size_t)len}, 0, out, error);
     pst_builder_free(b);
     return status;
 }
@@ -165,7 +196,12 @@ static int64_t pushed_rows, pushed_batches;
 static pst_status on_receive(void *self, const pst_call *call, const pst_request *request, pst_reply *reply,
                              pst_error *error)
 {
-    (void)self, (void)call;
+    echo *e = self;
+    pst_status status = trouble_call(&e->trouble, call, error);
+    if (status == PST_OK)
+        status = trouble_bytes(&e->trouble, call, request->body.data, request->body.len, error);
+    if (status != PST_OK)
+        return status;
     if (!request->n_headers || strcmp(request->headers[0].key, "x-kind") != 0)
         return pst_fail(error, PST_E_DATA, NULL, "no header x-kind");
     pushed_rows = cursor_number(request->body);
@@ -197,7 +233,8 @@ static const pst_source source = {.struct_size = sizeof source,
                                   .open = on_open,
                                   .read = on_read,
                                   .ack = on_ack,
-                                  .close = on_close};
+                                  .close = on_close,
+                                  .skip = on_skip};
 static const pst_push push = {.struct_size = sizeof push, .receive = on_receive, .next = on_next};
 static const pst_discover discover = {.struct_size = sizeof discover, .discover = on_discover};
 static const pst_check check = {.struct_size = sizeof check, .check = on_check};
@@ -222,7 +259,10 @@ static pst_status create(const pst_host *host, void **self, pst_error *error)
                 .rows = host->config_int(host, "/rows"),
                 .raw = host->config_flag(host, "/raw"),
                 .away = host->config_flag(host, "/away"),
-                .rejects = host->config_int(host, "/rejects")};
+                .streams = !host->config_flag(host, "/one_stream"),
+                .rejects = host->config_int(host, "/rejects"),
+                .pace_ms = host->config_int(host, "/pace_ms")};
+    trouble_read(&e->trouble, host);
     *self = e;
     return PST_OK;
 }

@@ -1,15 +1,22 @@
-/* A shared object whose constructor does harm: HOSTILE_CRASH, HOSTILE_HANG or HOSTILE_EXIT says which. */
+/* A shared object whose constructor does harm: HOSTILE_CRASH, HOSTILE_HANG or HOSTILE_EXIT says which;
+ * HOSTILE_LATE behaves while it is described and crashes in a cell. */
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "penstock/plugin.h"
 
 extern const char config_schema[];
 
-__attribute__((constructor)) static void on_load(void)
+__attribute__((constructor)) static void on_load(int argc, char **argv)
 {
+    (void)argc, (void)argv;
 #if defined(HOSTILE_CRASH)
     raise(SIGSEGV);
+#elif defined(HOSTILE_LATE)
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--profile"))
+            raise(SIGSEGV);
 #elif defined(HOSTILE_HANG)
     for (;;)
         pause();

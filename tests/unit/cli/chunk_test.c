@@ -55,6 +55,8 @@ static void records_stay_whole(void **state)
     pieces_are(" [ 1 ] \n", CHUNK_JSON, 100, " [ 1 ]");
     pieces_are("{\"a\":[1,2]}", CHUNK_JSON, 3, "{\"a\":[1,2]}");
     pieces_are("", CHUNK_NDJSON, 10, "");
+    pieces_are("a s=\"1\n2\\\"\n\" 1\nb,k=\"x v=1\n  c,k=\\ \"y v=2\n#d e=\"\nf v=1", CHUNK_LINES, 5,
+               "a s=\"1\n2\\\"\n\" 1\n|b,k=\"x v=1\n|  c,k=\\ \"y v=2\n|#d e=\"\n|f v=1");
 }
 
 static void what_is_broken_still_reaches_the_server(void **state)

@@ -221,7 +221,8 @@ static intake_verdict post(bench *b, const char *body, size_t len, decode_format
     char id[27];
     ulid_make(id);
     intake_order order = {.store = store,
-                          .decode = store->decode[format],
+                          .decode = store->decode,
+                          .format = format,
                           .origin = "test",
                           .request_id = id,
                           .wait_stored = true,
@@ -430,7 +431,8 @@ static void the_position_keeps_a_repeated_record_out(void **state)
     const datastore_plan *store = flow_plan_datastore(b->plan, "events");
     static const char body[] = "{\"ts\":\"2026-02-01T00:00:01Z\",\"series\":\"replay\",\"pressure\":2}\n";
     intake_order order = {.store = store,
-                          .decode = store->decode[DECODE_NDJSON],
+                          .decode = store->decode,
+                          .format = DECODE_NDJSON,
                           .origin = "test",
                           .request_id = "replay",
                           .done = on_verdict,

@@ -16,6 +16,7 @@ typedef struct stand {
     char plugins[4096], state[4096];
     catalog *catalog;
     instance_set *set;
+    void (*on_event)(void *self, const char *instance, const char *verb, const char *text);
 } stand;
 
 static inline void must(status_class class, const status *st)
@@ -91,7 +92,8 @@ static inline instance *stand_instance(stand *s, const char *id, const char *con
                                   .workspace = "acme",
                                   .name = "it",
                                   .config = complete,
-                                  .secrets = {.fetch = stand_secret}};
+                                  .secrets = {.fetch = stand_secret},
+                                  .watcher = {.on_event = s->on_event}};
     instance *in = instance_create(s->set, &settings);
     json_decref(given);
     json_decref(complete);
