@@ -29,6 +29,7 @@ const command *const *commands_all(size_t *n_out)
         dashboard_commands,
         report_commands,
         plugin_commands,
+        plugin_load_commands,
         plugin_kit_commands,
         secret_commands,
         key_commands,

@@ -63,10 +63,11 @@ static status_class open_control(app *a, status *st)
     return class;
 }
 
+/* On the thread that watches the folders. */
 static void on_catalog_change(void *arg)
 {
-    (void)arg;
-    log_info("app", "the plugin folders have changed");
+    app *a = arg;
+    reload_look(a->reload);
 }
 
 static char *cell_program(app *a, status *st)
@@ -102,8 +103,6 @@ static status_class open_plugins(app *a, status *st)
                            .cell_program = cell,
                            .spawner = a->nursery};
     status_class class = catalog_create(&cs, &a->catalog, st);
-    if (class == STATUS_OK)
-        class = catalog_watch(a->catalog, on_catalog_change, a, st);
     instance_set_settings is = {.spawner = a->nursery,
                                 .cell_program = cell,
                                 .memory_bytes = settings_integer(a->settings, "plugins.memory"),
@@ -142,15 +141,21 @@ static status_class open_flow(app *a, status *st)
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
     status_class class = flow_create(&parts, &a->flow, st);
-    return class == STATUS_OK ? load_workspaces(a, st) : class;
+    if (class != STATUS_OK)
+        return class;
+    a->reload = app_reload(a);
+    return load_workspaces(a, st);
 }
 
 static void on_started(void *arg)
 {
     app *a = arg;
+    status st;
     if (atomic_load(&a->stopping))
         return;
     flow_start(a->flow);
+    if (catalog_watch(a->catalog, on_catalog_change, a, &st) != STATUS_OK)
+        log_status(LOG_LEVEL_ERROR, "app", "new plugin files are not seen", &st);
     job_desk_look(a->services.jobs);
     atomic_store(&a->ready, true);
     log_info("app", "ready", LOG_TEXT("listen", settings_text(a->settings, "listen")));
@@ -475,13 +480,17 @@ static void take_down(app *a)
 {
     app_metrics_end();
     lane_close(a->start_lane);
+    reload_end(a->reload);
     if (a->flow)
         flow_stop(a->flow);
+    if (a->catalog)
+        catalog_unwatch(a->catalog); /* it may have been trying a version with what the flow has */
     job_desk_free(a->services.jobs);
     if (a->router)
         router_free(a->router);
     loop_free(a->loop);
     flow_free(a->flow);
+    reload_free(a->reload);
     instance_set_free(a->instances);
     catalog_free(a->catalog);
     lane_pool_free(a->lanes);

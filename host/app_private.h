@@ -15,6 +15,7 @@
 #include "loop/nursery.h"
 #include "plugin/catalog.h"
 #include "plugin/instance.h"
+#include "plugin/reload.h"
 #include "serve/router.h"
 #include "serve/services.h"
 #include "store/cluster.h"
@@ -40,6 +41,7 @@ typedef struct app {
     unsigned cluster_pause_ticks, cluster_ticks_left; /* back-off of starting it again */
     catalog *catalog;
     instance_set *instances;
+    reload *reload;
     control control;
     flow *flow;
     route_table *routes;
@@ -69,6 +71,8 @@ void app_metrics_end(void);
 auth_source app_auth(app *a);
 template_plugins app_plugins(app *a);
 instance_secrets app_secrets(app *a);
+/* New versions of plugins, with the flow's instances and the audit. */
+reload *app_reload(app *a);
 /* Puts what the handlers work on into `services`, once it is there. [lane], before the workspaces are loaded
  */
 void app_fill_services(app *a);

@@ -1,6 +1,10 @@
 /* What one folder needs of another, as functions: keys for the API, the plugin catalog for templates, secrets
  * for instances, workspaces for the flow. */
+#include <stdio.h>
+
 #include "app_private.h"
+#include "base/log.h"
+#include "control/audit.h"
 #include "serve/access.h"
 #include "serve/job_desk.h"
 
@@ -87,6 +91,44 @@ instance_secrets app_secrets(app *a)
     return (instance_secrets){.fetch = fetch_secret, .self = a};
 }
 
+/* ---- new versions of plugins ---- */
+
+static void make_instances(void *self, const char *plugin_id)
+{
+    app *a = self;
+    flow_make_instances(a->flow, plugin_id);
+}
+
+static void audit_reload(void *self, const char *deed, const char *actor, const reload_result *result)
+{
+    app *a = self;
+    connection *c;
+    status st;
+    char object[160];
+    json_t *detail =
+        json_pack("{s:s, s:s, s:i, s:i, s:s}", "version", result->version, "hash", result->hash, "switched",
+                  (int)result->switched, "refused", (int)result->refused, "why", result->why);
+    snprintf(object, sizeof object, "plugin:%s", result->id);
+    status_class class = pool_borrow(a->control.control, NULL, CONTROL_WAIT_MS, &c, &st);
+    if (class == STATUS_OK) {
+        class = audit_add(c, 0, actor, deed, object, detail, &st);
+        pool_return(a->control.control, c);
+    }
+    if (class != STATUS_OK)
+        log_status(LOG_LEVEL_ERROR, "app", "what was done with a plugin is not in the audit", &st);
+    json_decref(detail);
+}
+
+reload *app_reload(app *a)
+{
+    const reload_settings settings = {.catalog = a->catalog,
+                                      .instances = a->instances,
+                                      .make_instances = make_instances,
+                                      .on_event = audit_reload,
+                                      .arg = a};
+    return reload_create(&settings);
+}
+
 /* ---- what the API's handlers work on ---- */
 
 void app_fill_services(app *a)
@@ -94,6 +136,8 @@ void app_fill_services(app *a)
     a->services.flow = a->flow;
     a->services.control = &a->control;
     a->services.catalog = a->catalog;
+    a->services.instances = a->instances;
+    a->services.reload = a->reload;
     if (!a->services.jobs)
         a->services.jobs = job_desk_create(&a->services, a->lanes);
 }

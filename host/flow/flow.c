@@ -121,6 +121,21 @@ void flow_remove(flow *f, int32_t wid)
     tenant_release(t);
 }
 
+void flow_make_instances(flow *f, const char *plugin_id)
+{
+    pthread_mutex_lock(&f->lock);
+    uint32_t n = f->n_tenants;
+    tenant **all = memory_zero(n + 1, sizeof(tenant *));
+    for (uint32_t i = 0; i < n; i++)
+        all[i] = tenant_retain(f->tenants[i]);
+    pthread_mutex_unlock(&f->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        tenant_make_instances(all[i], plugin_id);
+        tenant_release(all[i]);
+    }
+    free(all);
+}
+
 /* ---- writers ---- */
 
 static writer_plan plan_for_writer(void *arg, uint32_t wid, const flow_plan **out)

@@ -19,6 +19,7 @@
 #include "loop/loop.h"
 #include "plugin/catalog.h"
 #include "plugin/instance.h"
+#include "plugin/reload.h"
 #include "store/pool.h"
 
 typedef struct flow flow;
@@ -61,6 +62,9 @@ typedef struct flow_workspace {
 /* Takes a workspace in, or replaces its definition: what runs is stopped, then started anew. [lane] */
 status_class flow_put(flow *f, const flow_workspace *w, status *st);
 void flow_remove(flow *f, int32_t wid); /* [lane] */
+/* Makes the instances of that plugin which tenants make when they need them first, so that a new version can
+ * be tried with each. Any thread but the loop's. */
+void flow_make_instances(flow *f, const char *plugin_id);
 /* Retained; NULL if it does not run here. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
 

@@ -64,6 +64,8 @@ static status_class send_one(instance *plugin, const delivery *d, const json_t *
 
 static bool is_final(plugin_fault fault, int64_t attempt)
 {
+    if (fault == PLUGIN_FAULT_UNLOADED)
+        return false; /* an operator will load it again: the delivery waits */
     return fault == PLUGIN_FAULT_CONFIG || fault == PLUGIN_FAULT_DATA || fault == PLUGIN_FAULT_UNSUPPORTED ||
            attempt >= TRIES_MAX;
 }

@@ -104,6 +104,11 @@ static void on_plugin_failure(source *s, const instance_call *call, const status
     bool person = call->fault == PLUGIN_FAULT_CONFIG || call->fault == PLUGIN_FAULT_AUTH ||
                   call->fault == PLUGIN_FAULT_UNSUPPORTED;
     close_source(s);
+    if (call->fault == PLUGIN_FAULT_UNLOADED) {
+        set_state(s, SOURCE_PAUSED, st->text);
+        rest(s, call->retry_after_ms);
+        return;
+    }
     set_state(s, person ? SOURCE_NEEDS_YOU : SOURCE_DOWN, st->text);
     rest(s, back_off(s, person ? BACK_OFF_LAST_MS : call->retry_after_ms));
 }

@@ -8,15 +8,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/tenant_private.h"
+#include "plugin/instance_swap.h"
 
 enum { BORROW_WAIT_MS = 10000 };
 
 /* ---- instances ---- */
 
-static status_class complete_config(tenant *t, const char *plugin, const json_t *config,
+static status_class complete_config(tenant *t, const char *plugin, const char *name, const json_t *config,
                                     const plugin_entry **entry_out, json_t **config_out, status *st)
 {
-    const plugin_entry *entry = catalog_find(t->parts.flow->catalog, plugin, st);
+    const char *workspace = t->plan->definition->workspace_id;
+    const plugin_entry *entry = catalog_find_for(t->parts.flow->catalog, plugin, workspace, name, st);
     if (!entry)
         return st->class;
     status_class class = plugin_config_complete(entry, config, config_out, st);
@@ -27,26 +29,70 @@ static status_class complete_config(tenant *t, const char *plugin, const json_t 
     return class;
 }
 
-instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
-                          const json_t *config, status *st)
+static instance *make_instance(tenant *t, const char *plugin, const char *kind, const char *key,
+                               const json_t *config, status *st)
 {
     const plugin_entry *entry = NULL;
     json_t *complete = NULL;
     char name[JOURNAL_INSTANCE_MAX];
-    if (*slot)
-        return *slot; /* cppcheck-suppress identicalInnerCondition ; a pointer is not its own condition */
-    if (complete_config(t, plugin, config, &entry, &complete, st) != STATUS_OK)
-        return NULL;
     snprintf(name, sizeof name, "%s:%s", kind, key);
+    if (complete_config(t, plugin, name, config, &entry, &complete, st) != STATUS_OK)
+        return NULL;
     instance_settings settings = {.plugin = entry,
                                   .workspace = t->plan->definition->workspace_id,
                                   .name = name,
                                   .config = complete,
+                                  .given = config,
                                   .secrets = t->parts.flow->secrets};
-    *slot = instance_create(t->parts.flow->instances, &settings);
+    instance *made = instance_create(t->parts.flow->instances, &settings);
+    if (catalog_unloaded(t->parts.flow->catalog, plugin))
+        instance_unload(made, true);
     json_decref(complete);
     plugin_entry_release(entry);
-    return *slot;
+    return made;
+}
+
+static instance *slot_look(tenant *t, instance **slot)
+{
+    pthread_mutex_lock(&t->lock);
+    instance *there = *slot;
+    pthread_mutex_unlock(&t->lock);
+    return there;
+}
+
+instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
+                          const json_t *config, status *st)
+{
+    instance *there = slot_look(t, slot);
+    instance *made = there ? NULL : make_instance(t, plugin, kind, key, config, st);
+    if (!made)
+        return there;
+    pthread_mutex_lock(&t->lock);
+    if (!*slot) {
+        *slot = made;
+        made = NULL;
+    }
+    there = *slot;
+    pthread_mutex_unlock(&t->lock);
+    instance_free(made); /* somebody else was faster */
+    return there;
+}
+
+void tenant_make_instances(tenant *t, const char *plugin_id)
+{
+    status st;
+    const definition *d = t->plan->definition;
+    for (uint32_t i = 0; i < d->n_models; i++)
+        if (!strcmp(d->models[i].plugin, plugin_id))
+            tenant_instance(t, &t->models[i], plugin_id, "model", d->models[i].object.key,
+                            d->models[i].config, &st);
+    for (uint32_t i = 0; i < d->n_notifiers; i++)
+        if (!strcmp(d->notifiers[i].plugin, plugin_id))
+            tenant_instance(t, &t->notifiers[i], plugin_id, "notifier", d->notifiers[i].object.key,
+                            d->notifiers[i].config, &st);
+    for (uint32_t i = 0; i < d->n_metrics; i++)
+        if (d->metrics[i].plugin && !strcmp(d->metrics[i].plugin, plugin_id))
+            tenant_engine(t, d->metrics[i].object.key, &st);
 }
 
 instance *tenant_engine(tenant *t, const char *metric, status *st)
@@ -55,10 +101,7 @@ instance *tenant_engine(tenant *t, const char *metric, status *st)
     if (!m || !m->plugin)
         return NULL;
     instance **slot = &t->engines[m - t->plan->definition->metrics];
-    pthread_mutex_lock(&t->lock);
-    instance *engine = tenant_instance(t, slot, m->plugin, "metric", m->object.key, m->config, st);
-    pthread_mutex_unlock(&t->lock);
-    return engine;
+    return tenant_instance(t, slot, m->plugin, "metric", m->object.key, m->config, st);
 }
 
 /* ---- sources ---- */
@@ -184,12 +227,14 @@ void tenant_start(tenant *t)
 static void cancel_calls(tenant *t)
 {
     const definition *d = t->plan->definition;
+    pthread_mutex_lock(&t->lock); /* a new version may just be asking for instances */
     for (uint32_t i = 0; i < d->n_models; i++)
         if (t->models[i])
             instance_cancel(t->models[i]);
     for (uint32_t i = 0; i < d->n_notifiers; i++)
         if (t->notifiers[i])
             instance_cancel(t->notifiers[i]);
+    pthread_mutex_unlock(&t->lock);
 }
 
 void tenant_stop(tenant *t)

@@ -1,11 +1,11 @@
-/* The catalog is a list of records, one a file, each with the entry that its content gave. A scan compares
- * size, time and inode; only a file that changed is read, hashed, copied and probed, outside the lock. A file
- * that is still being written gives a broken entry for a moment and is read again when it changed. */
+/* The catalog is a list of records, one a file, each with the entry that its content gave, and of lines, one
+ * a plugin id (catalog_line.c). A scan compares size, time and inode; only a file that changed is read,
+ * hashed, copied and probed, outside the lock. A file that is still being written gives a broken entry for a
+ * moment and is read again when it changed. */
 #include "plugin/catalog.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,78 +16,52 @@
 #include "base/arena.h"
 #include "base/disk.h"
 #include "base/log.h"
-#include "base/name.h"
+#include "plugin/catalog_private.h"
 #include "plugin/entry.h"
 #include "plugin/probe.h"
-#include "plugin/watch.h"
 
-enum { HASH_BYTES = 32, PATH_BYTES = 4096, FILES_MAX = 1000 };
-
-typedef struct record {
-    char *file;
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec changed;
-    bool seen; /* in this scan */
-    const plugin_entry *entry;
-} record;
-
-struct catalog {
-    char *folders[PLUGIN_FOLDERS_MAX];
-    size_t n_folders;
-    char *store, *program, *user;
-    nursery *spawner;
-    pthread_mutex_t scanning; /* one scan at a time */
-    pthread_mutex_t lock;     /* of the records; never held while something blocks */
-    record *records;          /* ordered by file */
-    size_t n, cap;
-    watch *watch;
-    void (*on_change)(void *arg);
-    void *on_change_arg;
-};
+enum { PATH_BYTES = 4096, FILES_MAX = 1000 };
 
 /* ---- One file ---- */
 
-static void hash_hex(const text *bytes, char out[2 * HASH_BYTES + 1])
+static status_class probe(const catalog *c, const char *hash, const char *file,
+                          const plugin_entry **entry_out, status *st)
 {
-    unsigned char hash[HASH_BYTES];
-    crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes->data, bytes->len, NULL, 0);
-    sodium_bin2hex(out, 2 * HASH_BYTES + 1, hash, sizeof hash);
+    json_t *said = NULL;
+    char path[COPY_PATH_BYTES];
+    copy_path(c->store, hash, path);
+    status_class class = probe_run(c->spawner, c->program, c->user, path, &said, st);
+    if (class == STATUS_OK)
+        class = entry_make(file, path, hash, said, entry_out, st);
+    json_decref(said);
+    return class;
 }
 
-/* The copy in the generation store; made once, never changed. */
-static status_class keep_copy(const catalog *c, const text *bytes, const char *hash, char path[PATH_BYTES],
-                              status *st)
+status_class catalog_probe_copy(const catalog *c, const char *hash, const char *file,
+                                const plugin_entry **entry_out, status *st)
 {
-    snprintf(path, PATH_BYTES, "%s/%s.so", c->store, hash);
-    return disk_exists(path) ? STATUS_OK : disk_write(path, bytes->data, bytes->len, 0555, st);
+    *entry_out = NULL;
+    status_class class = copy_verify(c->store, hash, st);
+    return class == STATUS_OK ? probe(c, hash, file, entry_out, st) : class;
 }
 
 static status_class read_file(const catalog *c, const char *file, char *hash, const plugin_entry **entry_out,
                               status *st)
 {
     text bytes = {0};
-    json_t *said = NULL;
-    char path[PATH_BYTES];
-    status_class class = disk_read(file, PLUGIN_FILE_MAX_BYTES, &bytes, st);
+    status_class class = copy_read_source(file, &bytes, st);
     if (class == STATUS_OK) {
-        hash_hex(&bytes, hash);
-        class = keep_copy(c, &bytes, hash, path, st);
+        copy_hash(text_or_empty(&bytes), bytes.len, hash);
+        class = copy_keep(c->store, text_or_empty(&bytes), bytes.len, hash, st);
     }
-    if (class == STATUS_OK)
-        class = probe_run(c->spawner, c->program, c->user, path, &said, st);
-    if (class == STATUS_OK)
-        class = entry_make(file, path, hash, said, entry_out, st);
-    json_decref(said);
     text_free(&bytes);
-    return class;
+    return class == STATUS_OK ? probe(c, hash, file, entry_out, st) : class;
 }
 
 static const plugin_entry *make_entry(const catalog *c, const char *file)
 {
     status st;
-    char hash[2 * HASH_BYTES + 1] = "";
+    char hash[COPY_HASH_TEXT] = "";
     const plugin_entry *entry = NULL;
     if (read_file(c, file, hash, &entry, &st) == STATUS_OK) {
         log_info("plugin", "found", LOG_TEXT("plugin", entry->id), LOG_TEXT("version", entry->version),
@@ -96,6 +70,21 @@ static const plugin_entry *make_entry(const catalog *c, const char *file)
     }
     log_warn("plugin", "a file cannot be used", LOG_TEXT("file", file), LOG_TEXT("cause", st.text));
     return entry_make_broken(file, *hash ? hash : NULL, st.text);
+}
+
+const plugin_entry *catalog_take_bytes(catalog *c, const char *name, const void *data, size_t len, status *st)
+{
+    char hash[COPY_HASH_TEXT];
+    const plugin_entry *entry = NULL;
+    if (len > PLUGIN_FILE_MAX_BYTES) {
+        status_set(st, STATUS_LIMIT, "%s has more than %ld bytes", name, PLUGIN_FILE_MAX_BYTES);
+        return NULL;
+    }
+    copy_hash(data, len, hash);
+    if (copy_keep(c->store, data, len, hash, st) == STATUS_OK &&
+        probe(c, hash, name, &entry, st) != STATUS_OK)
+        status_wrap(st, "%s", name);
+    return entry;
 }
 
 /* ---- The records ---- */
@@ -130,6 +119,12 @@ static void record_drop(catalog *c, size_t index)
     memmove(&c->records[index], &c->records[index + 1], (--c->n - index) * sizeof *c->records);
 }
 
+static bool record_arrived(const catalog *c, const plugin_entry *entry, const char *file)
+{
+    const generation_file *known = generations_file(&c->generations, file);
+    return !known || strcmp(known->hash, entry->hash ? entry->hash : "") != 0;
+}
+
 static bool record_current(const record *r, const struct stat *facts)
 {
     return r && r->entry && r->device == facts->st_dev && r->inode == facts->st_ino &&
@@ -156,6 +151,7 @@ static bool scan_file(catalog *c, const char *file, const struct stat *facts)
         r = record_add(c, file);
     plugin_entry_release(r->entry);
     r->entry = entry;
+    r->arrived = record_arrived(c, entry, file);
     r->device = facts->st_dev;
     r->inode = facts->st_ino;
     r->size = facts->st_size;
@@ -175,11 +171,11 @@ static unsigned scan_folder(catalog *c, const char *folder, bool deeper)
         size_t len = strlen(item->d_name);
         if (item->d_name[0] == '.' ||
             snprintf(path, sizeof path, "%s/%s", folder, item->d_name) >= (int)sizeof path ||
-            stat(path, &facts) != 0)
+            lstat(path, &facts) != 0)
             continue;
         if (S_ISDIR(facts.st_mode) && deeper)
             changed += scan_folder(c, path, false);
-        else if (S_ISREG(facts.st_mode) && len > 3 && !strcmp(item->d_name + len - 3, ".so"))
+        else if (!S_ISDIR(facts.st_mode) && len > 3 && !strcmp(item->d_name + len - 3, ".so"))
             changed += scan_file(c, path, &facts);
     }
     if (listing)
@@ -192,7 +188,7 @@ static unsigned drop_unseen(catalog *c)
     unsigned dropped = 0;
     for (size_t i = c->n; i-- > 0;) {
         if (!c->records[i].seen) {
-            log_info("plugin", "a file is gone", LOG_TEXT("file", c->records[i].file));
+            log_info("plugin", "a file is gone; its copy serves on", LOG_TEXT("file", c->records[i].file));
             record_drop(c, i);
             dropped++;
         }
@@ -213,52 +209,15 @@ unsigned catalog_scan(catalog *c)
     pthread_mutex_lock(&c->lock);
     changed += drop_unseen(c);
     pthread_mutex_unlock(&c->lock);
+    if (!c->restored)
+        catalog_restore(c);
+    c->restored = true;
+    catalog_settle(c);
     pthread_mutex_unlock(&c->scanning);
     return changed;
 }
 
-/* ---- Looking up ---- */
-
-static const record *newest(const catalog *c, const char *id)
-{
-    const record *best = NULL;
-    for (size_t i = 0; i < c->n; i++) {
-        const record *r = &c->records[i];
-        if (r->entry->broken || strcmp(r->entry->id, id) != 0)
-            continue;
-        if (!best || r->changed.tv_sec > best->changed.tv_sec ||
-            (r->changed.tv_sec == best->changed.tv_sec && r->changed.tv_nsec > best->changed.tv_nsec))
-            best = r;
-    }
-    return best;
-}
-
-static void not_found(const catalog *c, const char *id, status *st)
-{
-    const char **ids = memory_zero(c->n + 1, sizeof *ids);
-    size_t n = 0;
-    for (size_t i = 0; i < c->n; i++)
-        if (!c->records[i].entry->broken)
-            ids[n++] = c->records[i].entry->id;
-    const char *near = name_suggest(id, ids, n);
-    status_set(st, STATUS_NOT_FOUND, "there is no plugin %s", id);
-    if (near)
-        status_hint(st, "did you mean %s?", near);
-    else
-        status_hint(st, "drop its .so into %s", c->n_folders ? c->folders[0] : "the plugin folder");
-    free(ids);
-}
-
-const plugin_entry *catalog_find(catalog *c, const char *id, status *st)
-{
-    pthread_mutex_lock(&c->lock);
-    const record *r = newest(c, id);
-    const plugin_entry *entry = r ? plugin_entry_hold(r->entry) : NULL;
-    if (!entry)
-        not_found(c, id, st);
-    pthread_mutex_unlock(&c->lock);
-    return entry;
-}
+/* ---- Listing ---- */
 
 void catalog_list(catalog *c, void (*on_entry)(const plugin_entry *entry, void *arg), void *arg)
 {
@@ -276,6 +235,20 @@ void catalog_list(catalog *c, void (*on_entry)(const plugin_entry *entry, void *
 }
 
 /* ---- Making and watching ---- */
+
+/* A document that cannot be read is set aside: the newest files serve then. */
+static void read_generations(catalog *c)
+{
+    status st;
+    char path[PATH_BYTES + 32], aside[PATH_BYTES + 40];
+    snprintf(path, sizeof path, "%s/" GENERATION_FILE, c->store);
+    snprintf(aside, sizeof aside, "%s.unread", path);
+    if (generations_read(path, &c->generations, &st) == STATUS_OK)
+        return;
+    log_status(LOG_LEVEL_ERROR, "plugin", "what served before is not known: the newest files serve", &st);
+    if (rename(path, aside) != 0)
+        log_warn("plugin", "the unread document cannot be set aside", LOG_TEXT("file", path));
+}
 
 status_class catalog_create(const catalog_settings *settings, catalog **catalog_out, status *st)
 {
@@ -297,7 +270,9 @@ status_class catalog_create(const catalog_settings *settings, catalog **catalog_
     c->user = settings->cell_user ? memory_string(settings->cell_user) : NULL;
     c->spawner = settings->spawner;
     pthread_mutex_init(&c->scanning, NULL);
+    pthread_mutex_init(&c->saving, NULL);
     pthread_mutex_init(&c->lock, NULL);
+    read_generations(c);
     catalog_scan(c);
     *catalog_out = c;
     return STATUS_OK;
@@ -306,7 +281,9 @@ status_class catalog_create(const catalog_settings *settings, catalog **catalog_
 static void on_settled(void *arg)
 {
     catalog *c = arg;
-    if (catalog_scan(c) && c->on_change)
+    bool changed = catalog_scan(c) > 0 || !c->looked;
+    c->looked = true;
+    if (changed && c->on_change)
         c->on_change(c->on_change_arg);
 }
 
@@ -317,16 +294,27 @@ status_class catalog_watch(catalog *c, void (*on_change)(void *arg), void *arg, 
     return watch_start((const char *const *)c->folders, c->n_folders, on_settled, c, &c->watch, st);
 }
 
+void catalog_unwatch(catalog *c)
+{
+    watch_stop(c->watch);
+    c->watch = NULL;
+}
+
 void catalog_free(catalog *c)
 {
     if (!c)
         return;
-    watch_stop(c->watch);
+    catalog_unwatch(c);
     while (c->n)
         record_drop(c, c->n - 1);
     for (size_t i = 0; i < c->n_folders; i++)
         free(c->folders[i]);
+    generations_free(&c->generations);
+    for (size_t i = 0; i < c->n_news; i++)
+        catalog_news_free(&c->news[i]);
+    free(c->news);
     pthread_mutex_destroy(&c->scanning);
+    pthread_mutex_destroy(&c->saving);
     pthread_mutex_destroy(&c->lock);
     free(c->records);
     free(c->store);

@@ -14,7 +14,8 @@
 struct instance_set {
     instance_set_settings settings;
     char *program, *user;
-    atomic_uint cells;    /* that run or are being started */
+    atomic_uint cells; /* that run or are being started */
+    atomic_bool no_swaps;
     pthread_mutex_t lock; /* of the list */
     instance *first;
 };

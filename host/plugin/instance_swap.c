@@ -207,6 +207,8 @@ static void install(swap *s)
     }
     if (wanted) {
         in->source_flags = s->source_flags;
+        in->too_big = false;
+        in->weighed_us = 0;
         facts_condition(in, INSTANCE_RUNNING);
         s->cell = old;
     } else {
@@ -286,7 +288,7 @@ static void try_now(instance *in)
 static status_class give_up(swap *s)
 {
     instance *in = s->in;
-    s->class = in->swap.ending
+    s->class = in->swap.ending || in->set->no_swaps
                    ? status_set(s->st, STATUS_CANCELLED, "%s: it ends", in->name)
                    : status_set(s->st, STATUS_TIMEOUT, "%s: %s after %ld s", in->name,
                                 "the call in hand, or an ack of what it handed over, was still waited for",
@@ -307,7 +309,8 @@ static status_class wait_for_switch(swap *s)
     s->state = SWAP_READY;
     in->swap.ready = s;
     while (s->state != SWAP_ENDED) {
-        if (s->state == SWAP_READY && (in->swap.ending || clock_monotonic_us() > until)) {
+        if (s->state == SWAP_READY &&
+            (in->swap.ending || in->set->no_swaps || clock_monotonic_us() > until)) {
             give_up(s);
             break;
         }
@@ -375,6 +378,11 @@ status_class instance_swap(instance *in, const plugin_entry *plugin, const char 
         *report_out = s.report;
     instance_unhold(in);
     return class;
+}
+
+void instance_set_end_swaps(instance_set *set)
+{
+    atomic_store(&set->no_swaps, true);
 }
 
 void instance_unload(instance *in, bool unloaded)

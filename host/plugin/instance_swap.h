@@ -44,6 +44,9 @@ typedef struct swap_report {
 status_class instance_swap(instance *in, const plugin_entry *plugin, const char *why, swap_report *report_out,
                            status *st);
 
+/* Swaps that wait for a border give up (CANCELLED), from now on. */
+void instance_set_end_swaps(instance_set *set);
+
 /* Stops the cell and answers every call UNAVAILABLE with PLUGIN_FAULT_UNLOADED, until `unloaded` false. */
 void instance_unload(instance *in, bool unloaded);
 

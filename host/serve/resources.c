@@ -15,4 +15,5 @@ void routes_resources(route_table *t)
     routes_sources(t);
     routes_records(t);
     routes_system(t);
+    routes_plugins(t);
 }

@@ -1,6 +1,4 @@
-/* The host and its plugins. */
-#include <string.h>
-
+/* The host. */
 #include "base/clock.h"
 #include "serve/auth.h"
 #include "serve/problem.h"
@@ -25,59 +23,7 @@ static void system_show(http_request *r)
     resource_answer(r, 200, v);
 }
 
-/* ---- plugins ---- */
-
-static json_t *texts_of(const char *const *texts, size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_string(texts[i]));
-    return list;
-}
-
-static json_t *plugin_json(const plugin_entry *e)
-{
-    return json_pack("{s:s,s:s?,s:s?,s:s?,s:s,s:s,s:s?,s:s?}", "id", e->id ? e->id : e->file, "kind",
-                     e->broken ? NULL : plugin_kind_name(e->kind), "version", e->version, "title", e->title,
-                     "state", e->broken ? "broken" : "ok", "file", e->file, "hash", e->hash, "error",
-                     e->broken);
-}
-
-static void add_plugin(const plugin_entry *e, void *arg)
-{
-    json_array_append_new(arg, plugin_json(e));
-}
-
-static void plugins_list(http_request *r)
-{
-    json_t *items = json_array();
-    catalog_list(r->services->catalog, add_plugin, items);
-    resource_list(r, items, "id");
-}
-
-static void plugin_show(http_request *r)
-{
-    status st;
-    const plugin_entry *e = catalog_find(r->services->catalog, http_request_param(r, "id"), &st);
-    if (!e) {
-        st.class = STATUS_NOT_FOUND;
-        problem_answer(r, &st);
-        return;
-    }
-    json_t *v = plugin_json(e);
-    json_object_set_new(v, "licence", e->licence ? json_string(e->licence) : json_null());
-    json_object_set_new(v, "interfaces", texts_of(e->interfaces, e->n_interfaces));
-    json_object_set(v, "config_schema", e->config_schema ? (json_t *)e->config_schema : json_null());
-    plugin_entry_release(e);
-    resource_answer(r, 200, v);
-}
-
 /* ---- the table ---- */
-
-#define PLUGIN_MEMBERS                                                                                      \
-    "\"id\":" RESOURCE_TEXT ",\"kind\":" RESOURCE_TEXT_OR_NULL ",\"version\":" RESOURCE_TEXT_OR_NULL        \
-    ",\"title\":" RESOURCE_TEXT_OR_NULL ",\"state\":{\"enum\":[\"ok\",\"broken\"]},\"file\":" RESOURCE_TEXT \
-    ",\"hash\":" RESOURCE_TEXT_OR_NULL ",\"error\":" RESOURCE_TEXT_OR_NULL
 
 static const route table[] = {
     {.method = HTTP_GET,
@@ -96,34 +42,6 @@ static const route table[] = {
          "\"type\":\"object\"},\"workspaces\":" RESOURCE_INTEGER ",\"instances\":{\"type\":\"array\"}}}",
      .success = 200,
      .handler = system_show},
-    {.method = HTTP_GET,
-     .path = "/api/v1/plugins",
-     .name = "plugins",
-     .tag = "system",
-     .summary = "The plugins that the host has found, broken ones too",
-     .verb = VERB_READ,
-     .reference = "platform:plugins",
-     .flags = ROUTE_LIST,
-     .where = ROUTE_ON_LANE,
-     .response_schema = RESOURCE_LIST_SCHEMA(
-         "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"file\"],\"properties\":{" PLUGIN_MEMBERS
-         "}}"),
-     .success = 200,
-     .handler = plugins_list},
-    {.method = HTTP_GET,
-     .path = "/api/v1/plugins/{id}",
-     .name = "plugin",
-     .tag = "system",
-     .summary = "One plugin with the schema of its configuration",
-     .verb = VERB_READ,
-     .reference = "platform:plugins",
-     .where = ROUTE_ON_LANE,
-     .response_schema =
-         "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"config_schema\"],\"properties\":"
-         "{" PLUGIN_MEMBERS ",\"licence\":" RESOURCE_TEXT_OR_NULL
-         ",\"interfaces\":{\"type\":\"array\",\"items\":" RESOURCE_TEXT "},\"config_schema\":{}}}",
-     .success = 200,
-     .handler = plugin_show},
 };
 
 void routes_system(route_table *t)

@@ -10,6 +10,8 @@ typedef struct services {
     flow *flow;
     control *control;
     catalog *catalog;
+    instance_set *instances;
+    reload *reload;
     directory *directory; /* kept by the functions below */
     struct job_desk *jobs;
     const char *version, *host_name;
