@@ -62,3 +62,20 @@ size_t pointer_count(const json_t *root, const char *path)
     json_t *there = pointer_find(root, path);
     return json_is_array(there) ? json_array_size(there) : json_object_size(there);
 }
+
+const char *pointer_text(const json_t *root, const char *path)
+{
+    return json_string_value(pointer_find(root, path));
+}
+
+int64_t pointer_integer(const json_t *root, const char *path)
+{
+    const json_t *there = pointer_find(root, path);
+    return json_is_integer(there) ? json_integer_value(there) : 0;
+}
+
+double pointer_real(const json_t *root, const char *path)
+{
+    const json_t *there = pointer_find(root, path);
+    return json_is_number(there) ? json_number_value(there) : 0.0;
+}

@@ -5,4 +5,7 @@
 
 /* All of pst_host but host_data, names, log and observe, which are the session's. */
 pst_host services_host(void);
+/* What get_service gives; the table is in services.c. */
+extern const pst_files service_files;
+extern const pst_json_service service_json;
 #endif

@@ -26,6 +26,7 @@ typedef struct session {
     void *loaded, *artifact;
     size_t artifact_len;
     wire_message incoming;
+    struct question *_Atomic spare; /* of question.c: kept for the next one */
 } session;
 
 void session_begin(session *s);
@@ -42,7 +43,4 @@ void session_answer(session *s, uint64_t sequence, pst_status status, frame_writ
 frame_reader session_frame(session *s);
 /* Gives name, workspace and config to the host struct; false if the config is no JSON. */
 bool session_configure(session *s, const char *name, const char *workspace, const char *config);
-/* Asks the host for the secret that `reference` stands for. */
-pst_status session_secret(session *s, const pst_call *call, const char *path, const char *reference,
-                          char *out, size_t cap, size_t *len, pst_error *error);
 #endif

@@ -106,6 +106,7 @@ static status_class open_plugins(app *a, status *st)
     instance_set_settings is = {.spawner = a->nursery,
                                 .cell_program = cell,
                                 .memory_bytes = settings_integer(a->settings, "plugins.memory"),
+                                .settings = a->settings,
                                 .deadlines = plugin_deadlines(a->settings),
                                 .cells_max = (unsigned)settings_integer(a->settings, "limits.cells")};
     if (class == STATUS_OK)

@@ -40,6 +40,7 @@ static instance *make_instance(tenant *t, const char *plugin, const char *kind, 
         return NULL;
     instance_settings settings = {.plugin = entry,
                                   .workspace = t->plan->definition->workspace_id,
+                                  .workspace_key = t->plan->definition->workspace,
                                   .name = name,
                                   .config = complete,
                                   .given = config,

@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "wire/service.h"
 
 enum {
     FIELDS_MAX = 32,
@@ -42,7 +43,7 @@ struct cell {
     char sandbox[512];
     wire_arena in, out; /* in: to the cell */
     uint64_t sequence;
-    unsigned lines; /* of this call */
+    unsigned lines, questions; /* of this call */
     wire_message message;
 };
 
@@ -319,38 +320,32 @@ static heard on_line(cell *c, const wire_message *m)
     return HEARD_MORE;
 }
 
+static heard send_reply(cell *c, cell_reply *r, const void *body)
+{
+    wire_header head = wire_header_make(WIRE_ANSWER, c->settings.epoch, c->sequence);
+    head.status = r->status;
+    head.body_len = r->body.failed ? 0 : (uint32_t)r->body.len;
+    bool sent = wire_send(c->socket, &head, body, r->fd, 0);
+    if (r->fd >= 0)
+        close(r->fd);
+    return sent ? HEARD_MORE : broken(c, "it does not take the answer to its question");
+}
+
 static heard on_service(cell *c, const wire_message *m)
 {
-    frame_reader r = frame_reader_make(m->body, m->header.body_len);
-    frame_item reference, subject;
-    bool read = frame_take(&r, FRAME_TEXT, &reference) && frame_item_text(&reference);
-    bool about = read && frame_take(&r, FRAME_SUBJECT, &subject);
-    if (!read || (about && !frame_item_text(&subject)))
-        return broken(c, "it asked for a secret in a way that cannot be read");
+    _Alignas(8) uint8_t body[WIRE_BODY_MAX];
+    cell_reply r = {.body = frame_writer_buffer(body, sizeof body), .fd = -1};
     const cell_listener *l = &c->settings.listener;
-    text value = {0};
-    status st = {0};
-    status_class class = l->on_secret(l->arg, frame_item_text(&reference),
-                                      about ? frame_item_text(&subject) : NULL, &value, &st);
-    if (class == STATUS_OK && value.len > CELL_SECRET_MAX_BYTES)
-        class = status_set(&st, STATUS_LIMIT, "the secret has more than %d bytes", CELL_SECRET_MAX_BYTES);
-    _Alignas(8) uint8_t body[CELL_SECRET_MAX_BYTES + 64];
-    frame_writer w = frame_writer_buffer(body, sizeof body);
-    if (class == STATUS_OK)
-        frame_put(&w, FRAME_VALUE, 0, value.data, value.len);
-    else
-        frame_put_text(&w, FRAME_TEXT, st.text);
-    wire_header head = wire_header_make(WIRE_ANSWER, c->settings.epoch, c->sequence);
-    head.status = class == STATUS_OK            ? PST_OK
-                  : class == STATUS_UNAVAILABLE ? PST_E_UNAVAILABLE
-                                                : PST_E_CONFIG;
-    head.body_len = (uint32_t)w.len;
-    bool sent = wire_send(c->socket, &head, body, -1, 0);
-    explicit_bzero(body, sizeof body);
-    if (value.data)
-        explicit_bzero(value.data, value.len);
-    text_free(&value);
-    return sent ? HEARD_MORE : broken(c, "it does not take the answer to its question");
+    if (++c->questions > SERVICE_QUESTIONS_MAX) {
+        frame_error e = {.message = "the plugin asks its host too often in one call"};
+        r.status = PST_E_RESOURCE;
+        frame_put(&r.body, FRAME_ERROR, 0, &e, sizeof e);
+    } else if (!l->on_service(l->arg, frame_reader_make(m->body, m->header.body_len), &r)) {
+        return broken(c, "it asked its host in a way that cannot be read");
+    }
+    heard h = send_reply(c, &r, body);
+    explicit_bzero(body, r.body.len);
+    return h;
 }
 
 static heard on_result(cell *c, const wire_message *m, cell_answer *answer)
@@ -482,7 +477,7 @@ status_class cell_exchange(cell *c, wire_type type, uint32_t rows, int64_t budge
         return status_set(st, STATUS_LIMIT, "the inputs of the call exceed %lu MiB",
                           WIRE_ARENA_TO_CELL_MAX >> 20);
     eventfd_read(c->settings.cancel_fd, &stale); /* a cancel that came too late for the last call */
-    c->lines = 0;
+    c->lines = c->questions = 0;
     if (!send_request(c, type, rows, budget_us, w))
         cell_ended(c);
     heard h = c->dead ? HEARD_END : await_result(c, budget_us, answer_out);

@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "base/text.h"
 #include "loop/nursery.h"
 #include "penstock/plugin.h"
 #include "wire/frame.h"
@@ -25,6 +24,12 @@
 
 typedef struct cell cell;
 
+typedef struct cell_reply { /* to a question of the cell */
+    pst_status status;
+    frame_writer body; /* wiped after it was sent */
+    int fd;            /* goes with it, and is closed; -1 = none */
+} cell_reply;
+
 /* How it ended. */
 typedef enum cell_fate {
     CELL_LIVES,
@@ -37,8 +42,8 @@ typedef enum cell_fate {
 
 typedef struct cell_listener { /* runs in the caller's thread during cell_exchange */
     void (*on_log)(void *arg, int32_t level, const char *message, const pst_field *fields, size_t n_fields);
-    status_class (*on_secret)(void *arg, const char *reference, const char *subject, text *value_out,
-                              status *st);
+    /* False: the question cannot be read. wire/service.h */
+    bool (*on_service)(void *arg, frame_reader question, cell_reply *reply);
     void *arg;
 } cell_listener;
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "plugin/instance_private.h"
+#include "plugin/services.h"
 
 enum { ROOM_WAIT_MS = 1000 };
 #ifdef PENSTOCK_SANITIZED
@@ -46,13 +47,9 @@ static void on_cell_log(void *arg, int32_t level, const char *message, const pst
     plugin_entry_release(plugin);
 }
 
-static status_class on_cell_secret(void *arg, const char *reference, const char *subject, text *value_out,
-                                   status *st)
+static bool on_cell_service(void *arg, frame_reader question, cell_reply *reply)
 {
-    instance *in = CHECKED(instance, INSTANCE_MAGIC, arg);
-    if (!in->secrets.fetch)
-        return status_set(st, STATUS_UNSUPPORTED, "there are no secrets here");
-    return in->secrets.fetch(in->secrets.self, in->workspace, reference, subject, value_out, st);
+    return services_answer(CHECKED(instance, INSTANCE_MAGIC, arg), question, reply);
 }
 
 status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel_fd, cell **cell_out,
@@ -72,7 +69,7 @@ status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel
                        .cancel_fd = cancel_fd,
                        .epoch = atomic_fetch_add(&in->epoch, 1) + 1,
                        .patient = common->no_sandbox,
-                       .listener = {.on_log = on_cell_log, .on_secret = on_cell_secret, .arg = in}};
+                       .listener = {.on_log = on_cell_log, .on_service = on_cell_service, .arg = in}};
     status_class class = cell_start(&s, cell_out, st);
     if (class == STATUS_OK)
         facts_start(in);
@@ -400,6 +397,8 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
     in->magic = INSTANCE_MAGIC;
     in->set = set;
     in->workspace = memory_string(settings->workspace);
+    in->workspace_key =
+        memory_string(settings->workspace_key ? settings->workspace_key : settings->workspace);
     in->name = memory_string(settings->name);
     in->secrets = settings->secrets;
     in->watcher = settings->watcher;
@@ -411,8 +410,11 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
     pthread_mutex_init(&in->lock, NULL);
     pthread_mutex_init(&in->facts_lock, NULL);
     swap_place_init(in);
-    in->facts = (instance_state){
-        .workspace = in->workspace, .name = in->name, .last_death = in->shown_death, .sandbox = ""};
+    in->facts = (instance_state){.workspace = in->workspace,
+                                 .name = in->name,
+                                 .last_death = in->shown_death,
+                                 .last_denial = in->last_denial,
+                                 .sandbox = ""};
     facts_plugin(in, plugin_entry_hold(settings->plugin));
     pthread_mutex_lock(&set->lock);
     in->next = set->first;
@@ -444,6 +446,7 @@ void instance_free(instance *in)
     free(in->metrics);
     free(in->sandbox);
     free(in->workspace);
+    free(in->workspace_key);
     free(in->name);
     free(in->config);
     free(in->given);

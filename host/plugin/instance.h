@@ -50,6 +50,8 @@ typedef struct instance_set_settings {
      * builds); at 70 % it is replaced between two calls. */
     int64_t memory_bytes;
     instance_deadlines deadlines;
+    const struct settings
+        *settings;      /* grants (config/grant.h), the state folder; NULL = nothing is granted */
     unsigned cells_max; /* of all instances; 0 = no cap. The longest idle one makes room */
     bool no_sandbox;    /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
 } instance_set_settings;
@@ -93,6 +95,8 @@ typedef struct instance_state {
     const char *sandbox;    /* JSON: what the cell could apply; "" before the first start */
     const instance_metric_value *metrics;
     size_t n_metrics;
+    uint64_t denials;        /* what the plugin tried and may not */
+    const char *last_denial; /* "" or the last one: "files: /etc/passwd" */
 } instance_state;
 
 /* Calls `on_state` for each instance; pointers are valid during the callback, which must not call into this
@@ -110,8 +114,8 @@ typedef struct instance_secrets {
     void *self;
 } instance_secrets;
 
-/* What a person should know of: quarantine and its end, a row that kills a plugin. Called in the thread of
- * the call, not often; must not call into this module. */
+/* What a person should know of: quarantine and its end, a row that kills a plugin, what it was denied. Called
+ * in the thread of the call, not often; must not call into this module. */
 typedef struct instance_watcher {
     void (*on_event)(void *self, const char *instance, const char *verb, const char *text);
     void *self;
@@ -120,10 +124,11 @@ typedef struct instance_watcher {
 typedef struct instance_settings {
     const plugin_entry *plugin; /* held by the instance */
     const char *workspace, *name;
-    const json_t *config;     /* validated, with defaults: plugin_config_complete; copied */
-    const json_t *given;      /* as its author wrote it, completed anew for a new version; NULL = config */
-    instance_secrets secrets; /* fetch may be NULL: then every secret is refused */
-    instance_watcher watcher; /* on_event may be NULL */
+    const char *workspace_key; /* as people name it, for grants; NULL = as `workspace` */
+    const json_t *config;      /* validated, with defaults: plugin_config_complete; copied */
+    const json_t *given;       /* as its author wrote it, completed anew for a new version; NULL = config */
+    instance_secrets secrets;  /* fetch may be NULL: then every secret is refused */
+    instance_watcher watcher;  /* on_event may be NULL */
 } instance_settings;
 
 /* Does not start a cell: a config that the plugin refuses shows at the first call, or at instance_start. */

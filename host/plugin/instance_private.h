@@ -38,11 +38,13 @@ typedef struct swap_place {
     int64_t canary_us;
 } swap_place;
 
+enum { INSTANCE_DENIALS_TOLD = 16 }; /* different ones that are logged of one instance */
+
 struct instance {
     uint32_t magic;
     instance_set *set;
     instance *next;
-    char *workspace, *name;
+    char *workspace, *workspace_key, *name;
     instance_secrets secrets;
     instance_watcher watcher;
     int cancel_fd;
@@ -63,6 +65,8 @@ struct instance {
     char *sandbox;
     char shown_death[256];
     instance_metric_value *metrics;
+    char last_denial[256];
+    uint64_t denied_seen[INSTANCE_DENIALS_TOLD]; /* hashes of what was logged */
     int64_t last_used_us;
     swap_place swap;
 };
@@ -141,6 +145,9 @@ void facts_call(instance *in, int64_t took_us, bool failed);
 void facts_open(instance *in, bool open);
 void facts_start(instance *in);
 void facts_death(instance *in);
+/* The plugin was refused something: `what` ("files", "network", …) is shown with the instance, and each
+ * `about` is logged once. [any] */
+void instance_denied(instance *in, const char *what, const char *about);
 void facts_memory(instance *in, int64_t bytes);
 typedef enum fact { FACT_SUSPECT, FACT_POISON, FACT_RECYCLE, FACT_EVICTION } fact;
 void facts_add(instance *in, fact which, uint64_t n);

@@ -8,6 +8,8 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/name.h"
 #include "plugin/instance_private.h"
 
 static const int64_t MEMORY_BYTES = 256L << 20;
@@ -115,6 +117,40 @@ void facts_add(instance *in, fact which, uint64_t n)
     pthread_mutex_lock(&in->facts_lock);
     *counters[which] += n;
     pthread_mutex_unlock(&in->facts_lock);
+}
+
+/* True the first time, for the first few. The short lock is held. */
+static bool denial_is_news(instance *in, const char *text)
+{
+    uint64_t hash = name_hash(text, strlen(text));
+    uint64_t *seen = in->denied_seen;
+    for (size_t i = 0; i < INSTANCE_DENIALS_TOLD; i++) {
+        if (seen[i] == hash)
+            return false;
+        if (!seen[i]) {
+            seen[i] = hash;
+            return true;
+        }
+    }
+    return false;
+}
+
+void instance_denied(instance *in, const char *what, const char *about)
+{
+    char plugin[128], told[256];
+    pthread_mutex_lock(&in->facts_lock);
+    snprintf(plugin, sizeof plugin, "%s", in->plugin->id);
+    snprintf(in->last_denial, sizeof in->last_denial, "%s: %s", what, about);
+    in->facts.denials++;
+    snprintf(told, sizeof told, "%s", in->last_denial);
+    bool news = denial_is_news(in, told);
+    pthread_mutex_unlock(&in->facts_lock);
+    if (!news)
+        return;
+    log_warn("plugin", "denied", LOG_TEXT("workspace", in->workspace), LOG_TEXT("instance", in->name),
+             LOG_TEXT("plugin", plugin), LOG_TEXT("what", what), LOG_TEXT("about", about));
+    if (in->watcher.on_event)
+        in->watcher.on_event(in->watcher.self, in->name, "denied", told);
 }
 
 /* ---- The set ---- */

@@ -56,6 +56,9 @@ typedef enum frame_tag {
     FRAME_VALID,       /* empty = no nulls */
     FRAME_VALUES,      /* fixed-width values, boolean bitmap, or n+1 offsets */
     FRAME_DATA,
+    /* services: wire/service.h */
+    FRAME_SERVICE = 192, /* aux: the function; the service's name */
+    FRAME_FILE,          /* aux: PST_FILE_…; service_file, then the name */
 } frame_tag;
 
 typedef struct frame_batch {

@@ -22,12 +22,12 @@ typedef enum wire_type {
     WIRE_READY,     /* the plugin is loaded */
     WIRE_RESULT,    /* answer of a request: status, frame */
     WIRE_LOG,       /* body: frame of one line */
-    WIRE_SERVICE,   /* body: frame; the host answers with WIRE_ANSWER. Only during a request */
-    WIRE_BYE,       /* body: why the cell cannot go on */
+    WIRE_SERVICE, /* body: frame (wire/service.h); the host answers with WIRE_ANSWER. Only during a request */
+    WIRE_BYE,     /* body: why the cell cannot go on */
     /* both ways */
     WIRE_ARENA, /* one descriptor: the sender's new arena; arena_len: its size */
     /* host → cell */
-    WIRE_ANSWER, /* of WIRE_SERVICE: status, body */
+    WIRE_ANSWER, /* of WIRE_SERVICE: status, body, maybe one descriptor */
     WIRE_STOP,   /* destroy the object and end */
     /* requests, one at a time; each is answered by exactly one WIRE_RESULT of the same sequence */
     WIRE_CONFIGURE = 32,

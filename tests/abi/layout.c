@@ -357,6 +357,28 @@ static void print_pst_limit_service(void)
     FIELD(pst_limit_service, take);
 }
 
+static void print_pst_file(void)
+{
+    STRUCT(pst_file);
+    FIELD(pst_file, name);
+    FIELD(pst_file, kind);
+    FIELD(pst_file, reserved);
+    FIELD(pst_file, device);
+    FIELD(pst_file, inode);
+    FIELD(pst_file, bytes);
+    FIELD(pst_file, modified_us);
+}
+
+static void print_pst_files(void)
+{
+    STRUCT(pst_files);
+    FIELD(pst_files, struct_size);
+    FIELD(pst_files, flags);
+    FIELD(pst_files, open);
+    FIELD(pst_files, find);
+    FIELD(pst_files, list);
+}
+
 int main(void)
 {
     print_pst_error();
@@ -392,5 +414,7 @@ int main(void)
     print_pst_json_service();
     print_pst_state_service();
     print_pst_limit_service();
+    print_pst_file();
+    print_pst_files();
     return 0;
 }

@@ -69,7 +69,7 @@ class File:
 
 
 def make_host(file):
-    host = harness.Host()
+    host = harness.Host(files=[file.path.parent])
     template = host.folder / "faults.yaml"
     template.write_text(senders.TEMPLATE + SOURCES.format(file=file.path, seed=SEED % 1000, cadence=CADENCE_S,
                                                           devices=DEVICES))

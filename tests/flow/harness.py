@@ -132,11 +132,13 @@ class Answer:
 class Host:
     """One host. `state` may be a folder that another Host of the test made (then it belongs to that one)."""
 
-    def __init__(self, state=None, plugins=None, settings=(), environment=None):
+    def __init__(self, state=None, plugins=None, settings=(), environment=None, files=()):
+        """`files`: folders that every workspace's plugins may read."""
         self.folder = folder()
         self.state = pathlib.Path(state) if state else self.folder / "state"
         self.plugins = [pathlib.Path(p) for p in plugins] if plugins else [PLUGINS]
         self.settings, self.environment = list(settings), environment
+        self.files = [str(f) for f in files]
         self.log_path = self.folder / "host.log"
         self.process = self.port = self.admin_port = self._sockets = None
         self._owns = state is None
@@ -150,6 +152,8 @@ class Host:
                  "--plugins-folders", ",".join(str(p) for p in self.plugins), "--plugins-cell", CELL]
         if os.geteuid() == 0 and not _has_user("penstock"):
             words += ["--database-user", "postgres"]
+        if self.files:
+            words += ["--files-allow", ",".join(self.files)]
         return [str(w) for w in words + self.settings]
 
     def launch(self, same_port=False):

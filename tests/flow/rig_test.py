@@ -244,7 +244,7 @@ def rig():
     folders = {"files": base / "files", "posted": base / "posted"}
     for path in folders.values():
         path.mkdir(mode=0o755)
-    host = harness.Host().start()
+    host = harness.Host(files=[f"{path}@{ws}" for ws, path in folders.items()]).start()
     host.apply(HERE / "rig.yaml")
     for ws, path in folders.items():
         host.workspace(ws, "rig", folder=path, smtp_url=mail.url, hook_url=hook.url, watched=WATCHED)

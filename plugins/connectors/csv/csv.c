@@ -79,8 +79,12 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     c->poll_ms = (uint32_t)host->config_int(host, "/poll_ms");
     c->limit = (size_t)host->config_int(host, "/max_record_bytes");
     c->buffer = malloc(c->limit + CHUNK_BYTES);
+    c->files.host = host;
+    c->files.files = host->get_service(host, PST_SERVICE_FILES);
     pst_status st = PST_OK;
-    if (!path || !*path || !file_set_parse(path, &c->files))
+    if (!c->files.files)
+        st = pst_fail(error, PST_E_UNSUPPORTED, NULL, "this host opens no files for plugins");
+    else if (!path || !*path || !file_set_parse(path, &c->files))
         st = pst_fail(error, PST_E_CONFIG, "/path",
                       "a file, a folder, or a folder with a pattern is expected");
     else if (!c->buffer || !builder_renew(c))
@@ -128,15 +132,23 @@ static void file_begin(csv *c)
     c->opened = true;
 }
 
-/* IDLE: it has just gone. */
-static pst_status file_open_path(csv *c, const char *path, pst_error *error)
+/* The file at `path` as the stream; IDLE: there is none (any more). */
+static pst_status stream_from(csv *c, const pst_call *call, const char *path, pst_error *error)
+{
+    int fd;
+    pst_status st = file_set_open(&c->files, call, path, &fd, error);
+    if (!st && !stream_open(&c->in, fd, path))
+        st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory to unpack %s", path);
+    return st;
+}
+
+static pst_status file_open_path(csv *c, const pst_call *call, const char *path, pst_error *error)
 {
     char copy[PATH_MAX];
     snprintf(copy, sizeof copy, "%s", path);
-    if (!stream_open(&c->in, copy))
-        return errno == ENOENT ? PST_IDLE
-                               : pst_fail(error, errno == EACCES ? PST_E_CONFIG : PST_E_UNAVAILABLE, "/path",
-                                          "%s cannot be opened: %s", copy, strerror(errno));
+    pst_status st = stream_from(c, call, copy, error);
+    if (st)
+        return st;
     c->at = (place){0};
     snprintf(c->at.path, sizeof c->at.path, "%s", copy);
     place_mark(&c->at, c->in.fd);
@@ -144,40 +156,45 @@ static pst_status file_open_path(csv *c, const char *path, pst_error *error)
     return PST_OK;
 }
 
-static pst_status file_open_next(csv *c, const char *after, pst_error *error)
+static pst_status file_open_next(csv *c, const pst_call *call, const char *after, pst_error *error)
 {
     char path[PATH_MAX];
-    errno = 0;
-    if (file_set_next(&c->files, after, path))
-        return file_open_path(c, path, error);
-    if (errno && errno != ENOENT)
-        return pst_fail(error, PST_E_CONFIG, "/path", "%s cannot be read: %s", c->files.folder,
-                        strerror(errno));
-    return c->follow ? PST_IDLE : PST_END;
+    pst_file file;
+    pst_status st = file_set_next(&c->files, call, after, &file, path, error);
+    if (st == PST_OK)
+        return file_open_path(c, call, path, error);
+    return st == PST_IDLE && !c->follow ? PST_END : st;
 }
 
 static bool header_take(csv *c);
 
-/* Opens the cursor's file under its name or, if it was renamed, under another one. */
-static bool file_recognise(csv *c)
+/* Opens the cursor's file under its name or, if it was renamed, under another one. IDLE: it is gone. */
+static pst_status file_recognise(csv *c, const pst_call *call, pst_error *error)
 {
     char path[PATH_MAX];
-    if (stream_open(&c->in, c->at.path) && place_is_file(&c->at, c->in.fd))
-        return true;
+    pst_status st = stream_from(c, call, c->at.path, error);
+    if (!st && place_is_file(&c->at, c->in.fd))
+        return PST_OK;
     stream_close(&c->in);
-    if (file_set_find(&c->files, &c->at, path) && stream_open(&c->in, path) &&
-        place_is_file(&c->at, c->in.fd))
-        return true;
+    if (st >= 0)
+        st = file_set_find(&c->files, call, &c->at, path, error);
+    if (!st)
+        st = stream_from(c, call, path, error);
+    if (!st && place_is_file(&c->at, c->in.fd))
+        return PST_OK;
     stream_close(&c->in);
-    return false;
+    return st < 0 ? st : PST_IDLE;
 }
 
 /* Goes on at the cursor. A file of that name that is another one now is read from its start. */
-static pst_status file_open_again(csv *c, pst_error *error)
+static pst_status file_open_again(csv *c, const pst_call *call, pst_error *error)
 {
     uint64_t offset = c->at.offset;
+    pst_status st = file_recognise(c, call, error);
+    if (st < 0)
+        return st;
     c->opened = true;
-    if (file_recognise(c)) {
+    if (st == PST_OK) {
         c->at.offset = 0;
         file_begin(c);
         if (!c->headed && offset)
@@ -191,21 +208,22 @@ static pst_status file_open_again(csv *c, pst_error *error)
     }
     pst_field field = {"file", c->at.path};
     c->host->log(c->host, PST_LOG_WARN, "the file of the cursor is gone or was written anew", &field, 1);
-    pst_status st = file_open_path(c, c->at.path, error);
-    return st == PST_IDLE ? file_open_next(c, c->at.path, error) : st;
+    st = file_open_path(c, call, c->at.path, error);
+    return st == PST_IDLE ? file_open_next(c, call, c->at.path, error) : st;
 }
 
 /* Is there something to go on with after the end of this file? */
-static bool has_successor(const csv *c)
+static bool has_successor(csv *c, const pst_call *call)
 {
-    struct stat s;
     char path[PATH_MAX];
+    pst_file file;
+    pst_error ignored = {.struct_size = sizeof ignored};
     if (!c->follow)
         return true;
     if (!c->files.single)
-        return file_set_next(&c->files, c->at.path, path);
-    return file_set_next(&c->files, NULL, path) && !stat(path, &s) &&
-           (s.st_ino != c->at.inode || s.st_dev != c->at.device);
+        return file_set_next(&c->files, call, c->at.path, &file, path, &ignored) == PST_OK;
+    return file_set_next(&c->files, call, NULL, &file, path, &ignored) == PST_OK &&
+           (file.inode != c->at.inode || file.device != c->at.device);
 }
 
 static bool was_truncated(const csv *c)
@@ -378,19 +396,19 @@ static pst_status leave_file(csv *c, const pst_call *call, uint32_t max_rows, ps
     return st;
 }
 
-static pst_status file_ended(csv *c, pst_error *error)
+static pst_status file_ended(csv *c, const pst_call *call, pst_error *error)
 {
     char path[PATH_MAX];
     if (was_truncated(c)) {
         file_close(c);
-        return file_open_path(c, c->at.path, error);
+        return file_open_path(c, call, c->at.path, error);
     }
-    if (!has_successor(c))
+    if (!has_successor(c, call))
         return PST_IDLE;
     snprintf(path, sizeof path, "%s", c->at.path);
     bool again = c->files.single && c->follow;
     file_close(c);
-    return file_open_next(c, again ? NULL : path, error);
+    return file_open_next(c, call, again ? NULL : path, error);
 }
 
 static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
@@ -400,18 +418,19 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
     pst_status st = PST_OK;
     while (!st) {
         if (c->in.fd < 0)
-            st = c->at.path[0] && !c->opened ? file_open_again(c, error)
-                                             : file_open_next(c, c->at.path[0] ? c->at.path : NULL, error);
+            st = c->at.path[0] && !c->opened
+                     ? file_open_again(c, call, error)
+                     : file_open_next(c, call, c->at.path[0] ? c->at.path : NULL, error);
         if (!st)
             st = collect(c, call, max_rows, false, error);
-        if (!st && !has_news(c) && c->at_end && !was_truncated(c) && has_successor(c))
+        if (!st && !has_news(c) && c->at_end && !was_truncated(c) && has_successor(c, call))
             st = leave_file(c, call, max_rows, error);
         if (!st && has_news(c))
             return hand_over(c, out, error);
         if (!st && c->host->cancelled(c->host, call))
             st = pst_fail(error, PST_E_CANCELLED, NULL, "reading was cancelled");
         if (!st && c->at_end)
-            st = file_ended(c, error);
+            st = file_ended(c, call, error);
     }
     if (st == PST_IDLE)
         out->next_in_ms = c->poll_ms;
@@ -436,21 +455,23 @@ static void on_close(void *self)
     c->opened = false;
 }
 
+/* A wrong path shows at once, unless the file may come later. */
 static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, pst_error *error)
 {
-    (void)call;
     csv *c = self;
     char path[PATH_MAX];
+    pst_file file;
     on_close(c);
     if (!builder_renew(c))
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     if (!place_parse(resume, &c->at))
         return pst_fail(error, PST_E_DATA, NULL, "the cursor is not one of this connector");
-    errno = 0;
-    if (!resume.len && !c->follow && !file_set_next(&c->files, NULL, path))
-        return pst_fail(error, PST_E_CONFIG, "/path", "%s%s: %s", c->files.folder, c->files.pattern,
-                        errno ? strerror(errno) : "no such file");
-    return PST_OK;
+    if (resume.len)
+        return PST_OK;
+    pst_status st = file_set_next(&c->files, call, NULL, &file, path, error);
+    if (st == PST_IDLE && !c->follow)
+        return pst_fail(error, PST_E_CONFIG, "/path", "%s: no such file", c->files.path);
+    return st == PST_IDLE ? PST_OK : st;
 }
 
 static const void *on_get_interface(const char *id)

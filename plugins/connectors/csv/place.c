@@ -2,16 +2,16 @@
  * byte. */
 #include "place.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PRINT_BYTES = 256 };
+#include "penstock/batch.h"
+
+enum { PRINT_BYTES = 256, LOOK_AT_ONCE = 64 };
 
 size_t place_write(const place *p, char out[PLACE_TEXT_MAX])
 {
@@ -71,28 +71,55 @@ bool place_is_file(const place *p, int fd)
 
 bool file_set_parse(const char *path, file_set *out)
 {
-    struct stat s;
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    *out = (file_set){0};
-    if (strlen(path) >= sizeof out->folder || strlen(name) >= sizeof out->pattern)
-        return false;
-    if (!*name || (!strpbrk(name, "*?[") && !stat(path, &s) && S_ISDIR(s.st_mode))) {
-        snprintf(out->folder, sizeof out->folder, "%s", path);
-        snprintf(out->pattern, sizeof out->pattern, "*");
-        return true;
-    }
-    size_t len = slash ? (size_t)(slash - path) : 0;
-    snprintf(out->folder, sizeof out->folder, "%.*s%s", (int)len, path, slash ? "/" : "./");
-    snprintf(out->pattern, sizeof out->pattern, "%s", name);
-    out->single = !strpbrk(name, "*?[");
-    return true;
+    const char *slash = strrchr(path, '/');
+    const size_t longest = sizeof out->pattern - 1;
+    return snprintf(out->path, sizeof out->path, "%s", path) < (int)sizeof out->path &&
+           strlen(slash ? slash + 1 : path) <= longest;
 }
 
-static bool join(const file_set *set, const char *name, char out[PATH_MAX])
+/* What the host said about a path, as an error of the configuration; what is not there now is IDLE. */
+static pst_status explained(pst_status status, pst_error *error)
+{
+    if (status == PST_E_UNAVAILABLE && error->vendor_code == ENOENT) {
+        *error = (pst_error){.struct_size = sizeof *error};
+        return PST_IDLE;
+    }
+    if (status < 0)
+        snprintf(error->where, sizeof error->where, "/path");
+    return status;
+}
+
+/* A path that names a folder means all of it: that takes a look, so not before the first call. */
+static pst_status settle(file_set *set, const pst_call *call, pst_error *error)
+{
+    const char *path = set->path, *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    bool pattern = strpbrk(name, "*?[") != NULL;
+    pst_file f = {0};
+    if (set->folder[0])
+        return PST_OK;
+    pst_status st =
+        !*name || pattern ? PST_OK : explained(set->files->find(set->host, call, path, &f, error), error);
+    if (st < 0)
+        return st;
+    if (!*name || f.kind == PST_FILE_FOLDER) {
+        snprintf(set->folder, sizeof set->folder, "%s", path);
+        snprintf(set->pattern, sizeof set->pattern, "*");
+        return PST_OK;
+    }
+    size_t len = slash ? (size_t)(slash - path) : 0;
+    snprintf(set->folder, sizeof set->folder, "%.*s%s", (int)len, path, slash ? "/" : "./");
+    snprintf(set->pattern, sizeof set->pattern, "%s", name);
+    set->single = !pattern;
+    return PST_OK;
+}
+
+static pst_status join(const file_set *set, const char *name, char out[PATH_MAX], pst_error *error)
 {
     size_t len = strlen(set->folder);
     const char *slash = len && set->folder[len - 1] == '/' ? "" : "/";
-    return snprintf(out, PATH_MAX, "%s%s%s", set->folder, slash, name) < PATH_MAX;
+    if (snprintf(out, PATH_MAX, "%s%s%s", set->folder, slash, name) < PATH_MAX)
+        return PST_OK;
+    return pst_fail(error, PST_E_CONFIG, "/path", "%s%s%s is too long", set->folder, slash, name);
 }
 
 static const char *name_of(const char *path)
@@ -101,41 +128,55 @@ static const char *name_of(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static bool is_file(const char *path)
+static pst_status find_single(file_set *set, const pst_call *call, pst_file *file_out,
+                              char path_out[PATH_MAX], pst_error *error)
 {
-    struct stat s;
-    return !stat(path, &s) && S_ISREG(s.st_mode);
+    pst_status st = join(set, set->pattern, path_out, error);
+    return st ? st : explained(set->files->find(set->host, call, path_out, file_out, error), error);
 }
 
-bool file_set_next(const file_set *set, const char *after, char out[PATH_MAX])
+pst_status file_set_next(file_set *set, const pst_call *call, const char *after, pst_file *file_out,
+                         char path_out[PATH_MAX], pst_error *error)
 {
-    char best[256] = "", path[PATH_MAX];
+    size_t n = 1;
+    pst_status st = settle(set, call, error);
+    if (st)
+        return st;
     if (set->single)
-        return !after && join(set, set->pattern, out) && is_file(out);
-    DIR *dir = opendir(set->folder);
-    if (!dir)
-        return false;
-    for (struct dirent *e; (e = readdir(dir));) {
-        if (fnmatch(set->pattern, e->d_name, FNM_PERIOD) ||
-            (after && strcmp(e->d_name, name_of(after)) <= 0) || (best[0] && strcmp(e->d_name, best) >= 0) ||
-            !join(set, e->d_name, path) || !is_file(path))
-            continue;
-        snprintf(best, sizeof best, "%s", e->d_name);
-    }
-    closedir(dir);
-    return best[0] && join(set, best, out);
+        return after ? PST_IDLE : find_single(set, call, file_out, path_out, error);
+    file_out->name[0] = '\0';
+    if (after)
+        snprintf(file_out->name, sizeof file_out->name, "%s", name_of(after));
+    do
+        st = explained(set->files->list(set->host, call, set->folder, set->pattern,
+                                        file_out->name[0] ? file_out->name : NULL, file_out, 1, &n, error),
+                       error);
+    while (!st && n && file_out->kind != PST_FILE_REGULAR);
+    return st ? st : n ? join(set, file_out->name, path_out, error) : PST_IDLE;
 }
 
-bool file_set_find(const file_set *set, const place *p, char out[PATH_MAX])
+pst_status file_set_find(file_set *set, const pst_call *call, const place *p, char path_out[PATH_MAX],
+                         pst_error *error)
 {
-    DIR *dir = opendir(set->folder);
-    bool found = false;
-    struct stat s;
-    if (!dir)
-        return false;
-    for (struct dirent *e; !found && (e = readdir(dir));)
-        found = join(set, e->d_name, out) && !stat(out, &s) && S_ISREG(s.st_mode) && s.st_dev == p->device &&
-                s.st_ino == p->inode;
-    closedir(dir);
-    return found;
+    pst_file some[LOOK_AT_ONCE];
+    size_t n = LOOK_AT_ONCE;
+    char after[256] = "";
+    pst_status st = settle(set, call, error);
+    while (!st && n == LOOK_AT_ONCE) {
+        st = explained(set->files->list(set->host, call, set->folder, "*", after[0] ? after : NULL, some,
+                                        LOOK_AT_ONCE, &n, error),
+                       error);
+        for (size_t i = 0; !st && i < n; i++)
+            if (some[i].kind == PST_FILE_REGULAR && some[i].device == p->device && some[i].inode == p->inode)
+                return join(set, some[i].name, path_out, error);
+        if (!st && n)
+            snprintf(after, sizeof after, "%s", some[n - 1].name);
+    }
+    return st ? st : PST_IDLE;
+}
+
+pst_status file_set_open(const file_set *set, const pst_call *call, const char *path, int *fd_out,
+                         pst_error *error)
+{
+    return explained(set->files->open(set->host, call, path, fd_out, error), error);
 }

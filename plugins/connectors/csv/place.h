@@ -24,17 +24,25 @@ bool place_mark(place *p, int fd);
 /* The open file is the place's: same device and inode, and its first bytes are what they were. */
 bool place_is_file(const place *p, int fd);
 
-/* Which files there are: one file, or those of a folder whose names fit a pattern. */
+/* Which files there are: one file, or those of a folder whose names fit a pattern. All of it is asked of the
+ * host (penstock.files): PST_OK, PST_IDLE = there is none, or the host's error. */
 typedef struct file_set {
-    char folder[PATH_MAX], pattern[256];
-    bool single; /* pattern is the one name */
+    const pst_host *host;
+    const pst_files *files;
+    char path[PATH_MAX];                 /* as configured */
+    char folder[PATH_MAX], pattern[256]; /* folder "" = not looked at yet */
+    bool single;                         /* pattern is the one name */
 } file_set;
 
 /* `path`: a file, a folder, or folder/pattern with * ? [. False: too long. */
 bool file_set_parse(const char *path, file_set *out);
-/* Path of the first file by name after `after` (NULL = of all); false: none. errno is set if the folder is
- * not readable. */
-bool file_set_next(const file_set *set, const char *after, char out[PATH_MAX]);
-/* Path of the file in the set's folder with the place's inode (it was renamed); false: none. */
-bool file_set_find(const file_set *set, const place *p, char out[PATH_MAX]);
+/* The first file by name after `after` (NULL = of all). */
+pst_status file_set_next(file_set *set, const pst_call *call, const char *after, pst_file *file_out,
+                         char path_out[PATH_MAX], pst_error *error);
+/* The file in the set's folder with the place's inode (it was renamed). */
+pst_status file_set_find(file_set *set, const pst_call *call, const place *p, char path_out[PATH_MAX],
+                         pst_error *error);
+/* IDLE: it has just gone. */
+pst_status file_set_open(const file_set *set, const pst_call *call, const char *path, int *fd_out,
+                         pst_error *error);
 #endif

@@ -13,11 +13,11 @@ static bool is_gzip(const char *path)
     return len > 3 && !strcmp(path + len - 3, ".gz");
 }
 
-bool stream_open(stream *s, const char *path)
+bool stream_open(stream *s, int fd, const char *path)
 {
-    *s = (stream){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
-    if (s->fd < 0 || !is_gzip(path))
-        return s->fd >= 0;
+    *s = (stream){.fd = fd};
+    if (!is_gzip(path))
+        return true;
     int copy = fcntl(s->fd, F_DUPFD_CLOEXEC, 0); /* gzclose closes its own */
     s->gz = copy < 0 ? NULL : gzdopen(copy, "rb");
     if (s->gz)
@@ -25,7 +25,6 @@ bool stream_open(stream *s, const char *path)
     if (copy >= 0)
         close(copy);
     stream_close(s);
-    errno = ENOMEM;
     return false;
 }
 

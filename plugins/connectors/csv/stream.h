@@ -12,8 +12,9 @@ typedef struct stream {
     bool torn; /* gzip data is damaged or ends early */
 } stream;
 
-bool stream_open(stream *s, const char *path); /* errno says why not */
-void stream_close(stream *s);                  /* closed is fine */
+/* Takes `fd` over; `path` says whether it is gzip. False: no memory. */
+bool stream_open(stream *s, int fd, const char *path);
+void stream_close(stream *s); /* closed is fine */
 /* 0: nothing (more) there now; -1: errno. After the end of a plain file, later calls see what was appended.
  */
 ssize_t stream_read(stream *s, void *out, size_t len);

@@ -12,7 +12,7 @@
  *          carries its own release callback; neither side frees the other's memory. Releases run on the call thread.
  * Growth:  the first field of a struct is struct_size: how far the sender's struct reaches. Fields are only appended;
  *          test a later field with PST_HAS before reading it. Structs that stand in arrays (pst_field, pst_metric,
- *          pst_reject, pst_input, pst_attachment, pst_receipt) have no struct_size and never change.
+ *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_file) have no struct_size and never change.
  * Units:   times are int64 microseconds, `_us`; lengths are bytes. Text is UTF-8, NUL-terminated unless it is pst_bytes.
  * Ids end in /draft until the interface is frozen. An unknown id gives NULL, never an error. */
 #ifndef PENSTOCK_PLUGIN_H
@@ -357,7 +357,33 @@ typedef struct pst_explain {
                           pst_batch *out, pst_error *);
 } pst_explain;
 
-/* ---- Services of the host ---- asked for by name; get_service may answer NULL for each of them */
+/* ---- Services of the host ---- asked for by name; get_service may answer NULL for each of them. Metric engines and
+ * models have penstock.json only. A service talks to the host: only inside a call, at most 10000 times in one. */
+
+/* Files of the machine, for reading: the only way to them, since a plugin's own process reaches none. What the platform
+ * grants to the workspace (`files.allow`) can be opened, and nothing else; a relative path means below the first
+ * granted folder. Links are followed while they stay below the granted folder.
+ * PST_E_CONFIG: not granted, not permitted, or no file (of this kind). PST_E_UNAVAILABLE: not there now. vendor_code is
+ * the errno. Answers are about now: names and files change at any time. */
+#define PST_SERVICE_FILES "penstock.files/1/draft"
+enum { PST_FILE_REGULAR = 1, PST_FILE_FOLDER = 2 }; /* anything else is not shown, and not opened */
+typedef struct pst_file {
+    char name[256]; /* without its folder */
+    int32_t kind;
+    uint32_t reserved;
+    uint64_t device, inode;
+    int64_t bytes, modified_us;
+} pst_file;
+typedef struct pst_files { /* all [lane] */
+    uint32_t struct_size, flags;
+    /* A regular file. The descriptor is the plugin's to close, and good for reading only. */
+    pst_status (*open)(const pst_host *, const pst_call *, const char *path, int *fd_out, pst_error *);
+    pst_status (*find)(const pst_host *, const pst_call *, const char *path, pst_file *out, pst_error *);
+    /* At most `cap` entries of a folder whose names fit `pattern` (* ? [a-z]; NULL = *; hidden ones only if it begins
+     * with a dot), in byte order, those after the name `after` (NULL = from the first). Fewer than `cap`: no more. */
+    pst_status (*list)(const pst_host *, const pst_call *, const char *folder, const char *pattern, const char *after,
+                       pst_file *out, size_t cap, size_t *n_out, pst_error *);
+} pst_files;
 
 /* Reads protocol fields (next page, token); rows are decoded by the host, not by plugins. */
 #define PST_SERVICE_JSON "penstock.json/1"

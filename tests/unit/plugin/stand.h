@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/disk.h"
+#include "config/settings.h"
 #include "plugin/catalog.h"
 #include "plugin/instance.h"
 #include "support/check.h"
@@ -15,6 +16,7 @@ typedef struct stand {
     char *folder; /* of everything */
     char plugins[4096], state[4096];
     catalog *catalog;
+    settings *settings; /* grants the folder */
     instance_set *set;
     void (*on_event)(void *self, const char *instance, const char *verb, const char *text);
 } stand;
@@ -55,7 +57,13 @@ static inline void stand_up(stand *s, nursery *spawner, const char *const *plugi
                                  .cell_program = CELL_PROGRAM,
                                  .spawner = spawner};
     must(catalog_create(&settings, &s->catalog, &st), &st);
-    instance_set_settings common = {.spawner = spawner, .cell_program = CELL_PROGRAM};
+    char granted[4200];
+    snprintf(granted, sizeof granted, "--files.allow=%s", s->folder);
+    const char *flags[] = {granted};
+    const settings_source source = {.argc = 1, .argv = flags};
+    must(settings_load(&source, &s->settings, &st), &st);
+    instance_set_settings common = {
+        .spawner = spawner, .cell_program = CELL_PROGRAM, .settings = s->settings};
     s->set = instance_set_create(&common);
 }
 
@@ -63,6 +71,7 @@ static inline void stand_down(stand *s)
 {
     instance_set_free(s->set);
     catalog_free(s->catalog);
+    settings_free(s->settings);
     test_folder_remove(s->folder);
 }
 

@@ -19,11 +19,10 @@ static const json_t *at_path(const pst_host *host, const char *path)
     return node;
 }
 
-static const void *no_service(const pst_host *host, const char *id)
+static const void *get_service(const pst_host *host, const char *id)
 {
     (void)host;
-    (void)id;
-    return NULL;
+    return !strcmp(id, PST_SERVICE_FILES) ? plugin_bench_files() : NULL;
 }
 
 static int64_t now_us(const pst_host *host)
@@ -138,7 +137,7 @@ pst_status plugin_bench_open(plugin_bench *b, const char *config)
     fill_defaults(b->config, penstock_plugin_v1.config_schema);
     b->error = (pst_error){.struct_size = sizeof b->error};
     b->host = (pst_host){sizeof(pst_host), PST_ABI_MINOR, b,           "bench",    "test",
-                         no_service,       now_us,        wall_us,     cancelled,  quiet_log,
+                         get_service,      now_us,        wall_us,     cancelled,  quiet_log,
                          no_observe,       config_has,    config_text, config_int, config_real,
                          config_flag,      config_count,  config_key,  secret};
     b->self = NULL;

@@ -25,4 +25,5 @@ pst_call plugin_bench_call(void); /* a minute from now, never cancelled */
 /* Releases what a batch holds; zeroed is fine. */
 void plugin_bench_release(pst_batch *batch);
 pst_batch plugin_bench_batch(void);
+const pst_files *plugin_bench_files(void); /* penstock.files without grants: the whole machine */
 #endif

@@ -1,0 +1,27 @@
+/* What a cell may ask its host during a request: a WIRE_SERVICE message names a service and the number of one
+ * of its functions, and has the arguments behind them; WIRE_ANSWER has the status, the results, or a
+ * FRAME_ERROR, and maybe one descriptor. So a new service needs no new message. The numbers are private to
+ * host and cell; the services as plugins see them are in penstock/plugin.h. */
+#ifndef PENSTOCK_WIRE_SERVICE_H
+#define PENSTOCK_WIRE_SERVICE_H
+#include <stdint.h>
+
+#define SERVICE_QUESTIONS_MAX 10000 /* of one request; further ones are answered with PST_E_RESOURCE */
+
+/* Values behind config properties of format "penstock-secret"; not a service of its own for plugins.
+ *   FETCH  FRAME_TEXT reference                          → FRAME_VALUE */
+#define SERVICE_SECRETS "penstock.secrets"
+enum { SERVICE_SECRETS_FETCH };
+
+/* OPEN  FRAME_PATH                                       → a descriptor
+ * FIND  FRAME_PATH                                       → FRAME_FILE
+ * LIST  FRAME_PATH, FRAME_KEY pattern, FRAME_VALUE after (maybe), FRAME_NUMBER at most so many
+ *                                                        → FRAME_FILE …; status PST_END: there are no more */
+#define SERVICE_FILES "penstock.files"
+enum { SERVICE_FILES_OPEN, SERVICE_FILES_FIND, SERVICE_FILES_LIST };
+
+typedef struct service_file { /* of FRAME_FILE; its name follows, with its NUL */
+    uint64_t device, inode;
+    int64_t bytes, modified_us;
+} service_file;
+#endif
