@@ -1,6 +1,7 @@
 /* The order of the measures, and the report. */
 #include "cell/sandbox.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -30,6 +31,17 @@ static void admit_broker(void)
         prctl(PR_SET_PTRACER, strtoul(pid, NULL, 10), 0, 0, 0);
 }
 
+/* The kept descriptors that this cell has no use for are taken, so that no file of the plugin gets their
+ * numbers. */
+static void take_kept_descriptors(void)
+{
+    int fd;
+    while ((fd = open("/dev/null", O_RDONLY | O_CLOEXEC)) >= 0 && fd <= WIRE_FDS_KEPT)
+        continue;
+    if (fd >= 0)
+        close(fd);
+}
+
 static const char *word(bool yes)
 {
     return yes ? "true" : "false";
@@ -44,6 +56,7 @@ void sandbox_apply(sandbox_profile profile, const char *plugin, char *report, si
     }
     int listener = -1;
     admit_broker();
+    take_kept_descriptors();
     bool privileges = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, capabilities = drop_capabilities();
     sandbox_walls walls = sandbox_landlock(profile, plugin);
     bool seccomp = privileges && sandbox_filter(profile, door_is_there(), &listener);
