@@ -107,12 +107,16 @@ typedef struct defined_featurestore {
     defined_object object;
     const object_reference *from;
     uint32_t n_from;
-    const char *bucket; /* as written, e.g. "10m", "1d", "1mo" */
-    int64_t bucket_us;  /* width; 0 = by the calendar (mo, q, y, and d or w in a zone with clock changes) */
+    const char *bucket;   /* as written, e.g. "10m", "1d", "1mo"; NULL = each row's own time */
+    const char *interval; /* the same as PostgreSQL writes it */
+    int64_t bucket_us;    /* width; 0 = by the calendar (mo, q, y, and d or w in a zone with clock changes) */
     text_list key;
     schedule_rule refresh; /* its timezone is the store's */
     const char *timezone;
     int64_t reach_before_us, reach_after_us;
+    int64_t
+        horizon_us; /* how far back late rows are computed again; DEFINITION_ANY = as far as rows are kept */
+    int64_t retention_us; /* DEFINITION_ANY = kept for ever */
     const char *sql;
     const store_column
         *columns;       /* what the SQL gives, key columns first; found out on the data plane at plan time */
@@ -124,6 +128,7 @@ typedef struct defined_inferencestore {
     json_t *schema;
     const struct row_plan *plan;
     text_list key;
+    int64_t retention_us;        /* DEFINITION_ANY = kept for ever */
     const store_column *columns; /* without _model, _version, _run, _features */
     uint32_t n_columns;
 } defined_inferencestore;

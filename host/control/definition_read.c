@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/utc.h"
+#include "control/bucket.h"
 #include "schema/row_plan.h"
 
 #define HOUR_US (3600 * UTC_SECOND_US)
@@ -207,19 +208,21 @@ void read_datastore(definition_reader *r, defined_datastore *out)
     out->partition = (partition_choice)read_choice(r, body, "partition", widths, 6, PARTITION_CHOICE_AUTO);
 }
 
-bool bucket_parse(const char *word, const char *timezone, int64_t *ret_us)
+/* The width of a fixed bucket; 0 = by the calendar of the zone. */
+static void read_bucket(definition_reader *r, defined_featurestore *out)
 {
-    char *end;
-    *ret_us = 0;
-    long n = strtol(word, &end, 10);
-    if (end != word && n > 0 && (strcmp(end, "mo") == 0 || strcmp(end, "q") == 0 || strcmp(end, "y") == 0))
-        return true;
-    if (!duration_parse(word, strlen(word), ret_us) || *ret_us <= 0)
-        return false;
-    bool days = *ret_us % UTC_DAY_US == 0;
-    if (days && timezone && strcmp(timezone, "UTC") != 0)
-        *ret_us = 0;
-    return true;
+    bucket_rule rule;
+    status st;
+    char interval[BUCKET_INTERVAL_SIZE];
+    if (!out->bucket)
+        return;
+    if (bucket_rule_read(out->bucket, NULL, &rule, &st) != STATUS_OK) {
+        fail_at(r, "bucket", "it is no width such as 10m, 1d or 1mo");
+        return;
+    }
+    out->interval = arena_string(r->arena, bucket_interval(&rule, interval));
+    bool utc = strcmp(out->timezone, "UTC") == 0;
+    out->bucket_us = utc || rule.width_us % UTC_DAY_US ? rule.width_us : 0;
 }
 
 static void read_from(definition_reader *r, defined_featurestore *out)
@@ -242,8 +245,7 @@ void read_featurestore(definition_reader *r, defined_featurestore *out, const js
                     : json_object_get(refresh, "timezone") ? read_text(r, refresh, "timezone")
                                                            : "UTC";
     out->bucket = read_text(r, body, "bucket");
-    if (out->bucket && !bucket_parse(out->bucket, out->timezone, &out->bucket_us))
-        fail_at(r, "bucket", "it is no width such as 10m, 1d or 1mo");
+    read_bucket(r, out);
     out->key = read_texts(r, body, "key");
     out->refresh = read_schedule(r, refresh);
     if (!out->refresh.every_us && !out->refresh.cron)
@@ -252,6 +254,8 @@ void read_featurestore(definition_reader *r, defined_featurestore *out, const js
         out->refresh.timezone = out->timezone;
     out->reach_before_us = read_duration(r, reach, "before", 0);
     out->reach_after_us = read_duration(r, reach, "after", 0);
+    out->horizon_us = read_duration(r, body, "horizon", DEFINITION_ANY);
+    out->retention_us = read_duration(r, body, "retention", DEFINITION_ANY);
     out->sql = read_text(r, body, "sql");
     out->columns = described_columns(r, columns, &out->n_columns);
 }
@@ -265,6 +269,7 @@ void read_inferencestore(definition_reader *r, defined_inferencestore *out)
     out->plan = make_plan(r, out->schema);
     out->columns = plan_columns(r, out->plan, &out->n_columns);
     out->key = read_texts(r, body, "key");
+    out->retention_us = read_duration(r, body, "retention", DEFINITION_ANY);
 }
 
 /* ---- what works on them

@@ -26,8 +26,6 @@ void read_connector(definition_reader *r, defined_connector *out);
 void read_notifier(definition_reader *r, defined_notifier *out);
 void read_alert(definition_reader *r, defined_alert *out);
 
-/* "10m" → 600000000, "1mo", "1d" in a zone with clock changes → 0. False if it is no bucket. */
-bool bucket_parse(const char *word, const char *timezone, int64_t *ret_us);
 /* "> 0.9" */
 bool condition_parse(const char *word, alert_condition *ret);
 /* Words of column types, as in the JSON form of `columns`; 0 if it is none. */

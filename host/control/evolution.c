@@ -112,8 +112,15 @@ static void compare_featurestore(comparer *c, const defined_object *a, const def
             return;
         }
     bool recompute = !same_text(was->sql, is->sql) || !same_text(was->bucket, is->bucket) ||
-                     !same_text(was->timezone, is->timezone);
-    add(c, PLAN_CHANGE, b, recompute ? "its rows are computed again" : NULL);
+                     !same_text(was->timezone, is->timezone) || was->reach_before_us != is->reach_before_us ||
+                     was->reach_after_us != is->reach_after_us;
+    bool shorter = is->retention_us < was->retention_us;
+    add(c, PLAN_CHANGE, b,
+        shorter ? "older rows will be deleted: the retention gets shorter"
+        : recompute
+            ? "its rows are computed again beside the old ones, which stay until the new ones are whole"
+            : NULL);
+    c->changes[c->n - 1].destructive = shorter;
 }
 
 static void compare_inferencestore(comparer *c, const defined_object *a, const defined_object *b)
@@ -123,9 +130,13 @@ static void compare_inferencestore(comparer *c, const defined_object *a, const d
     if (!same_list(was->key, is->key))
         add(c, PLAN_REFUSE, b, "the key changes");
     else if (json_equal(was->schema, is->schema))
-        add(c, PLAN_CHANGE, b, NULL);
+        add(c, PLAN_CHANGE, b,
+            is->retention_us < was->retention_us ? "older rows will be deleted: the retention gets shorter"
+                                                 : NULL);
     else
         compare_schemas(c, b, was->schema, is->schema);
+    c->changes[c->n - 1].destructive =
+        c->changes[c->n - 1].destructive || is->retention_us < was->retention_us;
 }
 
 /* ---- the rest

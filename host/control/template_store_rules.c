@@ -6,6 +6,7 @@
 
 #include "base/name.h"
 #include "base/utc.h"
+#include "control/bucket.h"
 #include "control/definition_read.h"
 #include "control/schedule.h"
 #include "control/template_checker.h"
@@ -267,10 +268,11 @@ static void check_output(template_checker *c, const char *key, const json_t *bod
 
 static void check_bucket(template_checker *c, const char *key, const json_t *body)
 {
-    int64_t us;
+    bucket_rule rule;
+    status st;
     const char *bucket = text_at(body, "bucket");
     bool in_key = holds(json_object_get(body, "key"), "bucket");
-    if (bucket && !bucket_parse(bucket, NULL, &us))
+    if (bucket && bucket_rule_read(bucket, NULL, &rule, &st) != STATUS_OK)
         checker_problem(c, CLASS_FEATURESTORE, key, "bucket", "\"%s\" is no width", bucket);
     if (bucket && !in_key) {
         checker_problem(c, CLASS_FEATURESTORE, key, "key", "the key does not hold the bucket");

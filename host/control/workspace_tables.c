@@ -76,7 +76,7 @@ static status_class describe_on(worker *w, connection *c, const defined_features
     value params[2];
     text sql = {0};
     for (uint32_t i = 0; i < s->n_params; i++)
-        params[i] = value_text(strcmp(s->params[i], "bucket") == 0 ? f->bucket : f->timezone);
+        params[i] = value_text(strcmp(s->params[i], "bucket") == 0 ? f->interval : f->timezone);
     text_printf(&sql, "SELECT * FROM (%s) q LIMIT 0", s->sql);
     status_class class = connection_exec(c, sql.data, params, s->n_params, ret, w->st);
     text_free(&sql);

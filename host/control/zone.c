@@ -346,3 +346,8 @@ int64_t zone_moment(const zone *z, int64_t local_us)
         return local_us - before;
     return local_us - after >= change ? local_us - after : change;
 }
+
+const char *zone_name(const zone *z)
+{
+    return z->name;
+}

@@ -14,6 +14,7 @@ typedef struct zone zone;
 
 /* NULL or "UTC" is UTC. STATUS_NOT_FOUND: there is no such zone. Blocks on the first use of a name. */
 status_class zone_find(const char *name, const zone **ret, status *st);
+const char *zone_name(const zone *z);
 int64_t zone_offset_us(const zone *z, int64_t at_us);
 /* The first change after `at_us`; INT64_MAX if there is none. */
 int64_t zone_next_change(const zone *z, int64_t at_us);

@@ -270,7 +270,10 @@ static status_class collect_steps(evaluation *e, steps *out, status *st)
             continue;
         const char *labels = e->by_entity ? row_labels(e, &newest, row) : NULL;
         int64_t last_us = alert_lives_last(e->lives, labels ? labels : "{}");
-        int64_t after_us = last_us == INT64_MIN ? UTC_MIN_US : last_us - e->width_us;
+        const bucket_rule *b = e->metric->driver_bucket;
+        int64_t after_us = last_us == INT64_MIN ? UTC_MIN_US
+                           : b                  ? bucket_start(b, last_us - 1)
+                                                : last_us - e->width_us;
         class = read_steps(e, &newest, row, after_us, labels, out, st);
     }
     metric_result_free(&newest);
@@ -296,12 +299,19 @@ static void on_data_row(evaluation *e, const char *labels, double value, void *a
         }
 }
 
+/* Steps of a derived store are its buckets, which by the calendar differ in length. */
+static int64_t step_end(const evaluation *e, int64_t at_us)
+{
+    const bucket_rule *b = e->metric->driver_bucket;
+    return b ? bucket_end(b, at_us) : at_us + e->width_us;
+}
+
 static status_class run_data_clock(evaluation *e, status *st)
 {
     steps all = {0};
     status_class class = collect_steps(e, &all, st);
     for (uint32_t i = 0; i < all.n && class == STATUS_OK;) {
-        moment m = {&all.items[i], 1, all.items[i].at_us + e->width_us};
+        moment m = {&all.items[i], 1, step_end(e, all.items[i].at_us)};
         while (i + m.n < all.n && all.items[i + m.n].at_us == all.items[i].at_us)
             m.n++;
         i += m.n;

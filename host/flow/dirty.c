@@ -30,12 +30,6 @@ struct dirty_set {
 
 enum { FIRST_SLOTS = 256 };
 
-int64_t bucket_floor(int64_t us, int64_t width_us)
-{
-    int64_t rest = us % width_us;
-    return us - rest - (rest < 0 ? width_us : 0);
-}
-
 dirty_set *dirty_create(void)
 {
     dirty_set *set = memory_zero(1, sizeof *set);
@@ -169,24 +163,64 @@ static void key_read(dirty_set *set, const batch *rows, const dirty_rule *rule, 
         add_part(&set->key, &rows->columns[rule->entity_columns[k]], row);
 }
 
-void dirty_add(dirty_set *set, const batch *rows, const dirty_rule *rule)
+static int64_t shifted(int64_t us, int64_t by_us)
+{
+    int64_t out;
+    if (__builtin_add_overflow(us, by_us, &out) || out < UTC_MIN_US || out > UTC_MAX_US)
+        return by_us < 0 ? UTC_MIN_US : UTC_MAX_US;
+    return out;
+}
+
+/* The buckets of the row before: most rows lie in the same, so that no calendar is asked for them. */
+typedef struct near {
+    int64_t start_us, end_us;  /* of the row's own bucket */
+    int64_t first_us, last_us; /* that its time dirties, inclusive; valid with reach */
+} near;
+
+static void insert_reached(dirty_set *set, uint64_t hash, int64_t at_us, const dirty_rule *rule, near *last)
+{
+    int64_t first = bucket_start(rule->bucket, shifted(at_us, -rule->after_us));
+    int64_t end = shifted(at_us, rule->before_us);
+    if (first == last->first_us && end < last->last_us)
+        return;
+    int64_t bucket = first;
+    for (; bucket <= end; bucket = bucket_end(rule->bucket, bucket))
+        if (bucket >= rule->oldest_us)
+            insert(set, hash, bucket, rule);
+    last->first_us = first;
+    last->last_us = bucket; /* the first one that is not reached */
+}
+
+uint32_t dirty_add(dirty_set *set, const batch *rows, const dirty_rule *rule)
 {
     const int64_t *times = rows->columns[rule->time_column].values;
+    const near none = {INT64_MAX, INT64_MIN, INT64_MAX, INT64_MIN};
+    bool reaches = rule->before_us || rule->after_us;
     uint64_t hash = 0;
-    int64_t last_bucket = INT64_MIN;
-    assert(rule->width_us >= 0 && rows->columns[rule->time_column].type == COLUMN_TIMESTAMP);
+    uint32_t too_old = 0;
+    near last = none;
+    assert(rows->columns[rule->time_column].type == COLUMN_TIMESTAMP);
     for (uint32_t row = 0; row < rows->n_rows; row++) {
+        bool inside = times[row] >= last.start_us && times[row] < last.end_us;
         bool same = same_entity_as_before(rows, rule, row);
-        int64_t bucket = rule->width_us ? bucket_floor(times[row], rule->width_us) : times[row];
-        if (same && bucket == last_bucket)
+        if (!inside) {
+            last.start_us = bucket_start(rule->bucket, times[row]);
+            last.end_us = bucket_end(rule->bucket, times[row]);
+        }
+        too_old += last.start_us < rule->oldest_us;
+        if (same && inside && !reaches)
             continue;
         if (!same) {
             key_read(set, rows, rule, row);
             hash = name_hash(set->key.data, set->key.len);
+            last.first_us = none.first_us;
         }
-        last_bucket = bucket;
-        insert(set, hash, bucket, rule);
+        if (reaches)
+            insert_reached(set, hash, times[row], rule, &last);
+        else if (last.start_us >= rule->oldest_us)
+            insert(set, hash, last.start_us, rule);
     }
+    return too_old;
 }
 
 uint32_t dirty_count(const dirty_set *set)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/batch.h"
+#include "control/bucket.h"
 
 typedef struct dirty_set dirty_set;
 
@@ -19,23 +20,24 @@ typedef struct dirty_mark {
         *parts; /* n_parts NUL-terminated texts, one after the other; valid until the next add or clear */
 } dirty_mark;
 
-/* Which columns of a batch make the key, and how wide a bucket is (fixed width, counted from the epoch in
- * UTC). */
+/* Which columns of a batch make the key, how time is cut into buckets, and how far around itself a row
+ * matters: SQL that looks at neighbours reads `before` in front of a bucket and `after` behind it, so a row
+ * dirties the buckets up to `after` before it and up to `before` behind it. */
 typedef struct dirty_rule {
     uint32_t dependant;
     uint32_t time_column;
     uint32_t n_entity;
     const uint32_t *entity_columns;
-    int64_t width_us; /* 0 = the time itself is the bucket */
+    const bucket_rule *bucket;
+    int64_t before_us, after_us;
+    int64_t oldest_us; /* buckets that begin before are not marked */
 } dirty_rule;
 
 dirty_set *dirty_create(void);
 void dirty_free(dirty_set *set);
 void dirty_clear(dirty_set *set);
-void dirty_add(dirty_set *set, const batch *rows, const dirty_rule *rule);
+/* Returns how many rows lie in buckets that are too old. */
+uint32_t dirty_add(dirty_set *set, const batch *rows, const dirty_rule *rule);
 uint32_t dirty_count(const dirty_set *set);
 dirty_mark dirty_at(const dirty_set *set, uint32_t i);
-
-/* The start of the bucket that holds `us`; an event on an edge belongs to the later bucket. */
-int64_t bucket_floor(int64_t us, int64_t width_us);
 #endif

@@ -64,8 +64,15 @@ static uint32_t target_number(dirty_marks *m, int32_t wid, const char *name)
     return m->n_targets++;
 }
 
+static int64_t oldest_bucket(const dependant *d, int64_t received_us)
+{
+    if (received_us == INT64_MIN || d->horizon_us == DEFINITION_ANY)
+        return INT64_MIN;
+    return received_us - d->horizon_us;
+}
+
 void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, uint32_t n, const batch *rows,
-                     int64_t seq)
+                     int64_t seq, int64_t received_us, uint32_t *too_late_out)
 {
     for (uint32_t i = 0; i < n; i++) {
         const dependant *d = &dependants[i];
@@ -73,8 +80,13 @@ void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, u
                            .time_column = d->time_column,
                            .n_entity = d->n_entity,
                            .entity_columns = d->entity_columns,
-                           .width_us = d->width_us};
-        dirty_add(m->set, rows, &rule);
+                           .bucket = d->bucket,
+                           .before_us = d->before_us,
+                           .after_us = d->after_us,
+                           .oldest_us = oldest_bucket(d, received_us)};
+        uint32_t too_late = dirty_add(m->set, rows, &rule);
+        if (too_late_out)
+            too_late_out[i] = too_late;
     }
     m->seq = seq > m->seq ? seq : m->seq;
 }
@@ -222,26 +234,27 @@ status_class dirty_marks_remove_late(connection *c, int32_t wid, const char *nam
 #endif
 
 status_class dirty_marks_all(connection *c, int32_t wid, const store_table *source, const dependant *d,
-                             status *st)
+                             int64_t from_us, int64_t to_us, status *st)
 {
     char label[TABLE_LABEL_SIZE];
     text sql = {0};
     table_label(label, source);
     text_printf(
         &sql, "INSERT INTO penstock.dirty_wid%d (dependant, bucket, entity, seq) SELECT DISTINCT $1, ", wid);
-    if (d->width_us)
-        text_printf(&sql, "date_bin('%" PRId64 " microseconds', ", d->width_us);
+    assert(bucket_nominal_us(d->bucket) == 0); /* those with buckets of their own are built, not marked */
     sql_identifier(&sql, source->columns[d->time_column].name);
-    text_add(&sql, d->width_us ? ", 'epoch'), ARRAY[" : ", ARRAY[");
+    text_add(&sql, ", ARRAY[");
     for (uint32_t i = 0; i < d->n_entity; i++) {
         text_add(&sql, i ? ", " : "");
         sql_identifier(&sql, source->columns[d->entity_columns[i]].name);
         text_add(&sql, "::text");
     }
-    text_printf(&sql, "]::text[], 0 FROM %s", label);
-    value params[] = {value_text(d->name)};
+    text_printf(&sql, "]::text[], 0 FROM %s WHERE ", label);
+    sql_identifier(&sql, source->columns[d->time_column].name);
+    text_add(&sql, " BETWEEN $2 AND $3");
+    value params[] = {value_text(d->name), value_time_us(from_us), value_time_us(to_us)};
     statement mark = {"mark everything dirty", sql.data};
-    status_class class = connection_run(c, &mark, params, 1, NULL, st);
+    status_class class = connection_run(c, &mark, params, 3, NULL, st);
     text_free(&sql);
     return class;
 }

@@ -13,9 +13,11 @@ typedef struct dirty_marks dirty_marks;
 dirty_marks *dirty_marks_create(void);
 void dirty_marks_free(dirty_marks *m);
 void dirty_marks_clear(dirty_marks *m);
-/* Marks for every dependant of a store: `rows` are rows of its table (only the key columns are read). */
+/* Marks for every dependant of a store: `rows` are rows of its table (only the key columns are read).
+ * `received_us` is the time against which a dependant's horizon counts (INT64_MIN = no horizon counts);
+ * too_late_out[i], unless NULL, says how many rows came too late for dependants[i]. */
 void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, uint32_t n, const batch *rows,
-                     int64_t seq);
+                     int64_t seq, int64_t received_us, uint32_t *too_late_out);
 /* Inserts what was added; inside the rows' transaction. */
 status_class dirty_marks_write(dirty_marks *m, connection *c, status *st);
 
@@ -37,8 +39,8 @@ status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uin
  * way round. */
 status_class dirty_marks_remove_late(connection *c, int32_t wid, const char *name, status *st);
 #endif
-/* One mark for every key of the dependant for which `source` holds rows. */
+/* One mark for every row of `source` in [from, to], whose own time is the bucket of the dependant. */
 status_class dirty_marks_all(connection *c, int32_t wid, const store_table *source, const dependant *d,
-                             status *st);
+                             int64_t from_us, int64_t to_us, status *st);
 status_class dirty_marks_waiting(connection *c, int32_t wid, const char *name, bool *any_out, status *st);
 #endif

@@ -13,7 +13,7 @@
 enum { STEP_ARENA_BYTES = 65536, PARAMS_MAX = 2 * (TABLE_KEY_COLUMNS_MAX + 2) + 8 };
 
 typedef struct step {
-    const featurestore_plan *f;
+    const featurestore_plan *f; /* whose rows are computed */
     connection *c;
     arena *arena;
     dirty_key *keys;
@@ -40,9 +40,10 @@ static void merge_ranges(step *s)
     s->range_starts = arena_zero(s->arena, s->n_keys, sizeof(int64_t));
     s->range_ends = arena_zero(s->arena, s->n_keys, sizeof(int64_t));
     s->range_entities = arena_zero(s->arena, s->n_keys, sizeof(char *));
+    s->n_ranges = 0;
     for (uint32_t i = 0; i < s->n_keys; i++) {
         int64_t start = s->keys[i].bucket_us - d->reach_before_us;
-        int64_t end = s->keys[i].bucket_us + d->bucket_us + d->reach_after_us;
+        int64_t end = bucket_end(&s->f->bucket, s->keys[i].bucket_us) + d->reach_after_us;
         uint32_t last = s->n_ranges - 1;
         if (i > 0 && same_entity(&s->keys[i - 1], &s->keys[i], s->f->table.n_entity) &&
             start <= s->range_ends[last]) {
@@ -97,7 +98,7 @@ static value host_parameter(step *s, const char *name)
 {
     const defined_featurestore *d = s->f->defined;
     if (strcmp(name, "bucket") == 0)
-        return value_text(d->bucket);
+        return value_text(d->interval);
     return value_text(d->timezone);
 }
 
@@ -191,20 +192,54 @@ static status_class mark_dependants(step *s, status *st)
         return STATUS_OK;
     dirty_marks *marks = dirty_marks_create();
     batch keys = keys_as_rows(s);
-    dirty_marks_add(marks, s->f->plan->wid, s->f->dependants, s->f->n_dependants, &keys, 0);
+    dirty_marks_add(marks, s->f->plan->wid, s->f->dependants, s->f->n_dependants, &keys, 0, INT64_MIN, NULL);
     status_class class = dirty_marks_write(marks, s->c, st);
     dirty_marks_free(marks);
     return class;
 }
 
-static status_class recompute(step *s, refresh_result *out, status *st)
+/* The claimed keys as keys of this definition: marks may have been made by one with other buckets. Keys whose
+ * sources are not complete any more stay as they are; *too_late_out counts them. */
+static step step_for(const featurestore_plan *f, const step *claimed, int64_t oldest_us,
+                     uint64_t *too_late_out)
 {
+    step s = {.f = f, .c = claimed->c, .arena = claimed->arena};
+    s.keys = arena_zero(s.arena, claimed->n_keys, sizeof *s.keys);
+    for (uint32_t i = 0; i < claimed->n_keys; i++) {
+        dirty_key k = {bucket_start(&f->bucket, claimed->keys[i].bucket_us), claimed->keys[i].entity};
+        const dirty_key *last = s.n_keys ? &s.keys[s.n_keys - 1] : NULL;
+        if (k.bucket_us - f->defined->reach_before_us < oldest_us)
+            ++*too_late_out;
+        else if (!last || last->bucket_us != k.bucket_us || !same_entity(last, &k, f->table.n_entity))
+            s.keys[s.n_keys++] = k;
+    }
+    return s;
+}
+
+static status_class recompute(step *s, uint64_t *rows_out, status *st)
+{
+    if (s->n_keys == 0)
+        return STATUS_OK;
     merge_ranges(s);
     status_class class = delete_keys(s, st);
-    if (class == STATUS_OK)
-        class = insert_keys(s, &out->rows, st);
-    if (class == STATUS_OK)
-        class = mark_dependants(s, st);
+    return class == STATUS_OK ? insert_keys(s, rows_out, st) : class;
+}
+
+static status_class recompute_both(const step *claimed, const refresh_order *o, refresh_result *out,
+                                   status *st)
+{
+    status_class class = STATUS_OK;
+    uint64_t ignored = 0;
+    if (o->serving) {
+        step s = step_for(o->serving, claimed, o->oldest_us, &out->too_late);
+        class = recompute(&s, &out->rows, st);
+        if (class == STATUS_OK && s.n_keys > 0)
+            class = mark_dependants(&s, st);
+    }
+    if (class == STATUS_OK && o->beside) {
+        step s = step_for(o->beside, claimed, o->oldest_us, o->serving ? &ignored : &out->too_late);
+        class = recompute(&s, o->serving ? &ignored : &out->rows, st);
+    }
     return class;
 }
 
@@ -219,8 +254,19 @@ static status_class remove_late(const step *s, status *st)
     return STATUS_OK;
 }
 
-status_class featurestore_step(const featurestore_plan *f, connection *c, refresh_result *out, status *st)
+static status_class step_inside(const refresh_order *o, step *s, refresh_result *out, status *st)
 {
+    status_class class = dirty_marks_claim(s->c, s->f->plan->wid, s->f->name, s->f->table.n_entity,
+                                           FEATURESTORE_KEYS_A_STEP, s->arena, &s->keys, &s->n_keys, st);
+    out->keys = s->n_keys;
+    if (class == STATUS_OK && s->n_keys > 0)
+        class = recompute_both(s, o, out, st);
+    return class == STATUS_OK ? remove_late(s, st) : class;
+}
+
+status_class featurestore_step(const refresh_order *o, connection *c, refresh_result *out, status *st)
+{
+    const featurestore_plan *f = o->serving ? o->serving : o->beside;
     *out = (refresh_result){0};
     if (!f->refresh_sql)
         return status_set(st, STATUS_UNSUPPORTED, "%s", f->problem);
@@ -228,13 +274,7 @@ status_class featurestore_step(const featurestore_plan *f, connection *c, refres
     if (class != STATUS_OK)
         return class;
     step s = {.f = f, .c = c, .arena = arena_create(STEP_ARENA_BYTES)};
-    class = dirty_marks_claim(c, f->plan->wid, f->name, f->table.n_entity, FEATURESTORE_KEYS_A_STEP, s.arena,
-                              &s.keys, &s.n_keys, st);
-    out->keys = s.n_keys;
-    if (class == STATUS_OK && s.n_keys > 0)
-        class = recompute(&s, out, st);
-    if (class == STATUS_OK)
-        class = remove_late(&s, st);
+    class = step_inside(o, &s, out, st);
     if (class == STATUS_OK)
         class = connection_commit(c, st);
     else
@@ -243,66 +283,60 @@ status_class featurestore_step(const featurestore_plan *f, connection *c, refres
     return class;
 }
 
-static status_class mark_from(const featurestore_plan *f, connection *c, const store_table *source,
-                              const dependant *dependants, uint32_t n, status *st)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (strcmp(dependants[i].name, f->name) == 0)
-            return dirty_marks_all(c, f->plan->wid, source, &dependants[i], st);
-    return STATUS_OK;
-}
+/* ---- a stretch of time ---- */
 
-static status_class mark_all(const featurestore_plan *f, connection *c, status *st)
+static status_class delete_range(const featurestore_plan *f, connection *c, const value *bounds, status *st)
 {
-    status_class class = STATUS_OK;
-    for (uint32_t i = 0; i < f->defined->n_from && class == STATUS_OK; i++) {
-        const object_reference *from = &f->defined->from[i];
-        const datastore_plan *d =
-            from->class == CLASS_DATASTORE ? flow_plan_datastore(f->plan, from->key) : NULL;
-        const featurestore_plan *o = d ? NULL : flow_plan_featurestore(f->plan, from->key);
-        if (d)
-            class = mark_from(f, c, &d->table, d->dependants, d->n_dependants, st);
-        else if (o)
-            class = mark_from(f, c, &o->table, o->dependants, o->n_dependants, st);
-    }
+    char label[TABLE_LABEL_SIZE];
+    text sql = {0};
+    table_label(label, &f->table);
+    text_printf(&sql, "DELETE FROM %s WHERE ", label);
+    sql_identifier(&sql, f->table.columns[f->table.time_column].name);
+    text_add(&sql, " >= $1 AND ");
+    sql_identifier(&sql, f->table.columns[f->table.time_column].name);
+    text_add(&sql, " < $2");
+    statement remove = {"remove features of a stretch", sql.data};
+    status_class class = connection_run(c, &remove, bounds, 2, NULL, st);
+    text_free(&sql);
     return class;
 }
 
-static const statement built_as = {"read what a featurestore was built as",
-                                   "SELECT hash FROM penstock.object WHERE wid = $1::int AND class = "
-                                   "'featurestore' AND key = $2 FOR UPDATE"};
-static const statement note_built = {
-    "note what a featurestore is built as",
-    "INSERT INTO penstock.object (wid, class, key, generation, hash, body)"
-    " VALUES ($1::int, 'featurestore', $2, $3, $4, '{}') ON CONFLICT (wid, class, key) DO UPDATE SET"
-    " generation = excluded.generation, hash = excluded.hash, changed = now()"};
-
-static status_class ensure_inside(const featurestore_plan *f, connection *c, bool *marked_out, status *st)
+static status_class range_inside(const featurestore_plan *f, connection *c, int64_t lower_us,
+                                 int64_t upper_us, uint64_t *rows_out, status *st)
 {
-    rows *found;
-    const defined_object *o = &f->defined->object;
-    value params[] = {value_integer(f->plan->wid), value_text(o->key),
-                      value_integer(f->plan->definition->generation), value_text(o->hash)};
-    status_class class = connection_run(c, &built_as, params, 2, &found, st);
+    const defined_featurestore *d = f->defined;
+    value bounds[] = {value_time_us(lower_us), value_time_us(upper_us)}, params[PARAMS_MAX];
+    unsigned n = 0;
+    rows *done;
+    step s = {.f = f};
+    for (uint32_t i = 0; i < f->n_params; i++)
+        params[n++] = host_parameter(&s, f->params[i]);
+    params[n++] = bounds[0];
+    params[n++] = bounds[1];
+    params[n++] = value_time_us(lower_us - d->reach_before_us);
+    params[n++] = value_time_us(upper_us + d->reach_after_us);
+    status_class class = delete_range(f, c, bounds, st);
     if (class != STATUS_OK)
         return class;
-    bool same = rows_count(found) == 1 && strcmp(rows_text(found, 0, 0), o->hash) == 0;
-    rows_free(found);
-    if (same)
-        return STATUS_OK;
-    *marked_out = true;
-    class = mark_all(f, c, st);
-    return class == STATUS_OK ? connection_run(c, &note_built, params, 4, NULL, st) : class;
+    statement insert = {"compute features of a stretch", f->range_sql};
+    class = connection_run(c, &insert, params, n, &done, st);
+    if (class != STATUS_OK)
+        return status_wrap(st, "featurestore %s", d->object.key);
+    *rows_out = (uint64_t)rows_affected(done);
+    rows_free(done);
+    return STATUS_OK;
 }
 
-status_class featurestore_ensure_built(const featurestore_plan *f, connection *c, bool *marked_out,
-                                       status *st)
+status_class featurestore_range(const featurestore_plan *f, connection *c, int64_t lower_us, int64_t upper_us,
+                                uint64_t *rows_out, status *st)
 {
-    *marked_out = false;
+    *rows_out = 0;
+    if (!f->range_sql)
+        return status_set(st, STATUS_UNSUPPORTED, "%s", f->problem);
     status_class class = connection_begin(c, st);
     if (class != STATUS_OK)
         return class;
-    class = ensure_inside(f, c, marked_out, st);
+    class = range_inside(f, c, lower_us, upper_us, rows_out, st);
     if (class == STATUS_OK)
         return connection_commit(c, st);
     connection_rollback(c);

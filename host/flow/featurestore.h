@@ -11,15 +11,22 @@
 
 #define FEATURESTORE_KEYS_A_STEP 5000
 
+/* What a step computes: the rows that people see, and those of a changed definition that is built beside them
+ * (build.h). One of the two may be NULL; both are of one featurestore. */
+typedef struct refresh_order {
+    const featurestore_plan *serving, *beside;
+    int64_t oldest_us; /* the sources are complete from here on; INT64_MIN = whole */
+} refresh_order;
+
 typedef struct refresh_result {
     uint64_t keys, rows;
+    uint64_t too_late; /* keys that stay as they are: rows that they are made of are not kept any more */
 } refresh_result;
 
 /* One step; keys == 0: nothing was dirty. One refresher a featurestore at a time. */
-status_class featurestore_step(const featurestore_plan *f, connection *c, refresh_result *out, status *st);
-/* Makes sure that the rows are those of this definition: when it is new or was changed since the store was
- * built, every key for which the sources hold rows is marked, and the definition's hash is noted, in one
- * transaction. `c` is the service's login. *marked_out says whether it did. */
-status_class featurestore_ensure_built(const featurestore_plan *f, connection *c, bool *marked_out,
-                                       status *st);
+status_class featurestore_step(const refresh_order *o, connection *c, refresh_result *out, status *st);
+/* Computes every key of the buckets in [lower, upper), which are borders of buckets, in a transaction of its
+ * own. Dependants are not marked. */
+status_class featurestore_range(const featurestore_plan *f, connection *c, int64_t lower_us, int64_t upper_us,
+                                uint64_t *rows_out, status *st);
 #endif

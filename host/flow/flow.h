@@ -35,6 +35,7 @@ typedef struct flow_parts {
     uint64_t journal_bytes;           /* 0 = the journal's default */
     uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
     unsigned writers;                 /* 0 = 2 */
+    unsigned build_share;             /* percent of its time that a build computes; 0 = the default */
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
     int query_timeout_ms;             /* of its statement; 0 = METRIC_TIMEOUT_MS */
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */

@@ -7,6 +7,7 @@
 #include "base/batch_builder.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/utc.h"
 #include "control/definition_table.h"
 #include "flow/dirty_marks.h"
 #include "flow/feature_rows.h"
@@ -285,7 +286,7 @@ static bool same_stretch(const step *s, const dirty_key *a, const dirty_key *b)
         if (strcmp(a->entity[i], b->entity[i]) != 0)
             return false;
     return b->bucket_us - a->bucket_us <=
-           (int64_t)RUN_GAP * (s->best->context + 1) * s->m->from->defined->bucket_us;
+           (int64_t)RUN_GAP * (s->best->context + 1) * bucket_nominal_us(&s->m->from->bucket);
 }
 
 static status_class score_keys(step *s, const dirty_key *keys, uint32_t n, status *st)
@@ -331,6 +332,7 @@ status_class inferencestore_mark_all(const model_plan *m, connection *c, status 
 {
     for (uint32_t i = 0; i < m->from->n_dependants; i++)
         if (strcmp(m->from->dependants[i].name, m->name) == 0)
-            return dirty_marks_all(c, m->plan->wid, &m->from->table, &m->from->dependants[i], st);
+            return dirty_marks_all(c, m->plan->wid, &m->from->table, &m->from->dependants[i], UTC_MIN_US,
+                                   UTC_MAX_US, st);
     return STATUS_OK;
 }

@@ -10,7 +10,7 @@
 
 typedef struct line {
     int32_t wid;
-    char store[NAME_KEY_MAX + 1];
+    char store[NAME_KEY_MAX + 24]; /* a datastore's key, or class:key of a dependant */
     int64_t minute_us;
     ledger_counts counts;
 } line;
@@ -66,18 +66,22 @@ void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t rec
     sum->duplicate += counts->duplicate;
     sum->rejected += counts->rejected;
     sum->dropped += counts->dropped;
+    sum->too_late += counts->too_late;
+    sum->expired += counts->expired;
 }
 
 static status_class write_line(const line *l, connection *c, status *st)
 {
-    char sql[640];
+    char sql[800];
     snprintf(sql, sizeof sql,
              "INSERT INTO penstock.ledger_wid%d AS l (store, minute, received, stored, updated, duplicate,"
-             " rejected, dropped) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (store, minute) DO "
+             " rejected, dropped, too_late, expired) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON "
+             "CONFLICT (store, minute) DO "
              "UPDATE SET"
              " received = l.received + excluded.received, stored = l.stored + excluded.stored,"
              " updated = l.updated + excluded.updated, duplicate = l.duplicate + excluded.duplicate,"
-             " rejected = l.rejected + excluded.rejected, dropped = l.dropped + excluded.dropped",
+             " rejected = l.rejected + excluded.rejected, dropped = l.dropped + excluded.dropped,"
+             " too_late = l.too_late + excluded.too_late, expired = l.expired + excluded.expired",
              l->wid);
     statement add = {"book the ledger", sql};
     value params[] = {value_text(l->store),
@@ -87,8 +91,10 @@ static status_class write_line(const line *l, connection *c, status *st)
                       value_integer((int64_t)l->counts.updated),
                       value_integer((int64_t)l->counts.duplicate),
                       value_integer((int64_t)l->counts.rejected),
-                      value_integer((int64_t)l->counts.dropped)};
-    return connection_run(c, &add, params, 8, NULL, st);
+                      value_integer((int64_t)l->counts.dropped),
+                      value_integer((int64_t)l->counts.too_late),
+                      value_integer((int64_t)l->counts.expired)};
+    return connection_run(c, &add, params, 10, NULL, st);
 }
 
 /* Two writers of one store meet on a ledger row; one order of locking keeps them from a deadlock. */

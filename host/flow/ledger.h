@@ -7,6 +7,7 @@
 
 typedef struct ledger_counts {
     uint64_t received, stored, updated, duplicate, rejected, dropped;
+    uint64_t too_late, expired; /* beside the balance: not computed, removed by retention */
 } ledger_counts;
 
 typedef struct ledger_book ledger_book;

@@ -41,6 +41,22 @@ static status_class on_wrapped(void *arg, const char *section, const char *key, 
     return STATUS_OK;
 }
 
+/* " <= the newest time whose bucket has ended": $moment less the width, or by the calendar the start of the
+ * bucket before the one that $moment is in (or begins). */
+static void add_complete(text *sql, const bucket_rule *b, unsigned moment)
+{
+    char interval[BUCKET_INTERVAL_SIZE];
+    if (!b || b->width_us)
+        text_printf(sql, " <= $%u::timestamptz - '%" PRId64 " microseconds'::interval", moment,
+                    b ? b->width_us : 0);
+    else {
+        text_printf(sql, " < penstock.time_bucket('%s'::interval, $%u::timestamptz, ",
+                    bucket_interval(b, interval), moment);
+        sql_literal(sql, zone_name(b->zone));
+        text_add_char(sql, ')');
+    }
+}
+
 static void add_as_of_store(text *sql, const flow_plan *plan, const sql_reference *reference, unsigned moment)
 {
     status st;
@@ -53,8 +69,7 @@ static void add_as_of_store(text *sql, const flow_plan *plan, const sql_referenc
     if (t->time_column >= 0) {
         text_add(sql, " WHERE ");
         sql_identifier(sql, t->columns[t->time_column].name);
-        text_printf(sql, " <= $%u::timestamptz - '%" PRId64 " microseconds'::interval", moment,
-                    flow_plan_width(plan, t));
+        add_complete(sql, flow_plan_bucket(plan, t), moment);
     }
     text_add_char(sql, ')');
 }
@@ -97,7 +112,8 @@ static void find_driver(const flow_plan *plan, metric_plan *m, const sql_stateme
         return;
     const sql_reference *r = &s->references[0];
     m->driver = flow_plan_table(plan, class_parse(r->store_class, strlen(r->store_class)), r->key);
-    m->driver_width_us = m->driver ? flow_plan_width(plan, m->driver) : 0;
+    m->driver_bucket = m->driver ? flow_plan_bucket(plan, m->driver) : NULL;
+    m->driver_width_us = m->driver_bucket ? bucket_nominal_us(m->driver_bucket) : 0;
 }
 
 static status_class make_inputs(arena *a, metric_plan *m, const sql_guard_options *options, status *st)

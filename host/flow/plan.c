@@ -130,9 +130,14 @@ static void add_feature_dependants(flow_plan *p, object_class class, const store
                                   .n_entity = f->table.n_entity,
                                   .entity_columns = columns,
                                   .time_column = (uint32_t)source->time_column,
-                                  .width_us = f->defined->bucket_us};
+                                  .bucket = &f->bucket,
+                                  .before_us = f->defined->reach_before_us,
+                                  .after_us = f->defined->reach_after_us,
+                                  .horizon_us = f->defined->horizon_us};
     }
 }
+
+static const bucket_rule own_time = {0}; /* a model scores the rows themselves */
 
 static void add_model_dependants(flow_plan *p, const featurestore_plan *source, dependant *out, uint32_t *n)
 {
@@ -143,7 +148,9 @@ static void add_model_dependants(flow_plan *p, const featurestore_plan *source, 
                                       .name = p->models[i].name,
                                       .n_entity = source->table.n_entity,
                                       .entity_columns = source->table.entity,
-                                      .time_column = (uint32_t)source->table.time_column};
+                                      .time_column = (uint32_t)source->table.time_column,
+                                      .bucket = &own_time,
+                                      .horizon_us = DEFINITION_ANY};
 }
 
 static void make_dependants(flow_plan *p)
@@ -182,7 +189,9 @@ static void make_featurestores(flow_plan *p)
         featurestore_plan *f = &p->featurestores[i];
         *f = (featurestore_plan){.plan = p, .defined = &p->definition->featurestores[i]};
         f->name = arena_printf(p->arena, "featurestore:%s", f->defined->object.key);
-        if (featurestore_table(p->arena, p->wid, f->defined, &f->table, &st) != STATUS_OK)
+        if (featurestore_table(p->arena, p->wid, f->defined, &f->table, &st) != STATUS_OK ||
+            (f->defined->bucket &&
+             bucket_rule_read(f->defined->bucket, f->defined->timezone, &f->bucket, &st) != STATUS_OK))
             note_problem(p, f, &st);
     }
     for (uint32_t i = 0; i < p->definition->n_featurestores; i++) {
@@ -272,16 +281,19 @@ const metric_plan *flow_plan_metric(const flow_plan *p, const char *key)
     return m ? &p->metrics[m - p->definition->metrics] : NULL;
 }
 
-int64_t flow_plan_width(const flow_plan *p, const store_table *table)
+static const bucket_rule *bucket_of(const featurestore_plan *f)
 {
-    if (table->class == STORE_FEATURESTORE) {
-        const featurestore_plan *f = flow_plan_featurestore(p, table->key);
-        return f ? f->defined->bucket_us : 0;
-    }
+    return f && bucket_nominal_us(&f->bucket) ? &f->bucket : NULL;
+}
+
+const bucket_rule *flow_plan_bucket(const flow_plan *p, const store_table *table)
+{
+    if (table->class == STORE_FEATURESTORE)
+        return bucket_of(flow_plan_featurestore(p, table->key));
     for (uint32_t i = 0; table->class == STORE_INFERENCESTORE && i < p->definition->n_models; i++)
-        if (p->models[i].table == table && p->models[i].from)
-            return p->models[i].from->defined->bucket_us;
-    return 0;
+        if (p->models[i].table == table)
+            return bucket_of(p->models[i].from);
+    return NULL;
 }
 
 const store_table *flow_plan_table(const flow_plan *p, object_class class, const char *key)

@@ -26,7 +26,9 @@ typedef struct dependant {
     const uint32_t
         *entity_columns;  /* columns of the *source* that make the dependant's entity, in its order */
     uint32_t time_column; /* column of the source that the bucket is made of */
-    int64_t width_us;     /* 0 = the source's own time is the bucket */
+    const bucket_rule *bucket;
+    int64_t before_us, after_us; /* its reach */
+    int64_t horizon_us;          /* how late a row may be; DEFINITION_ANY = as late as it likes */
 } dependant;
 
 typedef struct datastore_plan {
@@ -50,7 +52,9 @@ typedef struct featurestore_plan {
     const defined_featurestore *defined;
     const char *name; /* as in dirty marks */
     store_table table;
-    const char *refresh_sql; /* see featurestore.c; NULL = cannot be refreshed, `problem` says why */
+    bucket_rule bucket;
+    const char *refresh_sql; /* of keys, see refresh_sql.h; NULL = cannot be refreshed, `problem` says why */
+    const char *range_sql;   /* of a stretch of time */
     const char *problem;
     const char *const *params; /* names of $k behind the host's own, in refresh_sql */
     uint32_t n_params;
@@ -71,12 +75,13 @@ typedef struct model_plan {
 typedef struct metric_plan {
     const flow_plan *plan;
     const defined_metric *defined;
-    const sql_statement *statement; /* SQL metrics */
-    const char *as_of_sql;          /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
-    const sql_statement **inputs;   /* plugin metrics: of each input that is SQL, else NULL */
-    const char *problem;            /* why it cannot be run, or NULL */
-    const store_table *driver;      /* the store that moves it: the first one it reads; NULL = none */
-    int64_t driver_width_us;        /* a row at t is about [t, t + width); 0 for raw rows */
+    const sql_statement *statement;   /* SQL metrics */
+    const char *as_of_sql;            /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
+    const sql_statement **inputs;     /* plugin metrics: of each input that is SQL, else NULL */
+    const char *problem;              /* why it cannot be run, or NULL */
+    const store_table *driver;        /* the store that moves it: the first one it reads; NULL = none */
+    int64_t driver_width_us;          /* a row at t is about [t, t + width); 0 for raw rows */
+    const bucket_rule *driver_bucket; /* how the driver's time is cut; NULL for raw rows */
 } metric_plan;
 
 struct flow_plan {
@@ -100,8 +105,8 @@ const datastore_plan *flow_plan_datastore(const flow_plan *p, const char *key);
 const featurestore_plan *flow_plan_featurestore(const flow_plan *p, const char *key);
 const model_plan *flow_plan_model(const flow_plan *p, const char *key);
 const metric_plan *flow_plan_metric(const flow_plan *p, const char *key);
-/* How long a row of the store is about: the bucket of a derived store, 0 for raw rows. */
-int64_t flow_plan_width(const flow_plan *p, const store_table *table);
+/* What a row of a derived store is about; NULL for raw rows. */
+const bucket_rule *flow_plan_bucket(const flow_plan *p, const store_table *table);
 /* The table of any store; NULL if there is none of that name. */
 const store_table *flow_plan_table(const flow_plan *p, object_class class, const char *key);
 #endif

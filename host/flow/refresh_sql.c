@@ -112,7 +112,12 @@ static void add_insert(text *sql, const featurestore_plan *f, const char *author
     text_add(sql, ") SELECT ");
     for (uint32_t i = 0; i < f->table.n_columns; i++)
         add_identifier(sql, i ? ", q." : "q.", f->table.columns[i].name);
-    text_printf(sql, " FROM (%s) q WHERE (", author);
+    text_printf(sql, " FROM (%s) q WHERE ", author);
+}
+
+static void add_key_filter(text *sql, const featurestore_plan *f)
+{
+    text_add_char(sql, '(');
     add_identifier(sql, "q.", f->table.columns[f->table.time_column].name);
     for (uint32_t i = 0; i < f->table.n_entity; i++)
         add_identifier(sql, ", q.", f->table.columns[f->table.entity[i]].name);
@@ -127,14 +132,66 @@ static status_class check_key(const featurestore_plan *f, const sql_statement *c
     const defined_featurestore *d = f->defined;
     if (f->table.time_column < 0)
         return status_set(st, STATUS_INVALID, "featurestore %s: its key has no bucket column", d->object.key);
-    if (d->bucket_us <= 0)
-        return status_set(st, STATUS_UNSUPPORTED, "featurestore %s: calendar buckets (%s) are not offered",
-                          d->object.key, d->bucket);
     if (checked->uses_neighbours && d->reach_before_us == 0 && d->reach_after_us == 0) {
         status_set(st, STATUS_INVALID, "featurestore %s: its SQL looks at neighbouring rows", d->object.key);
         return status_hint(st, "declare how far: reach: {before: 1h, after: 1h}");
     }
+    int64_t width_us = bucket_nominal_us(&f->bucket), reach_us = d->reach_before_us + d->reach_after_us;
+    if (width_us && reach_us / width_us > REFRESH_BUCKETS_A_ROW_MAX) {
+        status_set(st, STATUS_LIMIT,
+                   "featurestore %s: with its reach a row would dirty %lld buckets, at most %d",
+                   d->object.key, (long long)(reach_us / width_us), REFRESH_BUCKETS_A_ROW_MAX);
+        return status_hint(st, "a wider bucket, or a shorter reach");
+    }
+    if (!width_us && reach_us) {
+        status_set(st, STATUS_INVALID, "featurestore %s: a reach needs buckets", d->object.key);
+        return status_hint(st, "bucket: 1m, or a width that fits the rows");
+    }
     return STATUS_OK;
+}
+
+/* ---- a stretch of time ---- */
+
+/* The source between the last two parameters, when it would be restricted for keys, too. */
+static void add_range_source(text *sql, const featurestore_plan *f, const sql_reference *reference,
+                             const store_table *source, unsigned read_from)
+{
+    char label[TABLE_LABEL_SIZE], name[TABLE_NAME_SIZE + 20];
+    table_label(label, source);
+    snprintf(name, sizeof name, "%s:%s", reference->store_class, reference->key);
+    sql_identifier(sql, name);
+    text_printf(sql, " AS NOT MATERIALIZED (SELECT * FROM %s", label);
+    if (is_restricted(f, source)) {
+        const char *time = source->columns[source->time_column].name;
+        add_identifier(sql, " WHERE ", time);
+        text_printf(sql, " >= $%u::timestamptz AND ", read_from);
+        sql_identifier(sql, time);
+        text_printf(sql, " < $%u::timestamptz", read_from + 1);
+    }
+    text_add_char(sql, ')');
+}
+
+static const char *make_range_sql(arena *a, const flow_plan *plan, const featurestore_plan *f,
+                                  const sql_statement *checked)
+{
+    text sql = {0};
+    unsigned first = checked->n_params + 1;
+    const char *bucket = f->table.columns[f->table.time_column].name;
+    text_printf(&sql, "WITH \"penstock range\" AS (SELECT $%u::timestamptz AS r0, $%u::timestamptz AS r1)",
+                first + 2, first + 3);
+    for (uint32_t i = 0; i < checked->n_references; i++) {
+        const sql_reference *r = &checked->references[i];
+        text_add(&sql, ", ");
+        add_range_source(&sql, f, r, referenced(plan, r->store_class, r->key), first + 2);
+    }
+    add_insert(&sql, f, checked->sql);
+    add_identifier(&sql, "q.", bucket);
+    text_printf(&sql, " >= $%u::timestamptz AND ", first);
+    add_identifier(&sql, "q.", bucket);
+    text_printf(&sql, " < $%u::timestamptz", first + 1);
+    const char *copy = arena_string_n(a, sql.data, sql.len);
+    text_free(&sql);
+    return copy;
 }
 
 status_class refresh_sql_make(arena *a, const flow_plan *plan, featurestore_plan *f, status *st)
@@ -155,6 +212,8 @@ status_class refresh_sql_make(arena *a, const flow_plan *plan, featurestore_plan
         add_source(&sql, f, r, referenced(plan, r->store_class, r->key));
     }
     add_insert(&sql, f, checked->sql);
+    add_key_filter(&sql, f);
+    f->range_sql = make_range_sql(a, plan, f, checked);
     f->refresh_sql = arena_string_n(a, sql.data, sql.len);
     f->params = checked->params;
     f->n_params = checked->n_params;

@@ -9,12 +9,18 @@
  *   starts timestamptz[], key entities text[] (one array a column),
  *   range starts timestamptz[], range ends timestamptz[], range entities text[] (one array a column).
  * Ranges are the keys' buckets, widened by the store's reach and merged, so neighbouring keys cost one index
- * scan. */
+ * scan.
+ *
+ * The second statement computes every key of a stretch of time, for builds: behind the author's parameters
+ * the first bucket, the bucket behind the last one, and the times between which the sources are read. */
 #ifndef PENSTOCK_FLOW_REFRESH_SQL_H
 #define PENSTOCK_FLOW_REFRESH_SQL_H
 #include "base/arena.h"
 #include "flow/plan.h"
 
-/* Fills refresh_sql, params and n_params of `f`; its `table` and the plan's tables must be there. */
+#define REFRESH_BUCKETS_A_ROW_MAX 1000 /* that a row may dirty with the store's reach */
+
+/* Fills refresh_sql, range_sql, params and n_params of `f`; its `table` and the plan's tables must be there.
+ */
 status_class refresh_sql_make(arena *a, const flow_plan *plan, featurestore_plan *f, status *st);
 #endif

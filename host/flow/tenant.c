@@ -205,7 +205,11 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
     t->models = memory_zero(d->n_models, sizeof *t->models);
     t->loaded = memory_zero(d->n_models, sizeof *t->loaded);
-    t->built = memory_zero(d->n_featurestores, sizeof *t->built);
+    t->builds = memory_zero(d->n_featurestores, sizeof *t->builds);
+    t->builds_shown = memory_zero(d->n_featurestores, sizeof *t->builds_shown);
+    t->refresh_due_us = memory_zero(d->n_featurestores, sizeof *t->refresh_due_us);
+    for (uint32_t i = 0; i < d->n_featurestores; i++)
+        build_init(&t->builds[i], &plan->featurestores[i]);
     t->notifiers = memory_zero(d->n_notifiers, sizeof *t->notifiers);
     t->engines = memory_zero(d->n_metrics, sizeof *t->engines);
     t->features = memory_zero(d->n_featurestores, sizeof *t->features);
@@ -284,7 +288,11 @@ static void tenant_free(tenant *t)
     for (uint32_t i = 0; i < d->n_connectors; i++)
         free(t->source_problems[i]);
     free(t->loaded);
-    free(t->built);
+    for (uint32_t i = 0; i < d->n_featurestores; i++)
+        build_release(&t->builds[i]);
+    free(t->builds);
+    free(t->builds_shown);
+    free(t->refresh_due_us);
     free(t->sources);
     free(t->source_problems);
     free(t->features);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "flow/build.h"
 #include "flow/model.h"
 #include "flow/source.h"
 #include "flow/tenant.h"
@@ -31,12 +32,15 @@ struct tenant {
     source **sources; /* one a connector; NULL when it could not be made */
     char **source_problems;
     instance **models, **notifiers,
-        **engines;        /* by index of the definition; made when first needed, on the lane */
-    bool *built;          /* by featurestore: checked against its definition; of the lane */
-    model_loaded *loaded; /* by model */
-    atomic_bool stored;   /* rows came since the last look */
+        **engines;           /* by index of the definition; made when first needed, on the lane */
+    build *builds;           /* by featurestore; of the lane */
+    int64_t *refresh_due_us; /* by featurestore: as its schedule says; of the lane */
+    model_loaded *loaded;    /* by model */
+    atomic_bool stored;      /* rows came since the last look */
     pthread_mutex_t lock;
     bool started, working, stopping; /* under the lock */
+    bool look_at_builds;             /* somebody changed one; under the lock, as is */
+    build_progress *builds_shown;    /* by featurestore */
     tenant_request *requests;
     work_note *features, *scores, *trainings, *alerts, deliveries; /* under the lock */
     int64_t next_look_us;                                          /* wall time of the next turn */
@@ -46,6 +50,22 @@ struct tenant {
 instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
                           const json_t *config, status *st);
 void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, const status *failure);
+/* One turn of the lane. */
+typedef struct work {
+    tenant *t;
+    connection *data, *control;
+    connection *service; /* of the data plane; NULL until somebody needs it */
+    int64_t now_us;
+    bool changed; /* features or scores were written: alerts must look */
+    bool told;    /* an alert queued deliveries */
+    bool more;    /* come again at once */
+} work;
+
+int64_t tenant_next_time(const schedule_rule *rule, int64_t now_us, int64_t otherwise_us);
+/* Builds that are under way, then what is dirty; `now`: whatever the schedule says. */
+void tenant_refresh_features(work *w, bool now);
+/* Its rows are not all there yet: it is new and being built. */
+bool tenant_is_incomplete(const tenant *t, const store_table *store);
 void tenant_work(void *arg);            /* the lane's turn */
 void tenant_refuse_requests(tenant *t); /* what was asked for and cannot be done any more */
 #endif

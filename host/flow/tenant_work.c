@@ -30,15 +30,6 @@ struct tenant_request {
     void *arg;
 };
 
-typedef struct work {
-    tenant *t;
-    connection *data, *control;
-    int64_t now_us;
-    bool changed; /* features or scores were written: alerts must look */
-    bool told;    /* an alert queued deliveries */
-    bool more;    /* come again at once */
-} work;
-
 void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, const status *failure)
 {
     pthread_mutex_lock(&t->lock);
@@ -52,74 +43,6 @@ void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, co
     pthread_mutex_unlock(&t->lock);
     if (news)
         log_status(LOG_LEVEL_WARN, "tenant", "work failed, it is tried again", failure);
-}
-
-/* ---- schedules ---- */
-
-static int64_t next_time(const schedule_rule *rule, int64_t now_us, int64_t otherwise_us)
-{
-    status st;
-    int64_t next;
-    if (schedule_next(rule, now_us, &next, &st) == STATUS_OK && next != INT64_MAX)
-        return next;
-    return now_us + otherwise_us;
-}
-
-/* ---- features ---- */
-
-/* Until nothing is dirty, or the turn is long enough. */
-static status_class refresh(work *w, const featurestore_plan *f, uint64_t *keys_out, status *st)
-{
-    refresh_result r;
-    for (int i = 0; i < STEPS_A_TURN; i++) {
-        status_class class = featurestore_step(f, w->data, &r, st);
-        if (class != STATUS_OK)
-            return class;
-        *keys_out += r.keys;
-        w->changed = w->changed || r.keys > 0;
-        if (r.keys == 0)
-            return STATUS_OK;
-    }
-    w->more = true;
-    return STATUS_OK;
-}
-
-/* Once a tenant: a featurestore that is new, or whose definition changed, is marked whole. */
-static status_class ensure_built(work *w, uint32_t i, status *st)
-{
-    tenant *t = w->t;
-    connection *c;
-    bool marked;
-    if (t->built[i])
-        return STATUS_OK;
-    status_class class = pool_borrow(t->parts.flow->data, NULL, CONTROL_WAIT_MS, &c, st);
-    if (class != STATUS_OK)
-        return class;
-    class = featurestore_ensure_built(&t->plan->featurestores[i], c, &marked, st);
-    pool_return(t->parts.flow->data, c);
-    t->built[i] = class == STATUS_OK;
-    if (class == STATUS_OK && marked)
-        log_info("tenant", "a featurestore is built from what its sources hold",
-                 LOG_TEXT("featurestore", t->plan->featurestores[i].defined->object.key));
-    return class;
-}
-
-static void refresh_features(work *w, bool now)
-{
-    tenant *t = w->t;
-    for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++) {
-        const featurestore_plan *f = &t->plan->featurestores[i];
-        uint64_t keys = 0;
-        status st;
-        if (!f->refresh_sql || (!now && w->now_us < t->features[i].due_us))
-            continue;
-        status_class class = ensure_built(w, i, &st);
-        if (class == STATUS_OK)
-            class = refresh(w, f, &keys, &st);
-        int64_t next = class == STATUS_OK ? next_time(&f->defined->refresh, w->now_us, 60 * second)
-                                          : w->now_us + retry_us;
-        tenant_note(t, &t->features[i], w->more ? 0 : next, keys, class == STATUS_OK ? NULL : &st);
-    }
 }
 
 /* ---- models ---- */
@@ -177,8 +100,9 @@ static void score_models(work *w, bool now)
         if (!m->from || !due)
             continue;
         status_class class = score(w, i, &rows, &st);
-        int64_t next = class != STATUS_OK ? w->now_us + retry_us
-                                          : next_time(&m->defined->infer.schedule, w->now_us, 60 * second);
+        int64_t next = class != STATUS_OK
+                           ? w->now_us + retry_us
+                           : tenant_next_time(&m->defined->infer.schedule, w->now_us, 60 * second);
         tenant_note(t, &t->scores[i], next, rows, class == STATUS_OK ? NULL : &st);
     }
 }
@@ -196,7 +120,7 @@ static status_class train(work *w, uint32_t i, const char *actor, bool again, mo
         class = inferencestore_mark_all(&t->plan->models[i], w->data, st);
     tenant_note(t, &t->trainings[i],
                 class == STATUS_OK
-                    ? next_time(&t->plan->models[i].defined->train.schedule, w->now_us, INT64_MAX / 4)
+                    ? tenant_next_time(&t->plan->models[i].defined->train.schedule, w->now_us, INT64_MAX / 4)
                     : w->now_us + train_retry_us,
                 class == STATUS_OK, class == STATUS_OK ? NULL : st);
     return class;
@@ -222,8 +146,8 @@ static void train_due(work *w)
             (w->now_us < t->trainings[i].due_us && (t->loaded[i].ready || !rows_may_follow(w, m))))
             continue;
         if (t->loaded[i].ready && t->trainings[i].due_us == 0) { /* trained before this host started */
-            tenant_note(t, &t->trainings[i], next_time(&m->defined->train.schedule, w->now_us, INT64_MAX / 4),
-                        0, NULL);
+            tenant_note(t, &t->trainings[i],
+                        tenant_next_time(&m->defined->train.schedule, w->now_us, INT64_MAX / 4), 0, NULL);
             continue;
         }
         if (rows_may_follow(w, m)) {
@@ -244,7 +168,9 @@ static void evaluate_alerts(work *w)
         const defined_alert *rule = &t->plan->definition->alerts[i];
         alert_result r = {0};
         status st;
-        if (!w->changed && w->now_us < t->alerts[i].due_us)
+        const metric_plan *metric = flow_plan_metric(t->plan, rule->metric);
+        if ((!w->changed && w->now_us < t->alerts[i].due_us) ||
+            (metric && tenant_is_incomplete(t, metric->driver)))
             continue;
         alert_parts parts = {
             .plan = t->plan, .rule = rule, .data = w->data, .control = w->control, .now_us = w->now_us};
@@ -254,8 +180,8 @@ static void evaluate_alerts(work *w)
             class = alert_evaluate(&parts, &r, &st);
             w->told = w->told || (class == STATUS_OK && (r.fired || r.resolved));
         } while (class == STATUS_OK && r.more);
-        int64_t next =
-            class == STATUS_OK ? next_time(&rule->schedule, w->now_us, alert_every_us) : w->now_us + retry_us;
+        int64_t next = class == STATUS_OK ? tenant_next_time(&rule->schedule, w->now_us, alert_every_us)
+                                          : w->now_us + retry_us;
         tenant_note(t, &t->alerts[i], next, r.points, class == STATUS_OK ? NULL : &st);
     }
 }
@@ -307,7 +233,7 @@ static status_class run_training(work *w, const tenant_request *r, json_t **resu
     if (!m)
         return status_set(st, STATUS_NOT_FOUND, "there is no model %s", r->model);
     uint32_t i = (uint32_t)(m - w->t->plan->models);
-    refresh_features(w, true);
+    tenant_refresh_features(w, true);
     status_class class = train(w, i, r->actor, true, &done, st);
     if (class != STATUS_OK)
         return class;
@@ -327,7 +253,7 @@ static void run_requests(work *w)
         if (r->model) {
             class = run_training(w, r, &result, &st);
         } else {
-            refresh_features(w, true);
+            tenant_refresh_features(w, true);
             score_models(w, true);
             result = json_object();
         }
@@ -419,7 +345,7 @@ static int64_t next_look(const work *w)
 static void run_stages(work *w)
 {
     run_requests(w);
-    refresh_features(w, false);
+    tenant_refresh_features(w, false);
     score_models(w, false);
     train_due(w);
     evaluate_alerts(w);
@@ -437,6 +363,7 @@ void tenant_work(void *arg)
     else
         log_status(LOG_LEVEL_WARN, "tenant", "the databases cannot be reached", &st);
     pool_return(t->parts.flow->data, w.data);
+    pool_return(t->parts.flow->data, w.service);
     pool_return(t->parts.flow->control, w.control);
     pthread_mutex_lock(&t->lock);
     t->working = false;

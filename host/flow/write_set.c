@@ -303,10 +303,17 @@ static bool holds_rows(const write_record *r)
     return r->record->kind == JOURNAL_ROWS && !r->record->damaged;
 }
 
+/* Rows that are too late for a dependant are stored, but not computed: that is booked under its name. */
 static void mark_dirty(write_set *w, const write_record *r)
 {
-    dirty_marks_add(w->marks, r->store->plan->wid, r->store->dependants, r->store->n_dependants, &r->rows,
-                    r->record->first_row);
+    const datastore_plan *s = r->store;
+    uint32_t *too_late = arena_zero(w->arena, s->n_dependants + 1, sizeof *too_late);
+    dirty_marks_add(w->marks, s->plan->wid, s->dependants, s->n_dependants, &r->rows, r->record->first_row,
+                    r->record->received_us, too_late);
+    for (uint32_t i = 0; i < s->n_dependants; i++)
+        if (too_late[i])
+            ledger_book_add(w->ledger, s->plan->wid, s->dependants[i].name, r->record->received_us,
+                            &(ledger_counts){.too_late = too_late[i]});
 }
 
 /* A record by itself: rejected rows, or rows of which PostgreSQL refuses some. */

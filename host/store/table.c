@@ -34,7 +34,7 @@ void table_name(char out[TABLE_NAME_SIZE], const char *key, const char *what, in
 void table_label(char out[TABLE_LABEL_SIZE], const store_table *table)
 {
     char name[TABLE_NAME_SIZE];
-    table_name(name, table->key, NULL, table->wid);
+    table_name(name, table->key, table->part, table->wid);
     snprintf(out, TABLE_LABEL_SIZE, "\"%s\".\"%s\"", store_class_schema(table->class), name);
 }
 

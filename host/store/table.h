@@ -47,6 +47,8 @@ typedef enum partition_width {
 typedef struct store_table {
     store_class class;
     const char *key;
+    const char
+        *part; /* NULL = the store itself; "next": the table that is built beside it, {key}__next_wid{N} */
     int32_t wid;
     const table_column *columns;
     uint32_t n_columns;
@@ -68,7 +70,7 @@ const char *store_class_schema(store_class class); /* "datastore", "featurestore
 bool store_class_parse(const char *word, store_class *out);
 /* `{key}_wid{N}`, or `{key}__{what}_wid{N}` when `what` is not NULL. */
 void table_name(char out[TABLE_NAME_SIZE], const char *key, const char *what, int32_t wid);
-/* "schema"."relation", quoted. */
+/* "schema"."relation", quoted; of the table's part, if it has one. */
 void table_label(char out[TABLE_LABEL_SIZE], const store_table *table);
 /* Bug checks of a description (indexes in range, sizes, partition without time): STATUS_INVALID names what is
  * wrong. */

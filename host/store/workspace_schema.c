@@ -199,7 +199,7 @@ static void add_indexes(text *sql, const store_table *t)
         add_key_index(sql, t);
     else if (t->n_entity)
         add_entity_index(sql, t);
-    if (t->class == STORE_DATASTORE && t->time_column >= 0) {
+    if (t->class != STORE_INFERENCESTORE && t->time_column >= 0) { /* builds and retention work by time */
         begin_index(sql, t, false, "time", "brin");
         add_index_column(sql, t, (uint32_t)t->time_column, &comma);
         text_add(sql, ") WITH (pages_per_range = 32, autosummarize = on)");
@@ -478,7 +478,8 @@ static const char workspace_tables[] =
     "CREATE TABLE penstock.ledger_wid%1$d (minute timestamptz NOT NULL, received bigint NOT NULL DEFAULT 0, "
     "stored bigint NOT NULL DEFAULT 0, updated bigint NOT NULL DEFAULT 0, duplicate bigint NOT NULL DEFAULT "
     "0, "
-    "rejected bigint NOT NULL DEFAULT 0, dropped bigint NOT NULL DEFAULT 0) WITH (fillfactor = 70); "
+    "rejected bigint NOT NULL DEFAULT 0, dropped bigint NOT NULL DEFAULT 0, too_late bigint NOT NULL DEFAULT "
+    "0, expired bigint NOT NULL DEFAULT 0) WITH (fillfactor = 70); "
     "ALTER TABLE penstock.ledger_wid%1$d ADD COLUMN store text COLLATE \"C\" NOT NULL, "
     "ALTER COLUMN store SET STORAGE PLAIN, ADD PRIMARY KEY (store, minute); "
     "CREATE TABLE penstock.dead_letter_wid%1$d (id text COLLATE \"C\" PRIMARY KEY, store text NOT NULL, "

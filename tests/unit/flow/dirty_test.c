@@ -7,8 +7,14 @@
 #include "flow/dirty.h"
 
 static const uint32_t device_column[] = {1};
-static const dirty_rule rule = {
-    .dependant = 7, .time_column = 0, .n_entity = 1, .entity_columns = device_column, .width_us = 600000000};
+#define WIDTH_US INT64_C(600000000)
+static const bucket_rule ten_minutes = {.width_us = WIDTH_US}, second = {.width_us = 1000000};
+static const dirty_rule rule = {.dependant = 7,
+                                .time_column = 0,
+                                .n_entity = 1,
+                                .entity_columns = device_column,
+                                .bucket = &ten_minutes,
+                                .oldest_us = INT64_MIN};
 
 static void an_edge_belongs_to_the_later_bucket(void **state)
 {
@@ -37,7 +43,7 @@ static void every_key_once(void **state)
                  bucket = (unsigned)(random_seeded_next(&r) % BUCKETS);
         keys += !wanted[device][bucket];
         wanted[device][bucket] = true;
-        times[i] = bucket * rule.width_us + (int64_t)(random_seeded_next(&r) % (uint64_t)rule.width_us);
+        times[i] = bucket * WIDTH_US + (int64_t)(random_seeded_next(&r) % (uint64_t)WIDTH_US);
         offsets[i] = at;
         at += sprintf(data + at, "d%u", device);
     }
@@ -54,7 +60,7 @@ static void every_key_once(void **state)
             dirty_mark mark = dirty_at(set, i);
             unsigned device;
             assert_int_equal(sscanf(mark.parts, "d%u", &device), 1);
-            assert_true(wanted[device][mark.bucket_us / rule.width_us]);
+            assert_true(wanted[device][mark.bucket_us / WIDTH_US]);
             assert_int_equal(mark.dependant, 7);
         }
         dirty_clear(set);
@@ -74,7 +80,7 @@ static void several_key_columns(void **state)
                         {.type = COLUMN_TEXT, .offsets = offsets, .data = "aa1a"},
                         {.type = COLUMN_INTEGER, .values = numbers}};
     batch rows = {3, 3, columns};
-    dirty_rule two = {.time_column = 0, .n_entity = 2, .entity_columns = both, .width_us = 1000000};
+    dirty_rule two = {.time_column = 0, .n_entity = 2, .entity_columns = both, .bucket = &second};
     dirty_set *set = dirty_create();
     dirty_add(set, &rows, &two);
     assert_int_equal(dirty_count(set), 2); /* (a,12) twice, (a1,2) once: parts never run together */

@@ -245,9 +245,9 @@ static uint64_t refresh(bench *b)
     status st;
     refresh_result r;
     uint64_t keys = 0;
-    const featurestore_plan *f = flow_plan_featurestore(b->plan, "rollup");
+    refresh_order order = {flow_plan_featurestore(b->plan, "rollup"), NULL, INT64_MIN};
     do {
-        must(featurestore_step(f, b->login, &r, &st), &st);
+        must(featurestore_step(&order, b->login, &r, &st), &st);
         keys += r.keys;
     } while (r.keys > 0);
     return keys;
