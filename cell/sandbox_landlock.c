@@ -58,6 +58,7 @@ sandbox_walls sandbox_landlock(sandbox_profile profile, const char *plugin)
               readable[i].folder ? of_files | LANDLOCK_ACCESS_FS_READ_DIR : of_files);
     allow(rules, "/dev/null", LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE);
     allow(rules, plugin, of_files);
+    allow(rules, "/proc/self/exe", of_files); /* for traces of a crash */
     bool applied = syscall(SYS_landlock_restrict_self, rules, 0) == 0;
     close(rules);
     return (sandbox_walls){.version = version,

@@ -69,6 +69,7 @@ static bool may_reach(guest *g, const char *verb, const target *to)
         return true;
     broker_address_text(&a, words, sizeof words);
     guest_denied(g, "%s to %s was refused: %s", verb, words, why);
+    guest_unreached(g);
     return false;
 }
 

@@ -37,7 +37,8 @@ typedef struct guest {
     size_t n_seen;
     uint64_t untold; /* denials since the last event */
     char denied[DOOR_TEXT_MAX];
-    int job_fds[GUEST_JOBS_MAX]; /* sockets that jobs wait on, -1 = none */
+    char unreached[DOOR_TEXT_MAX]; /* the last place that was refused, for the plugin's error; "" = told */
+    int job_fds[GUEST_JOBS_MAX];   /* sockets that jobs wait on, -1 = none */
     unsigned jobs;
 } guest;
 
@@ -45,8 +46,9 @@ extern pthread_mutex_t broker_lock;
 
 /* broker_process.c; with the lock held */
 void guest_denied(guest *g, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void broker_orders_take(void); /* every order that has arrived */
-void guest_release(guest *g);  /* one job less; frees a guest that is gone with its last */
+void guest_unreached(guest *g); /* what was just denied was a place in the network */
+void broker_orders_take(void);  /* every order that has arrived */
+void guest_release(guest *g);   /* one job less; frees a guest that is gone with its last */
 
 /* broker_call.c: one notification of the guest, if there is one. With the lock held. */
 void broker_call_take(guest *g);

@@ -66,6 +66,11 @@ void guest_denied(guest *g, const char *format, ...)
     tell(g, g->denied);
 }
 
+void guest_unreached(guest *g)
+{
+    memcpy(g->unreached, g->denied, sizeof g->unreached);
+}
+
 /* ---- Guests ---- */
 
 static void watch_add(int fd, void *who)
@@ -231,6 +236,7 @@ static void resolve(guest *g, const door_ask *ask)
         return;
     }
     guest_denied(g, "resolving %.200s was refused: the configuration does not name it", ask->name);
+    guest_unreached(g);
     door_answer a = {.kind = ask->kind, .number = ask->number, .error = EAI_FAIL};
     send(g->door, &a, sizeof a, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -256,8 +262,8 @@ static void take_ask(guest *g)
         resolve(g, &ask);
     } else if (ask.kind == DOOR_DENIED) {
         door_answer a = {.kind = ask.kind, .number = ask.number};
-        memcpy(a.text, g->denied, sizeof a.text);
-        g->denied[0] = '\0';
+        memcpy(a.text, g->unreached, sizeof a.text);
+        g->unreached[0] = '\0';
         send(g->door, &a, sizeof a, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
 }

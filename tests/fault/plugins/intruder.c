@@ -370,19 +370,17 @@ int intruder_early(intruder_outcome out[INTRUDER_OUTCOMES_MAX])
 
 /* ---- Rows ---- */
 
+enum { TIME, ATTEMPT, OUTCOME, SUCCEEDED };
+
 static void add_rows(pst_builder *b, int64_t time_us, const char *when, const intruder_outcome *o, int n)
 {
-    int time = pst_builder_column(b, "time", PST_TIME);
-    int attempt = pst_builder_column(b, "attempt", PST_TEXT),
-        outcome = pst_builder_column(b, "outcome", PST_TEXT);
-    int succeeded = pst_builder_column(b, "succeeded", PST_BOOLEAN);
     for (int i = 0; i < n; i++) {
         char text[128];
         snprintf(text, sizeof text, "%s%s", when, o[i].attempt);
-        pst_builder_set_int(b, time, time_us);
-        pst_builder_set_text(b, attempt, text);
-        pst_builder_set_text(b, outcome, o[i].outcome);
-        pst_builder_set_flag(b, succeeded, o[i].succeeded);
+        pst_builder_set_int(b, TIME, time_us);
+        pst_builder_set_text(b, ATTEMPT, text);
+        pst_builder_set_text(b, OUTCOME, o[i].outcome);
+        pst_builder_set_flag(b, SUCCEEDED, o[i].succeeded);
         pst_builder_row(b);
     }
 }
@@ -401,6 +399,10 @@ pst_status intruder_rows(const pst_host *host, pst_bytes cursor, pst_batch *out,
                           .with_config = host};
     int n = intruder_run(&t, now), n_before = intruder_early(before);
     pst_builder *b = pst_builder_create();
+    pst_builder_column(b, "time", PST_TIME);
+    pst_builder_column(b, "attempt", PST_TEXT);
+    pst_builder_column(b, "outcome", PST_TEXT);
+    pst_builder_column(b, "succeeded", PST_BOOLEAN);
     add_rows(b, host->wall_us(host), "", now, n);
     add_rows(b, host->wall_us(host), "in a constructor: ", before, n_before);
     pst_status status = pst_builder_finish(b, NULL, cursor, 0, out, error);
