@@ -146,8 +146,20 @@ bool broker_reach_port(const broker_reach *r, uint16_t port)
     return !r->port || r->port == port;
 }
 
+/* Libraries know this name without asking for it (RFC 6761). */
+static bool is_localhost(const char *host, const broker_address *a)
+{
+    static const uint8_t six[16] = {[15] = 1}, four[16] = {[10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1};
+    size_t len = strlen(host);
+    bool names = !strcmp(host, "localhost") || (len > 10 && !strcmp(host + len - 10, ".localhost"));
+    return names && (!memcmp(a->bytes, six, 16) || !memcmp(a->bytes, four, 16));
+}
+
 bool broker_reach_is(const broker_reach *r, const broker_address *a)
 {
+    if (broker_reach_port(r, a->port) && is_localhost(r->host, a))
+        return true;
+
     broker_address literal;
     return broker_reach_port(r, a->port) && broker_address_parse(r->host, &literal) &&
            !memcmp(literal.bytes, a->bytes, sizeof a->bytes);

@@ -45,6 +45,7 @@ bool broker_address_private(const broker_address *a);
 
 /* True for the literal itself and for names as DNS compares them. */
 bool broker_reach_names(const broker_reach *r, const char *host);
-bool broker_reach_is(const broker_reach *r, const broker_address *a); /* r is a literal: address and port */
+/* r is a literal, or localhost: address and port. */
+bool broker_reach_is(const broker_reach *r, const broker_address *a);
 bool broker_reach_port(const broker_reach *r, uint16_t port);
 #endif

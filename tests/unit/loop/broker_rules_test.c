@@ -163,6 +163,15 @@ static void a_place_is_a_host_and_a_port(void **state)
     literal.port = 8;
     assert_false(broker_reach_is(&literal, &a));
     assert_false(broker_reach_is(&name, &a));
+    broker_reach local = {.host = "localhost", .port = 7}, under = {.host = "x.localhost"};
+    broker_reach not = {.host = "notlocalhost", .port = 7};
+    assert_true(broker_reach_is(&local, &a));
+    assert_true(broker_reach_is(&under, &a));
+    assert_false(broker_reach_is(&not, &a));
+    a.port = 8;
+    assert_false(broker_reach_is(&local, &a));
+    a = address("127.0.0.2");
+    assert_false(broker_reach_is(&under, &a));
 }
 
 int main(void)
