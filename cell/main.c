@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cell/calls.h"
+#include "cell/heap.h"
 #include "cell/object.h"
 #include "cell/sandbox.h"
 #include "cell/session.h"
@@ -36,6 +37,7 @@ static int run(const char *profile, const char *file)
 {
     static session s;
     char report[512], why[512];
+    heap_begin();
     session_begin(&s);
     sandbox_apply(profile_of(profile), file, report, sizeof report);
     session_say(&s, WIRE_HELLO, report);

@@ -4,6 +4,7 @@
  * it does not take them. */
 #include "cell/session.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "cell/door.h"
+#include "cell/heap.h"
 #include "cell/services.h"
 #include "penstock/batch.h"
 
@@ -67,10 +69,20 @@ void session_say(session *s, wire_type type, const char *body)
         _exit(0);
 }
 
+static void await_message(void)
+{
+    struct pollfd socket = {.fd = WIRE_SOCKET_FD, .events = POLLIN};
+    if (poll(&socket, 1, HEAP_IDLE_MS) == 0) {
+        heap_rest();
+        poll(&socket, 1, -1);
+    }
+}
+
 const wire_message *session_next(session *s)
 {
     for (;;) {
         wire_message *m = &s->incoming;
+        await_message();
         if (wire_receive(WIRE_SOCKET_FD, m, 0) != WIRE_ARRIVED)
             _exit(0);
         if (m->header.type != WIRE_ARENA)

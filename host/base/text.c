@@ -68,6 +68,9 @@ void text_printf(text *t, const char *fmt, ...)
     t->len += (size_t)n;
 }
 
+/* A word with one bit of each byte. */
+static const uint64_t ONES = 0x0101010101010101ULL, HIGHS = 0x8080808080808080ULL;
+
 /* Length of the well-formed sequence at s, 0 if there is none (RFC 3629 table). */
 static size_t utf8_sequence(const unsigned char *s, size_t left)
 {
@@ -87,13 +90,53 @@ static size_t utf8_sequence(const unsigned char *s, size_t left)
     return 0;
 }
 
+/* How many of the bytes are ASCII without U+0000, up to the first block with one that is not. */
+static size_t plain_run(const unsigned char *s, size_t len)
+{
+    typedef int8_t lanes __attribute__((vector_size(16)));
+    enum { BLOCK = 4 * sizeof(lanes) };
+    size_t i = 0;
+    for (; len - i >= BLOCK; i += BLOCK) {
+        lanes part[4];
+        uint64_t fine[2];
+        memcpy(part, s + i, BLOCK);
+        lanes all = (part[0] > 0) & (part[1] > 0) & (part[2] > 0) & (part[3] > 0);
+        memcpy(fine, &all, sizeof fine);
+        if ((fine[0] & fine[1]) != UINT64_MAX)
+            break;
+    }
+    return i;
+}
+
+bool utf8_clean(const char *data, size_t len, bool *ascii_out)
+{
+    const unsigned char *s = (const unsigned char *)data;
+    bool ascii = true;
+    for (size_t i = plain_run(s, len); i < len;) {
+        uint64_t word;
+        if (len - i >= 8 && (memcpy(&word, s + i, 8), ((word | (word - ONES)) & HIGHS) == 0)) {
+            i += 8;
+            continue;
+        }
+        size_t n = s[i] ? utf8_sequence(s + i, len - i) : 0;
+        if (n == 0)
+            return false;
+        ascii = ascii && n == 1;
+        i += n;
+        if (n > 1)
+            i += plain_run(s + i, len - i);
+    }
+    *ascii_out = ascii;
+    return true;
+}
+
 bool utf8_valid(const char *data, size_t len)
 {
     const unsigned char *s = (const unsigned char *)data;
     size_t i = 0;
     while (i < len) {
         uint64_t word;
-        while (len - i >= 8 && (memcpy(&word, s + i, 8), (word & 0x8080808080808080ULL) == 0))
+        while (len - i >= 8 && (memcpy(&word, s + i, 8), (word & HIGHS) == 0))
             i += 8;
         if (i == len)
             break;

@@ -28,4 +28,6 @@ const char *text_or_empty(const text *t);
 
 /* True if [data, data+len) is well-formed UTF-8 (no surrogates, no overlong forms). */
 bool utf8_valid(const char *data, size_t len);
+/* And without U+0000. *ascii_out: no character is longer than a byte. */
+bool utf8_clean(const char *data, size_t len, bool *ascii_out);
 #endif

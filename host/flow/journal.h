@@ -31,6 +31,9 @@ typedef enum journal_kind {
 /* A reader that does not know the kind may pass over the record; without it, it must stop the stream. */
 #define JOURNAL_SKIPPABLE 1U
 
+/* Not a key: the name under which rejected rows stand that are of no store. */
+#define JOURNAL_STORE_UNKNOWN "_unknown"
+
 #define JOURNAL_ORIGIN_MAX 96
 #define JOURNAL_REQUEST_MAX 64
 #define JOURNAL_INSTANCE_MAX 128

@@ -190,7 +190,8 @@ static size_t text_len(const char *s)
 
 static status_class check_entry(const journal_entry *e, status *st)
 {
-    if (!name_is_key(e->store))
+    bool stray = e->kind == JOURNAL_REJECTED && strcmp(e->store, JOURNAL_STORE_UNKNOWN) == 0;
+    if (!stray && !name_is_key(e->store))
         return status_set(st, STATUS_INVALID, "journal: not a store's key");
     if (text_len(e->origin) > JOURNAL_ORIGIN_MAX || text_len(e->request_id) > JOURNAL_REQUEST_MAX)
         return status_set(st, STATUS_INVALID, "journal: origin or request id is too long");

@@ -251,6 +251,12 @@ static void drop_stream(writer *w, const journal_record *records, size_t n)
     requeue(w, records[0].stream);
 }
 
+/* Rejected rows without a store are buried like others. */
+static bool takes_store(const flow_plan *plan, const char *store)
+{
+    return flow_plan_datastore(plan, store) || strcmp(store, JOURNAL_STORE_UNKNOWN) == 0;
+}
+
 /* Reads what one stream has waiting into the turn. */
 static status_class take_stream(writer *w, turn *t, uint32_t id, size_t budget, status *st)
 {
@@ -283,7 +289,7 @@ static status_class take_stream(writer *w, turn *t, uint32_t id, size_t budget, 
     const flow_plan *plan = turn_plan(w, t, records[0].wid, &state);
     if (state == WRITER_PLAN_GONE)
         drop_stream(w, records + first, n - first);
-    else if (state == WRITER_PLAN_LATER || !flow_plan_datastore(plan, records[0].store))
+    else if (state == WRITER_PLAN_LATER || !takes_store(plan, records[0].store))
         return status_set(st, STATUS_UNAVAILABLE, "workspace %u cannot be written now", records[0].wid);
     else
         add_records(w, t, plan, records + first, n - first, position);

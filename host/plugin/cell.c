@@ -369,7 +369,7 @@ static heard on_result(cell *c, const wire_message *m, cell_answer *answer)
     *answer = (cell_answer){.status = m->header.status, .len = (size_t)len};
     if (len) {
         answer->frame = memory_alloc((size_t)len);
-        memcpy(answer->frame, c->out.data, (size_t)len);
+        frame_copy(answer->frame, c->out.data, (size_t)len);
     }
     return HEARD_RESULT;
 }

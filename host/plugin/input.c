@@ -27,8 +27,11 @@ static void put_text(frame_writer *w, const column *c, uint32_t n)
     static const int32_t no_rows;
     const int32_t *from = n ? c->offsets : &no_rows;
     int32_t base = from[0];
-    int32_t *offsets = frame_room(w, FRAME_VALUES, 0, ((size_t)n + 1) * sizeof *offsets);
-    for (uint32_t i = 0; offsets && i <= n; i++)
+    size_t bytes = ((size_t)n + 1) * sizeof *from;
+    int32_t *offsets = frame_room(w, FRAME_VALUES, 0, bytes);
+    if (offsets && base == 0)
+        frame_copy(offsets, from, bytes);
+    for (uint32_t i = 0; offsets && base && i <= n; i++)
         offsets[i] = from[i] - base;
     frame_put(w, FRAME_DATA, 0, c->data ? c->data + base : NULL, (size_t)(from[n] - base));
 }

@@ -183,9 +183,10 @@ typedef struct instance_call {
 /* The input that was in hand may be the cause: worth trying again alone. Memory is the plugin's own matter.
  */
 bool instance_call_suspicious(const instance_call *call);
-/* The death that was counted last was explained by its input: it counts no more. `n_rows` poison rows were
- * found. */
-void instance_absolve(instance *in, unsigned n_rows);
+/* The death that was counted last was explained by its input, in which `n_rows` poison rows were found: it
+ * counts no more. But only of a plugin that works: with other rows (`worked`), or in a call since the last
+ * time. One that dies of everything is not excused, and ends in quarantine. */
+void instance_absolve(instance *in, unsigned n_rows, bool worked);
 /* Puts it into quarantine, as five deaths would. */
 void instance_quarantine(instance *in, const char *reason);
 /* Takes it out of quarantine and back-off: the next call starts a cell. */
@@ -202,6 +203,9 @@ unsigned instance_cancels(const instance *in);
 status_class instance_start(instance *in, instance_call *call, status *st);
 /* Replaces the config; the cell is stopped and the next call starts a new one. `config` is complete. */
 void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t *config);
+/* "org.example.thing 1.2 (0123456789ab)": what it runs, for people. */
+#define INSTANCE_PLUGIN_MAX 200
+void instance_plugin(instance *in, char *out, size_t size);
 bool instance_offers(instance *in, const char *interface_id); /* PST_IF_… */
 
 /* ---- Answers ---- */

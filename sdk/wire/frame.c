@@ -51,11 +51,22 @@ void *frame_room(frame_writer *w, frame_tag tag, uint32_t aux, size_t len)
     return at + sizeof head;
 }
 
+void frame_copy(void *to, const void *from, size_t len)
+{
+    enum { CHUNK = 4096 };
+    uint8_t *at = to;
+    const uint8_t *source = from;
+    for (; len > CHUNK; len -= CHUNK, at += CHUNK, source += CHUNK)
+        memcpy(at, source, CHUNK);
+    if (len)
+        memcpy(at, source, len);
+}
+
 void frame_put(frame_writer *w, frame_tag tag, uint32_t aux, const void *data, size_t len)
 {
     void *at = frame_room(w, tag, aux, len);
-    if (at && len)
-        memcpy(at, data, len);
+    if (at)
+        frame_copy(at, data, len);
 }
 
 void frame_put_text(frame_writer *w, frame_tag tag, const char *text)

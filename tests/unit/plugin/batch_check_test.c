@@ -150,6 +150,30 @@ static void five_deaths_in_ten_minutes_are_quarantine(void **state)
     }
 }
 
+/* Long text is checked in blocks: a fault at every place of them. */
+static void a_fault_is_found_wherever_it_stands(void **state)
+{
+    (void)state;
+    enum { LEN = 150 };
+    char data[LEN];
+    for (int at = 0; at < LEN; at++)
+        for (int kind = 0; kind < 4; kind++) {
+            static const char odd[] = {0, (char)0xff, (char)0xc3, 'x'};
+            memset(data, 'a', sizeof data);
+            if (at > 10)
+                memcpy(data + 5, "\xc3\xa4", 2); /* also where the text is not plain */
+            data[at] = odd[kind];
+            const int32_t offsets[] = {0, LEN};
+            assert_int_equal(check(text_column(offsets, 1, data, LEN)) == STATUS_OK, kind == 3);
+        }
+    memset(data, 'a', sizeof data);
+    memcpy(data + 70, "\xc3\xa4", 2);
+    for (int32_t cut = 0; cut <= LEN; cut++) {
+        const int32_t offsets[] = {0, cut, LEN, LEN};
+        assert_int_equal(check(text_column(offsets, 3, data, LEN)) == STATUS_OK, cut != 71);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +183,7 @@ int main(void)
         cmocka_unit_test(json_and_times_are_looked_at_unless_null),
         cmocka_unit_test(the_back_off_doubles_to_its_longest),
         cmocka_unit_test(five_deaths_in_ten_minutes_are_quarantine),
+        cmocka_unit_test(a_fault_is_found_wherever_it_stands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
