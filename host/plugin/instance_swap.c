@@ -156,7 +156,7 @@ static status_class prepare(swap *s, status *st)
     if (class != STATUS_OK)
         return class;
     s->report.step = SWAP_START;
-    class = instance_spawn(s->in, s->plugin, s->cancel_fd, &s->cell, st);
+    class = instance_spawn(s->in, s->plugin, s->config, s->cancel_fd, &s->cell, st);
     if (class != STATUS_OK)
         return status_wrap(st, "%s", s->in->name);
     s->report.step = SWAP_CONFIGURE;
