@@ -34,9 +34,9 @@ typedef struct instance_set instance_set;
 typedef struct instance_deadlines { /* milliseconds; 0 = what stands behind */
     int64_t open;                   /* 10 s; also configure, ack, close */
     int64_t read;                   /* 30 s */
-    int64_t send;                   /* 30 s */
-    int64_t receive;                /* 5 s */
-    int64_t infer;                  /* 10 s */
+    int64_t send;                   /* 30 s; also rows to a sink, commands */
+    int64_t receive;                /* 5 s; also receipts */
+    int64_t infer;                  /* 10 s; also explain */
     int64_t evaluate;               /* 10 s; also prepare */
     int64_t train;                  /* 30 min */
     int64_t check;                  /* 30 s; also discover */
@@ -337,4 +337,8 @@ status_class instance_context(instance *in, instance_call *call, uint32_t *rows_
 status_class instance_infer(instance *in, instance_call *call, const void *artifact, size_t artifact_len,
                             const instance_input *inputs, size_t n_inputs, instance_batch **batch_out,
                             status *st);
+/* Why rows got their scores: the same arguments; rows of `_entity`, `_time`, `column`, `weight`. */
+status_class instance_explain(instance *in, instance_call *call, const void *artifact, size_t artifact_len,
+                              const instance_input *inputs, size_t n_inputs, instance_batch **batch_out,
+                              status *st);
 #endif

@@ -189,6 +189,10 @@ enum { WEIGH_EVERY_US = 1000000 };
 void instance_weigh(instance *in)
 {
     int64_t now = clock_monotonic_us(), limit = in->set->settings.memory_bytes, bytes = 0;
+    if (network_lost(in)) { /* an open source is opened again at its newest durable cursor */
+        instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
+        facts_condition(in, INSTANCE_STOPPED);
+    }
     if (!in->cell || in->set->settings.no_sandbox)
         return;
     if (in->weighed_us == 0 || now - in->weighed_us >= WEIGH_EVERY_US) {

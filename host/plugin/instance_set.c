@@ -166,6 +166,7 @@ instance_set *instance_set_create(const instance_set_settings *settings)
     if (!set->settings.memory_bytes)
         set->settings.memory_bytes = MEMORY_BYTES;
     pthread_mutex_init(&set->lock, NULL);
+    network_begin(set);
     return set;
 }
 
@@ -174,6 +175,7 @@ void instance_set_free(instance_set *set)
     if (!set)
         return;
     assert(!set->first);
+    network_end(set);
     pthread_mutex_destroy(&set->lock);
     free(set->program);
     free(set->user);
