@@ -96,15 +96,25 @@ const char *plugin_death_name(plugin_death death)
     return names[death];
 }
 
+void instance_plugin(instance *in, char *out, size_t size)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    snprintf(out, size, "%.100s %.40s (%.12s)", in->plugin->id, in->plugin->version, in->plugin->hash);
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
 /* ---- Policy from outside ---- */
 
-void instance_absolve(instance *in, unsigned n_rows)
+void instance_absolve(instance *in, unsigned n_rows, bool worked)
 {
     char text[100];
     pthread_mutex_lock(&in->lock);
-    supervise_absolve(&in->supervisor);
+    if (worked || in->supervisor.proved)
+        supervise_absolve(&in->supervisor);
     facts_add(in, FACT_POISON, n_rows);
-    facts_condition(in, in->cell ? INSTANCE_RUNNING : INSTANCE_STOPPED);
+    facts_condition(in, in->supervisor.quarantined ? INSTANCE_QUARANTINED
+                        : in->cell                 ? INSTANCE_RUNNING
+                                                   : INSTANCE_STOPPED);
     snprintf(text, sizeof text, "%u row%s that killed it %s put aside as dead letters", n_rows,
              n_rows == 1 ? "" : "s", n_rows == 1 ? "was" : "were");
     tell(in, "poison", text);
@@ -122,14 +132,19 @@ void instance_quarantine(instance *in, const char *reason)
     pthread_mutex_unlock(&in->lock);
 }
 
-void instance_retry(instance *in)
+void instance_release(instance *in)
 {
-    pthread_mutex_lock(&in->lock);
     bool was = in->supervisor.quarantined;
     supervise_reset(&in->supervisor);
     facts_condition(in, in->cell ? INSTANCE_RUNNING : INSTANCE_STOPPED);
     if (was)
         tell(in, "release", "it is tried again at once, as asked");
+}
+
+void instance_retry(instance *in)
+{
+    pthread_mutex_lock(&in->lock);
+    instance_release(in);
     pthread_mutex_unlock(&in->lock);
 }
 
@@ -174,6 +189,10 @@ enum { WEIGH_EVERY_US = 1000000 };
 void instance_weigh(instance *in)
 {
     int64_t now = clock_monotonic_us(), limit = in->set->settings.memory_bytes, bytes = 0;
+    if (network_lost(in)) { /* an open source is opened again at its newest durable cursor */
+        instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
+        facts_condition(in, INSTANCE_STOPPED);
+    }
     if (!in->cell || in->set->settings.no_sandbox)
         return;
     if (in->weighed_us == 0 || now - in->weighed_us >= WEIGH_EVERY_US) {
