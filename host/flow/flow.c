@@ -417,6 +417,11 @@ json_t *flow_host_status(flow *f)
 
 /* ---- work that is asked for ---- */
 
+unsigned flow_retry_plugin(flow *f, const char *plugin_id)
+{
+    return instance_set_retry(f->parts.instances, plugin_id);
+}
+
 status_class flow_train(flow *f, int32_t wid, const char *model, const char *actor, flow_done done, void *arg,
                         status *st)
 {
