@@ -180,9 +180,8 @@ static status_class waiting(const instance *in, instance_call *call, int64_t wai
 {
     int64_t ms = wait_us / 1000 + 1;
     status_set(st, STATUS_UNAVAILABLE, "%s: the plugin %s, next try in %.1f s: %s", in->name,
-               in->supervisor.quarantined ? "is quarantined after five deaths in ten minutes"
-                                          : "is restarted",
-               (double)ms / 1000, in->last_death);
+               in->supervisor.quarantined ? "is in quarantine" : "is restarted", (double)ms / 1000,
+               in->last_death);
     return fault_set(call, PLUGIN_FAULT_DIED, (uint32_t)ms, STATUS_UNAVAILABLE);
 }
 
@@ -287,6 +286,8 @@ static status_class ensure_cell(instance *in, instance_call *call, wire_type typ
         status_set(st, STATUS_UNAVAILABLE, "%s: the plugin %s is unloaded", in->name, in->plugin->id);
         return fault_set(call, PLUGIN_FAULT_UNLOADED, UNLOADED_RETRY_MS, STATUS_UNAVAILABLE);
     }
+    if (atomic_exchange(&in->retry_asked, false))
+        instance_release(in);
     int64_t wait = fresh ? 0 : supervise_wait_us(&in->supervisor, clock_monotonic_us());
     if (wait > 0)
         return waiting(in, call, wait, st);

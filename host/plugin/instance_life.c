@@ -132,14 +132,19 @@ void instance_quarantine(instance *in, const char *reason)
     pthread_mutex_unlock(&in->lock);
 }
 
-void instance_retry(instance *in)
+void instance_release(instance *in)
 {
-    pthread_mutex_lock(&in->lock);
     bool was = in->supervisor.quarantined;
     supervise_reset(&in->supervisor);
     facts_condition(in, in->cell ? INSTANCE_RUNNING : INSTANCE_STOPPED);
     if (was)
         tell(in, "release", "it is tried again at once, as asked");
+}
+
+void instance_retry(instance *in)
+{
+    pthread_mutex_lock(&in->lock);
+    instance_release(in);
     pthread_mutex_unlock(&in->lock);
 }
 

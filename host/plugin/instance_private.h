@@ -54,6 +54,7 @@ struct instance {
     instance_watcher watcher;
     int cancel_fd;
     atomic_uint cancels;
+    atomic_bool retry_asked;
     pthread_mutex_t lock; /* one call at a time; guards all up to `facts_lock` */
     const plugin_entry *plugin;
     char *config; /* written under both locks, like `given` and cancel_fd */
@@ -118,6 +119,8 @@ void instance_drop_cell(instance *in, int timeout_ms);
 void instance_bury(instance *in, instance_call *call);
 /* A cell that did not come to life. */
 void instance_stillborn(instance *in, instance_call *call, const char *why);
+/* Out of quarantine and back-off. */
+void instance_release(instance *in);
 /* Room for one more cell: true when it may be started. Every true is given back by instance_drop_cell, or
  * here. */
 bool instance_room_take(instance *in);

@@ -256,6 +256,22 @@ void instance_room_give(instance *in)
     atomic_fetch_sub(&in->set->cells, 1);
 }
 
+unsigned instance_set_retry(instance_set *set, const char *plugin_id)
+{
+    unsigned n = 0;
+    pthread_mutex_lock(&set->lock);
+    for (instance *in = set->first; in; in = in->next) {
+        pthread_mutex_lock(&in->facts_lock);
+        bool its = strcmp(in->plugin->id, plugin_id) == 0;
+        pthread_mutex_unlock(&in->facts_lock);
+        if (its)
+            atomic_store(&in->retry_asked, true); /* its lock may be held for a whole call */
+        n += its;
+    }
+    pthread_mutex_unlock(&set->lock);
+    return n;
+}
+
 void plugin_states(instance_set *set, void (*on_state)(const instance_state *state, void *arg), void *arg)
 {
     pthread_mutex_lock(&set->lock);
