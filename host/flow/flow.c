@@ -121,7 +121,8 @@ void flow_remove(flow *f, int32_t wid)
     tenant_release(t);
 }
 
-void flow_make_instances(flow *f, const char *plugin_id)
+/* Retained; the caller releases each and frees the list. */
+static tenant **all_tenants(flow *f, uint32_t *n_out)
 {
     pthread_mutex_lock(&f->lock);
     uint32_t n = f->n_tenants;
@@ -129,8 +130,27 @@ void flow_make_instances(flow *f, const char *plugin_id)
     for (uint32_t i = 0; i < n; i++)
         all[i] = tenant_retain(f->tenants[i]);
     pthread_mutex_unlock(&f->lock);
+    *n_out = n;
+    return all;
+}
+
+void flow_make_instances(flow *f, const char *plugin_id)
+{
+    uint32_t n;
+    tenant **all = all_tenants(f, &n);
     for (uint32_t i = 0; i < n; i++) {
         tenant_make_instances(all[i], plugin_id);
+        tenant_release(all[i]);
+    }
+    free(all);
+}
+
+void flow_retry_sources(flow *f)
+{
+    uint32_t n;
+    tenant **all = all_tenants(f, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        tenant_retry_sources(all[i]);
         tenant_release(all[i]);
     }
     free(all);
@@ -379,6 +399,14 @@ json_t *flow_source_status(flow *f, int32_t wid, const char *connector)
     json_t *o = t ? tenant_source_status(t, connector) : NULL;
     tenant_release(t);
     return o;
+}
+
+status_class flow_ask(flow *f, int32_t wid, const flow_demand *demand, json_t **out, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    status_class class = t ? tenant_demand(t, demand, out, st) : st->class;
+    tenant_release(t);
+    return class;
 }
 
 status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st)
