@@ -1,5 +1,5 @@
-/* Two locks: `lock` guards what the writers touch and is held for moments only; `watching` guards the watches and
- * is held by the lane while it makes texts. Who takes both takes `watching` first.
+/* Two locks: `lock` guards what the writers touch and is held for moments only; `watching` guards the watches
+ * and is held by the lane while it makes texts. Who takes both takes `watching` first.
  *
  *   live_push (writer) ── copy of the batch ──► lane: deliver ──► held text | send
  */
@@ -35,6 +35,7 @@ struct live_watch {
     arena *arena;
     char owner[OWNER_SIZE];
     live_wish wish; /* its texts lie in the arena */
+    void *arg;
     bool held;
     const char *ended; /* of a held one: why it is over */
     text waiting;      /* of a held one */
@@ -139,7 +140,7 @@ static void end_watch(live_watch *w, const char *why)
         return;
     }
     unlink_watch(w);
-    w->wish.end(w->wish.arg, why);
+    w->wish.end(w->arg, why);
     free_watch(w);
 }
 
@@ -180,7 +181,8 @@ static status_class check_limits(const live_hub *h, const live_wish *wish, statu
     if (atomic_load(&h->n_watches) >= LIVE_WATCHES_MAX)
         return status_set(st, STATUS_LIMIT, "%d live views are open on this host", LIVE_WATCHES_MAX);
     if (workspace >= LIVE_WORKSPACE_WATCHES_MAX)
-        return status_set(st, STATUS_LIMIT, "%d live views are open in this workspace", LIVE_WORKSPACE_WATCHES_MAX);
+        return status_set(st, STATUS_LIMIT, "%d live views are open in this workspace",
+                          LIVE_WORKSPACE_WATCHES_MAX);
     if (key >= LIVE_KEY_WATCHES_MAX)
         return status_set(st, STATUS_LIMIT, "%d live views are open with this key", LIVE_KEY_WATCHES_MAX);
     return STATUS_OK;
@@ -213,7 +215,8 @@ static live_watch *make_watch(live_hub *h, const live_wish *wish)
     for (uint32_t i = 0; i < wish->n_columns; i++)
         columns[i] = arena_string(a, wish->columns[i]);
     for (uint32_t i = 0; i < wish->n_filters; i++)
-        filters[i] = (live_filter){arena_string(a, wish->filters[i].column), arena_string(a, wish->filters[i].text)};
+        filters[i] =
+            (live_filter){arena_string(a, wish->filters[i].column), arena_string(a, wish->filters[i].text)};
     w->wish.columns = columns;
     w->wish.filters = filters;
     return w;
@@ -233,6 +236,11 @@ status_class live_open(live_hub *h, const live_wish *wish, live_watch **out, sta
     }
     pthread_mutex_unlock(&h->watching);
     return class;
+}
+
+void live_attach(live_watch *w, void *arg)
+{
+    w->arg = arg; /* a held watch is called by nobody else */
 }
 
 bool live_take(live_watch *w, text *out)
@@ -283,13 +291,15 @@ static bool passes(const live_watch *w, const batch *b, const char *const *names
         text_clear(&value);
         if (at >= 0)
             batch_value_text(&value, &b->columns[at], row);
-        fits = at >= 0 && !column_is_null(&b->columns[at], row) && strcmp(text_or_empty(&value), f->text) == 0;
+        fits =
+            at >= 0 && !column_is_null(&b->columns[at], row) && strcmp(text_or_empty(&value), f->text) == 0;
     }
     text_free(&value);
     return fits;
 }
 
-static void add_members(const live_watch *w, const batch *b, const char *const *names, uint32_t row, text *out)
+static void add_members(const live_watch *w, const batch *b, const char *const *names, uint32_t row,
+                        text *out)
 {
     const char *comma = "";
     for (uint32_t i = 0; i < b->n_columns; i++) {
@@ -344,7 +354,7 @@ static void deliver_to(live_watch *w, const live_item *item, text *events)
     if (events->len == 0)
         return;
     if (!w->held) {
-        if (!w->wish.send(w->wish.arg, events->data, events->len))
+        if (!w->wish.send(w->arg, events->data, events->len))
             end_watch(w, NULL);
     } else if (w->waiting.len + events->len > LIVE_HELD_BYTES) {
         end_watch(w, "too_slow");
@@ -384,7 +394,7 @@ static void show_life(void *arg)
         next_store = s->next;
         for (live_watch *w = s->watches, *next; w; w = next) {
             next = w->next;
-            if (!w->held && !w->wish.send(w->wish.arg, comment, sizeof comment - 1))
+            if (!w->held && !w->wish.send(w->arg, comment, sizeof comment - 1))
                 end_watch(w, NULL);
         }
     }
@@ -402,16 +412,18 @@ void live_tick(live_hub *h, int64_t now_us)
 
 /* ---- the writers ---- */
 
-/* The _seq below which nothing is to come: of the streams that have something waiting the one that is least far;
- * 0 while one of them has not been heard of. Everything that is not waiting was pushed before it was trimmed. */
+/* The _seq below which nothing is to come: of the streams that have something waiting the one that is least
+ * far; 0 while one of them has not been heard of. Everything that is not waiting was pushed before it was
+ * trimmed. */
 static uint64_t find_mark(const live_hub *h, const live_store *s)
 {
     uint64_t all = 0, least = UINT64_MAX;
     for (unsigned i = 0; i < h->shards; i++) {
         journal_stream stream;
         all = s->marks[i] > all ? s->marks[i] : all;
-        bool waits = journal_stream_find(h->journal, (uint32_t)s->wid, s->key, JOURNAL_LIVE, (uint16_t)i, &stream) &&
-                     stream.last_seq != stream.trimmed_seq;
+        bool waits =
+            journal_stream_find(h->journal, (uint32_t)s->wid, s->key, JOURNAL_LIVE, (uint16_t)i, &stream) &&
+            stream.last_seq != stream.trimmed_seq;
         if (waits && s->marks[i] < least)
             least = s->marks[i];
     }
@@ -475,7 +487,7 @@ static bool note_record(live_hub *h, const write_record *r, live_item *item)
     const journal_record *j = r->record;
     pthread_mutex_lock(&h->lock);
     live_store *s = find_store(h, (int32_t)j->wid, j->store);
-    bool tell = s && !s->choked;
+    bool tell = s != NULL;
     if (tell && j->shard < h->shards && j->n_rows) {
         s->marks[j->shard] = (uint64_t)j->first_row + j->n_rows - 1;
         uint64_t mark = find_mark(h, s);
@@ -487,9 +499,10 @@ static bool note_record(live_hub *h, const write_record *r, live_item *item)
     else
         tell = tell && r->stored > 0;
     if (tell && !item->why) {
-        item->bytes = batch_bytes(&r->rows);
-        s->choked = s->waiting + item->bytes > LIVE_WAITING_BYTES;
+        size_t bytes = batch_bytes(&r->rows);
+        s->choked = s->choked || s->waiting + bytes > LIVE_WAITING_BYTES;
         item->why = s->choked ? "too_slow" : NULL;
+        item->bytes = s->choked ? 0 : bytes;
         s->waiting += item->bytes;
     }
     pthread_mutex_unlock(&h->lock);

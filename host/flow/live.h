@@ -1,10 +1,11 @@
-/* The live view: what the writers have committed to a datastore goes to everybody who watches it, row by row, in
- * the order of the commits.
+/* The live view: what the writers have committed to a datastore goes to everybody who watches it, row by row,
+ * in the order of the commits.
  *
- * A watch has a name: the highest `_seq` below which nothing is still to come (the mark). Who comes back with it
- * misses nothing: he reads the rows behind it from the table and goes on live. Several writers commit side by
- * side, so a row may be shown twice; its `_seq` tells. A watcher holds up nobody: the writer copies a batch once
- * a store and goes on, a lane of the hub's own makes the texts, and who does not take them is told and let go. */
+ * A watch has a name: the highest `_seq` below which nothing is still to come (the mark). Who comes back with
+ * it misses nothing: he reads the rows behind it from the table and goes on live. Several writers commit side
+ * by side, so a row may be shown twice; its `_seq` tells. A watcher holds up nobody: the writer copies a
+ * batch once a store and goes on, a lane of the hub's own makes the texts, and who does not take them is told
+ * and let go. */
 #ifndef PENSTOCK_FLOW_LIVE_H
 #define PENSTOCK_FLOW_LIVE_H
 #include <stdbool.h>
@@ -18,16 +19,17 @@
 typedef struct live_hub live_hub;
 typedef struct live_watch live_watch;
 
-#define LIVE_WATCHES_MAX 256           /* of the host */
+#define LIVE_WATCHES_MAX 256 /* of the host */
 #define LIVE_WORKSPACE_WATCHES_MAX 64
 #define LIVE_KEY_WATCHES_MAX 16
-#define LIVE_WAITING_BYTES (8U << 20)  /* of committed rows that were not handed on yet, of one store */
-#define LIVE_HELD_BYTES (4U << 20)     /* of events for a watch that still reads the past */
+#define LIVE_WAITING_BYTES (8U << 20) /* of committed rows that were not handed on yet, of one store */
+#define LIVE_HELD_BYTES (4U << 20)    /* of events for a watch that still reads the past */
 
-/* Text of whole events. False: the watcher is gone, or was told why he is let go; it is not called again. Never
- * blocks. */
+/* Text of whole events. False: the watcher is gone, or was told why he is let go; it is not called again.
+ * Never blocks. */
 typedef bool (*live_send)(void *arg, const char *events, size_t len);
-/* The last call of a watch. `why` NULL: send had said false; else a word: "too_slow", "restarted", "stopped". */
+/* The last call of a watch. `why` NULL: send had said false; else a word: "too_slow", "restarted", "stopped".
+ */
 typedef void (*live_end)(void *arg, const char *why);
 
 typedef struct live_filter { /* column = text of the value, as CSV has it */
@@ -43,7 +45,6 @@ typedef struct live_wish {
     uint32_t n_filters;
     live_send send;
     live_end end;
-    void *arg;
 } live_wish;
 
 /* `shards`: how many streams a store may have. */
@@ -52,11 +53,13 @@ live_hub *live_create(lane_pool *lanes, journal *j, unsigned shards);
 void live_stop(live_hub *h);
 void live_free(live_hub *h); /* NULL is fine */
 
-/* From now on everything that is committed is kept for the watch; live_go sends it. STATUS_LIMIT. `end` is called
- * once, whatever happens, unless this fails. */
+/* From now on everything that is committed is kept for the watch; live_go sends it. STATUS_LIMIT. `end` is
+ * called once, whatever happens, unless this fails. */
 status_class live_open(live_hub *h, const live_wish *wish, live_watch **out, status *st);
-/* What came meanwhile, into `out` (cleared first); false when there is nothing left: the watch is live from here
- * on, or has ended. The handle is the hub's then. */
+/* What `send` and `end` are called with; before live_take or live_cancel. */
+void live_attach(live_watch *w, void *arg);
+/* What came meanwhile, into `out` (cleared first); false when there is nothing left: the watch is live from
+ * here on, or has ended. The handle is the hub's then. */
 bool live_take(live_watch *w, text *out);
 /* Ends a watch that was not made live. */
 void live_cancel(live_watch *w, const char *why);
