@@ -21,6 +21,8 @@ const command *const *commands_all(size_t *n_out)
         ingest_commands,
         query_commands,
         store_commands,
+        featurestore_commands,
+        retention_commands,
         metric_commands,
         alert_commands,
         model_commands,

@@ -396,6 +396,14 @@ json_t *flow_source_status(flow *f, int32_t wid, const char *connector)
     return o;
 }
 
+status_class flow_ask(flow *f, int32_t wid, const flow_demand *demand, json_t **out, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    status_class class = t ? tenant_demand(t, demand, out, st) : st->class;
+    tenant_release(t);
+    return class;
+}
+
 status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st)
 {
     tenant *t = tenant_of(f, wid, st);

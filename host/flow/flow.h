@@ -120,6 +120,21 @@ unsigned flow_retry_plugin(flow *f, const char *plugin_id);
 
 typedef void (*flow_done)(void *arg, const json_t *result,
                           const status *st); /* result NULL on failure; on the lane */
+typedef enum demand_kind {
+    DEMAND_BACKFILL,
+    DEMAND_PAUSE_BUILD,
+    DEMAND_RESUME_BUILD,
+    DEMAND_RETENTION, /* what it would remove: an array, changes nothing */
+    DEMAND_EXPIRE,    /* run it now */
+} demand_kind;
+typedef struct flow_demand {
+    demand_kind kind;
+    const char *featurestore;
+    int64_t from_us, to_us; /* of a backfill; 0 = open */
+} flow_demand;
+/* Notes what is asked for; the workspace's lane does it. *out is what there is to show (a new reference) or
+ * NULL. [lane] */
+status_class flow_ask(flow *f, int32_t wid, const flow_demand *demand, json_t **out, status *st);
 /* Brings the features up to date, trains, promotes, scores. */
 status_class flow_train(flow *f, int32_t wid, const char *model, const char *actor, flow_done done, void *arg,
                         status *st);

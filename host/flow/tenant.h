@@ -49,6 +49,8 @@ instance *tenant_engine(tenant *t, const char *metric, status *st);
 void tenant_train(tenant *t, const char *model, const char *actor, flow_done done, void *arg);
 void tenant_refresh(tenant *t, flow_done done, void *arg);
 
+status_class tenant_demand(tenant *t, const flow_demand *demand, json_t **out, status *st); /* [lane] */
+
 json_t *tenant_status(tenant *t); /* [lane]: asks the database for freshness */
 json_t *tenant_source_status(tenant *t, const char *connector);
 void tenant_each_source(tenant *t,
