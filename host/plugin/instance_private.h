@@ -9,6 +9,8 @@
 #include "plugin/cell.h"
 #include "plugin/input.h"
 #include "plugin/instance.h"
+#include "plugin/limiter.h"
+#include "plugin/state_keeper.h"
 #include "plugin/supervise.h"
 
 struct instance_set {
@@ -18,6 +20,9 @@ struct instance_set {
     atomic_bool no_swaps;
     pthread_mutex_t lock; /* of the list */
     instance *first;
+    limiter *limiter;
+    state_keeper keeper;
+    bool own_keeper;
 };
 
 /* What replacing the cell needs to know of an instance (instance_swap.c). */
