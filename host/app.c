@@ -76,6 +76,11 @@ static char *cell_program(app *a, status *st)
     return set ? memory_string(set) : cell_program_find(st);
 }
 
+static const char *cell_user(app *a)
+{
+    return geteuid() == 0 ? settings_text(a->settings, "plugins.user") : NULL;
+}
+
 static instance_deadlines plugin_deadlines(const settings *s)
 {
     return (instance_deadlines){.open = settings_integer(s, "plugins.deadline.open"),
@@ -101,10 +106,12 @@ static status_class open_plugins(app *a, status *st)
                            .n_folders = n,
                            .state_folder = a->state,
                            .cell_program = cell,
+                           .cell_user = cell_user(a),
                            .spawner = a->nursery};
     status_class class = catalog_create(&cs, &a->catalog, st);
     instance_set_settings is = {.spawner = a->nursery,
                                 .cell_program = cell,
+                                .cell_user = cell_user(a),
                                 .memory_bytes = settings_integer(a->settings, "plugins.memory"),
                                 .settings = a->settings,
                                 .deadlines = plugin_deadlines(a->settings),

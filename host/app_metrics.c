@@ -155,6 +155,43 @@ static void collect_plugins(instance_set *instances)
         show_plugin(&sums.all[i]);
 }
 
+/* ---- instances ---- */
+
+/* What went wrong is shown by instance, but only of those with which something did: the number of series
+ * stays small. */
+static void show_instance(const instance_state *s, void *arg)
+{
+    (void)arg;
+    bool quarantined = s->condition == INSTANCE_QUARANTINED;
+    if (!(s->deaths || s->suspects || s->poisons || s->recycles || s->evictions || quarantined))
+        return;
+#define OF_INSTANCE                                                                \
+    METRIC_LABEL("plugin", s->plugin_id), METRIC_LABEL("workspace", s->workspace), \
+        METRIC_LABEL("instance", s->name)
+    metric_count(
+        metric_counter("penstock_instance_deaths_total", "Deaths of an instance's cells.", OF_INSTANCE),
+        s->deaths);
+    metric_count(metric_counter("penstock_instance_suspects_total",
+                                "Calls over again in a fresh cell, after one died of them.", OF_INSTANCE),
+                 s->suspects);
+    metric_count(metric_counter("penstock_instance_poison_rows_total",
+                                "Rows put aside because they kill the plugin.", OF_INSTANCE),
+                 s->poisons);
+    metric_count(metric_counter("penstock_instance_recycles_total", "Cells replaced because they had grown.",
+                                OF_INSTANCE),
+                 s->recycles);
+    metric_count(metric_counter("penstock_instance_evictions_total", "Cells stopped to make room for others.",
+                                OF_INSTANCE),
+                 s->evictions);
+    metric_set(
+        metric_gauge("penstock_instance_quarantined", "1 while the plugin is in quarantine.", OF_INSTANCE),
+        quarantined);
+    metric_set(metric_gauge("penstock_instance_memory_bytes", "Memory of the cell as it was seen last.",
+                            OF_INSTANCE),
+               (double)s->memory_bytes);
+#undef OF_INSTANCE
+}
+
 static void collect(void *arg)
 {
     app *a = arg;
@@ -170,6 +207,7 @@ static void collect(void *arg)
     collect_writers(a->flow);
     collect_sources(a->flow);
     collect_plugins(a->instances);
+    plugin_states(a->instances, show_instance, NULL);
 }
 
 void app_metrics_begin(app *a)

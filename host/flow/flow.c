@@ -88,7 +88,7 @@ static tenant *table_put(flow *f, tenant *t)
 
 status_class flow_put(flow *f, const flow_workspace *w, status *st)
 {
-    tenant_parts parts = {&f->parts, f->intake, f->journal, f->models_folder};
+    tenant_parts parts = {&f->parts, f->intake, f->journal, f->partitions, f->models_folder};
     tenant *t, *running = tenant_of(f, w->definition->wid, NULL);
     status_class class = tenant_create(&parts, w, &t, st);
     if (class != STATUS_OK) {
@@ -416,6 +416,11 @@ json_t *flow_host_status(flow *f)
 }
 
 /* ---- work that is asked for ---- */
+
+unsigned flow_retry_plugin(flow *f, const char *plugin_id)
+{
+    return instance_set_retry(f->parts.instances, plugin_id);
+}
 
 status_class flow_train(flow *f, int32_t wid, const char *model, const char *actor, flow_done done, void *arg,
                         status *st)

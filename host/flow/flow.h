@@ -105,6 +105,10 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
 
 /* ---- work that is asked for ---- */
 
+/* Every instance of that plugin that is in quarantine, or held back, gets another chance at once. Returns how
+ * many instances there are. [lane] */
+unsigned flow_retry_plugin(flow *f, const char *plugin_id);
+
 typedef void (*flow_done)(void *arg, const json_t *result,
                           const status *st); /* result NULL on failure; on the lane */
 /* Brings the features up to date, trains, promotes, scores. */

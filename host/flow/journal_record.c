@@ -318,6 +318,21 @@ static bool read_tags(const char *p, const char *end, arena *a, journal_record *
     return true;
 }
 
+bool record_store_read(const void *data, size_t len, char *store_out)
+{
+    record_head h;
+    tag_head tag;
+    if (!record_head_read(data, len, &h) || len < h.head_bytes + sizeof tag)
+        return false;
+    const char *p = (const char *)data + h.head_bytes;
+    memcpy(&tag, p, sizeof tag); /* it is written first */
+    if (tag.tag != TAG_STORE || tag.len > NAME_KEY_MAX || len < h.head_bytes + sizeof tag + tag.len)
+        return false;
+    memcpy(store_out, p + sizeof tag, tag.len);
+    store_out[tag.len] = '\0';
+    return name_is_key(store_out);
+}
+
 bool record_decode(const void *data, size_t len, arena *a, journal_record *out)
 {
     record_head h;

@@ -22,7 +22,7 @@ enum {
     CURSOR_HEAD = 8,       /* our own part of a cursor: the time shift */
     POLL_CLOSE_MS = 30000, /* idle for longer: closed, and its cell stopped, until then */
     CLOSED_IN_ROW_MAX = 3,
-    QUARANTINE_MS = 600000,
+    HELD_BACK_MS = 2000, /* asked again so often: it may be released before its time */
 };
 static const int64_t NO_SHIFT = INT64_MIN;
 
@@ -131,7 +131,8 @@ static void on_plugin_failure(source *s, const instance_call *call, const status
         return;
     }
     set_state(s, person ? SOURCE_NEEDS_YOU : SOURCE_DOWN, st->text);
-    rest(s, call->fault == PLUGIN_FAULT_DIED ? call->retry_after_ms
+    unsigned held = call->retry_after_ms < HELD_BACK_MS ? call->retry_after_ms : HELD_BACK_MS;
+    rest(s, call->fault == PLUGIN_FAULT_DIED ? held
                                              : back_off(s, person ? BACK_OFF_LAST_MS : call->retry_after_ms));
 }
 
@@ -404,7 +405,7 @@ static void stand_still(source *s, const status *why)
     source_hunt_end(&s->hunt);
     instance_quarantine(s->parts.plugin, reason);
     set_state(s, SOURCE_DOWN, reason);
-    rest(s, QUARANTINE_MS);
+    rest(s, HELD_BACK_MS);
 }
 
 static void skip_record(source *s)

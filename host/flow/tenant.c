@@ -327,6 +327,7 @@ static void tenant_free(tenant *t)
         build_release(&t->builds[i]);
     free(t->builds);
     free(t->builds_shown);
+    json_decref(t->retention_shown);
     free(t->refresh_due_us);
     free(t->sources);
     free(t->source_problems);

@@ -10,6 +10,7 @@
 
 #include "flow/flow.h"
 #include "flow/plan.h"
+#include "store/partitions.h"
 
 typedef struct tenant tenant;
 
@@ -17,6 +18,7 @@ typedef struct tenant_parts {
     const flow_parts *flow; /* outlives every tenant */
     intake *intake;
     journal *journal;
+    partition_cache *partitions;
     const char *models_folder;
 } tenant_parts;
 

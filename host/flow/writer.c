@@ -234,6 +234,8 @@ static void add_records(writer *w, turn *t, const flow_plan *plan, const journal
         const journal_record *r = &records[i];
         if (r->seq <= position)
             continue;
+        if (!journal_record_follows(r, position))
+            return; /* the next turn finds it first */
         write_record *out = &t->records[t->n++];
         *out = (write_record){.record = r, .store = store, .expected_seq = position};
         if (r->kind == JOURNAL_ROWS && !r->damaged)
@@ -282,7 +284,7 @@ static status_class take_stream(writer *w, turn *t, uint32_t id, size_t budget, 
         requeue_if_waiting(w, id, position);
         return STATUS_OK;
     }
-    if (records[first].prev_seq != position) {
+    if (!journal_record_follows(&records[first], position)) {
         stream_stop(w, &records[first], position);
         return STATUS_OK;
     }

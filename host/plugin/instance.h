@@ -65,6 +65,10 @@ void instance_set_free(instance_set *set);
  * Looks at the memory of the others. */
 unsigned instance_set_stop_idle(instance_set *set, int64_t idle_us);
 
+/* Takes every instance of that plugin out of quarantine and back-off, at its next call; returns how many
+ * there are. */
+unsigned instance_set_retry(instance_set *set, const char *plugin_id);
+
 typedef enum instance_condition {
     INSTANCE_STOPPED, /* no cell: not started yet, or stopped while idle */
     INSTANCE_RUNNING,

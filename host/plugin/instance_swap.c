@@ -156,7 +156,7 @@ static status_class prepare(swap *s, status *st)
     if (class != STATUS_OK)
         return class;
     s->report.step = SWAP_START;
-    class = instance_spawn(s->in, s->plugin, s->cancel_fd, &s->cell, st);
+    class = instance_spawn(s->in, s->plugin, s->config, s->cancel_fd, &s->cell, st);
     if (class != STATUS_OK)
         return status_wrap(st, "%s", s->in->name);
     s->report.step = SWAP_CONFIGURE;
@@ -487,6 +487,11 @@ void instance_unhold(instance *in)
     in->swap.holds--;
     pthread_cond_broadcast(&in->swap.settled);
     pthread_mutex_unlock(&in->facts_lock);
+}
+
+uint64_t instance_set_round(instance_set *set)
+{
+    return atomic_fetch_add(&set->rounds, 1) + 1;
 }
 
 instance *instance_set_next(instance_set *set, const char *plugin_id, uint64_t round)

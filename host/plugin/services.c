@@ -102,6 +102,8 @@ static status_class on_fetch(service_call *call, status *st)
     if (class == STATUS_OK && value.len > CELL_SECRET_MAX_BYTES)
         class = status_set(st, STATUS_LIMIT, "the secret has more than %d bytes", CELL_SECRET_MAX_BYTES);
     if (class == STATUS_OK)
+        network_secret(call->in, &value);
+    if (class == STATUS_OK)
         frame_put(&call->reply->body, FRAME_VALUE, 0, value.data, value.len);
     if (value.data)
         explicit_bzero(value.data, value.len);

@@ -6,7 +6,7 @@ set -eu
 # folder: what it may include beside itself (host/app*.c and host/main.c know everybody)
 rules='
 host/base:
-host/loop: base
+host/loop: base wire
 host/config: base loop
 host/schema: base loop config
 host/store: base loop config

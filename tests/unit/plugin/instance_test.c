@@ -105,7 +105,8 @@ static void a_source_hands_over_rows_of_every_type(void **state)
     assert_true(seen.metrics[1].value == 13);                               /* gauge */
     assert_int_equal(seen.rows_out, 22);
     assert_int_equal(seen.rejects_out, 4);
-    assert_non_null(strstr(seen.sandbox, "\"profile\":\"net\",\"no_new_privs\":true,\"seccomp\":true"));
+    assert_non_null(strstr(seen.sandbox, "\"profile\":\"net\",\"no_new_privs\":true,\"capabilities\":"
+                                         "\"none\",\"seccomp\":\"allow-list+notify\""));
     instance_batch_free(b);
     instance_batch_free(next);
     instance_free(in);

@@ -178,7 +178,7 @@ static void a_hostile_constructor_ends_in_quarantine(void **state)
     assert_int_equal(stand_state(&s).condition, INSTANCE_QUARANTINED);
     assert_non_null(strstr(told, "it quarantine: org.penstock.test.hostile"));
     assert_int_not_equal(instance_start(in, &call, &st), STATUS_OK);
-    assert_non_null(strstr(st.text, "quarantined"));
+    assert_non_null(strstr(st.text, "in quarantine"));
     assert_int_equal(stand_state(&s).deaths, 5);
     instance_retry(in);
     assert_non_null(strstr(told, "it release: "));

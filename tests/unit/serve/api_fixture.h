@@ -139,6 +139,12 @@ void flow_remove(flow *fl, int32_t wid)
     calls.removes++;
 }
 
+unsigned flow_retry_plugin(flow *fl, const char *plugin_id)
+{
+    (void)fl, (void)plugin_id;
+    return 0;
+}
+
 status_class flow_train(flow *fl, int32_t wid, const char *model, const char *actor, flow_done done,
                         void *arg, status *st)
 {
