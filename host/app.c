@@ -68,6 +68,7 @@ static void on_catalog_change(void *arg)
 {
     app *a = arg;
     reload_look(a->reload);
+    flow_retry_sources(a->flow); /* a plugin that was missing may be there now */
 }
 
 static char *cell_program(app *a, status *st)

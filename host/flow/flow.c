@@ -121,7 +121,8 @@ void flow_remove(flow *f, int32_t wid)
     tenant_release(t);
 }
 
-void flow_make_instances(flow *f, const char *plugin_id)
+/* Retained; the caller releases each and frees the list. */
+static tenant **all_tenants(flow *f, uint32_t *n_out)
 {
     pthread_mutex_lock(&f->lock);
     uint32_t n = f->n_tenants;
@@ -129,8 +130,27 @@ void flow_make_instances(flow *f, const char *plugin_id)
     for (uint32_t i = 0; i < n; i++)
         all[i] = tenant_retain(f->tenants[i]);
     pthread_mutex_unlock(&f->lock);
+    *n_out = n;
+    return all;
+}
+
+void flow_make_instances(flow *f, const char *plugin_id)
+{
+    uint32_t n;
+    tenant **all = all_tenants(f, &n);
     for (uint32_t i = 0; i < n; i++) {
         tenant_make_instances(all[i], plugin_id);
+        tenant_release(all[i]);
+    }
+    free(all);
+}
+
+void flow_retry_sources(flow *f)
+{
+    uint32_t n;
+    tenant **all = all_tenants(f, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        tenant_retry_sources(all[i]);
         tenant_release(all[i]);
     }
     free(all);

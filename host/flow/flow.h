@@ -66,6 +66,8 @@ void flow_remove(flow *f, int32_t wid); /* [lane] */
 /* Makes the instances of that plugin which tenants make when they need them first, so that a new version can
  * be tried with each. Any thread but the loop's. */
 void flow_make_instances(flow *f, const char *plugin_id);
+/* After another version of a plugin serves: sources that could not run may be able to now. */
+void flow_retry_sources(flow *f);
 /* Retained; NULL if it does not run here. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
 

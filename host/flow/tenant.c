@@ -127,18 +127,46 @@ instance *tenant_engine(tenant *t, const char *metric, status *st)
 
 /* ---- sources ---- */
 
+static void note_problem(tenant *t, uint32_t i, const char *problem)
+{
+    pthread_mutex_lock(&t->lock);
+    free(t->source_problems[i]);
+    t->source_problems[i] = problem ? memory_string(problem) : NULL;
+    pthread_mutex_unlock(&t->lock);
+}
+
 static void make_source(tenant *t, uint32_t i)
 {
     const defined_connector *c = &t->plan->definition->connectors[i];
     status st;
     instance *plugin = NULL;
     if (!tenant_instance(t, &plugin, c->plugin, "connector", c->object.key, c->config, &st)) {
-        t->source_problems[i] = memory_string(st.text);
+        note_problem(t, i, st.text);
         log_status(LOG_LEVEL_WARN, "tenant", "a connector cannot run", &st);
         return;
     }
     source_parts parts = {t->parts.intake, t->parts.journal, t->parts.flow->lanes, t->plan, c, plugin};
-    t->sources[i] = source_create(&parts);
+    source *made = source_create(&parts);
+    pthread_mutex_lock(&t->lock);
+    bool wanted = !t->stopping && !t->sources[i];
+    if (wanted)
+        t->sources[i] = made;
+    pthread_mutex_unlock(&t->lock);
+    if (wanted)
+        note_problem(t, i, NULL);
+    else
+        source_free(made);
+}
+
+void tenant_retry_sources(tenant *t)
+{
+    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
+        pthread_mutex_lock(&t->lock);
+        bool missing = t->started && !t->stopping && !t->paused && !t->sources[i];
+        pthread_mutex_unlock(&t->lock);
+        if (missing)
+            make_source(t, i);
+    }
 }
 
 static int connector_index(const tenant *t, const char *key)
@@ -167,11 +195,11 @@ json_t *tenant_source_status(tenant *t, const char *connector)
     bool there = t->sources[i] != NULL, wanted = t->started && !t->paused;
     if (there)
         look = source_look_at(t->sources[i]);
+    json_t *missing = there ? NULL
+                            : json_pack("{s:s, s:s?}", "state", wanted ? "needs_you" : "paused", "problem",
+                                        t->source_problems[i]);
     pthread_mutex_unlock(&t->lock);
-    if (there)
-        return look_json(&look);
-    return json_pack("{s:s, s:s?}", "state", wanted ? "needs_you" : "paused", "problem",
-                     t->source_problems[i]);
+    return there ? look_json(&look) : missing;
 }
 
 void tenant_each_source(tenant *t,

@@ -40,6 +40,8 @@ status_class tenant_borrow(tenant *t, connection **out, status *st);
 poison_ward *tenant_ward(tenant *t); /* rows that kill plugins; as long as the tenant is held */
 /* Those of that plugin that are not there yet; one that cannot be made says so when it is needed. */
 void tenant_make_instances(tenant *t, const char *plugin_id);
+/* Sources that could not be made: another version of their plugin may take their configuration. */
+void tenant_retry_sources(tenant *t);
 /* The plugin instance of a metric engine; NULL for SQL metrics. */
 instance *tenant_engine(tenant *t, const char *metric, status *st);
 

@@ -136,4 +136,15 @@ def reload_while_everything_runs():
     check("host" in {d[2] for d in deeds} and len({d[2] for d in deeds}) >= 2, "the audit says who", deeds)
 
 
-harness.main(reload_while_everything_runs)
+def a_source_runs_when_a_version_takes_its_config():
+    host = reloading.make_host()
+    put(host.dropped, "source", "schema")  # nobody is there to refuse it
+    serves(host, "source", 9)
+    host.workspace("ws", "reloading")
+    needs = host.api("GET", "/workspaces/ws/connectors/numbers").json
+    equal((needs["state"], needs["error"]), ("needs_you", "property ticket is required"), "a source that cannot run")
+    drop_good(host, "source", "2")
+    wait_for("it runs with the next version", lambda: answers(host, "source") == 2)
+
+
+harness.main(reload_while_everything_runs, a_source_runs_when_a_version_takes_its_config)

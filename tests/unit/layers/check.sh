@@ -15,7 +15,7 @@ host/control: base loop config schema store
 host/flow: base loop config schema store plugin control
 host/serve: base loop config control flow
 cell: base schema penstock wire
-cli: base loop config schema plugin control flow store check
+cli: base loop config schema plugin control flow store check penstock
 sdk: penstock wire
 sdk/check: base cell check penstock plugin
 plugins: penstock
