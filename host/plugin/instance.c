@@ -233,6 +233,8 @@ static status_class run(instance *in, instance_call *call, exchange *x, status *
     facts_metrics(in, x->answer);
     if (x->status < 0)
         class = instance_plugin_error(in, call, x->status, x->answer, st);
+    if (x->status == PST_E_RESOURCE)
+        instance_worn(in, call, st->text);
     if (x->status == PST_E_INTERNAL) {
         cell_condemn(in->cell, st->text);
         instance_bury(in, call);

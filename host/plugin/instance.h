@@ -168,6 +168,8 @@ typedef enum plugin_death {
     PLUGIN_DEATH_BROKEN, /* broke the protocol, handed over a bad batch, or said itself that it has a bug */
     PLUGIN_DEATH_MEMORY,
     PLUGIN_DEATH_START, /* while it was loaded or configured: before it saw any input */
+    PLUGIN_DEATH_WORN,  /* it answered that it lacks memory or descriptors: its cell is replaced, no death is
+                           counted */
 } plugin_death;
 const char *plugin_death_name(plugin_death death);
 

@@ -17,7 +17,7 @@
 struct instance_set {
     instance_set_settings settings;
     char *program, *user;
-    broker *broker;   /* NULL = there is none: no network */
+    broker *broker;    /* NULL = there is none: no network */
     atomic_uint cells; /* that run or are being started */
     atomic_bool no_swaps;
     atomic_ulong rounds;
@@ -122,6 +122,8 @@ void instance_drop_cell(instance *in, int timeout_ms);
 /* The cell that is dead: what became of it goes into the call (which may be NULL), the state and the policy.
  */
 void instance_bury(instance *in, instance_call *call);
+/* A cell that says it lacks resources: it is replaced after the call. */
+void instance_worn(instance *in, instance_call *call, const char *why);
 /* A cell that did not come to life. */
 void instance_stillborn(instance *in, instance_call *call, const char *why);
 /* Out of quarantine and back-off. */
