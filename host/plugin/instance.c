@@ -233,6 +233,8 @@ static status_class run(instance *in, instance_call *call, exchange *x, status *
     facts_metrics(in, x->answer);
     if (x->status < 0)
         class = instance_plugin_error(in, call, x->status, x->answer, st);
+    if (x->status == PST_E_RESOURCE)
+        instance_worn(in, call, st->text);
     if (x->status == PST_E_INTERNAL) {
         cell_condemn(in->cell, st->text);
         instance_bury(in, call);
@@ -366,7 +368,7 @@ void instance_exchange_end(instance *in, exchange *x)
 status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class)
 {
     char text[400];
-    text_clear(&in->swap.canary);
+    swap_forget_answer(in);
     snprintf(text, sizeof text, "it handed over a bad answer: %.300s", why->text);
     if (in->cell) {
         cell_condemn(in->cell, text);

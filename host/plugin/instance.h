@@ -51,7 +51,9 @@ typedef struct instance_set_settings {
     int64_t memory_bytes;
     instance_deadlines deadlines;
     const struct settings
-        *settings;      /* grants (config/grant.h), the state folder; NULL = nothing is granted */
+        *settings; /* grants (config/grant.h), the state folder; NULL = nothing is granted */
+    const struct state_keeper
+        *keeper;        /* of penstock.state, copied; NULL = memory that lives as long as the set */
     unsigned cells_max; /* of all instances; 0 = no cap. The longest idle one makes room */
     bool no_sandbox;    /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
 } instance_set_settings;
@@ -166,6 +168,8 @@ typedef enum plugin_death {
     PLUGIN_DEATH_BROKEN, /* broke the protocol, handed over a bad batch, or said itself that it has a bug */
     PLUGIN_DEATH_MEMORY,
     PLUGIN_DEATH_START, /* while it was loaded or configured: before it saw any input */
+    PLUGIN_DEATH_WORN,  /* it answered that it lacks memory or descriptors: its cell is replaced, no death is
+                           counted */
 } plugin_death;
 const char *plugin_death_name(plugin_death death);
 

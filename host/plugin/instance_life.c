@@ -77,6 +77,12 @@ void instance_bury(instance *in, instance_call *call)
     show_condition(in);
 }
 
+void instance_worn(instance *in, instance_call *call, const char *why)
+{
+    put_into_call(call, PLUGIN_DEATH_WORN, 0, why);
+    in->too_big = true;
+}
+
 void instance_stillborn(instance *in, instance_call *call, const char *why)
 {
     put_into_call(call, PLUGIN_DEATH_START, 0, why);
@@ -87,12 +93,14 @@ void instance_stillborn(instance *in, instance_call *call, const char *why)
 bool instance_call_suspicious(const instance_call *call)
 {
     return call->death == PLUGIN_DEATH_SIGNAL || call->death == PLUGIN_DEATH_EXIT ||
-           call->death == PLUGIN_DEATH_HANG || call->death == PLUGIN_DEATH_BROKEN;
+           call->death == PLUGIN_DEATH_HANG || call->death == PLUGIN_DEATH_BROKEN ||
+           call->death == PLUGIN_DEATH_WORN;
 }
 
 const char *plugin_death_name(plugin_death death)
 {
-    static const char *const names[] = {"none", "signal", "exit", "hang", "broken", "memory", "start"};
+    static const char *const names[] = {"none",   "signal", "exit",  "hang",
+                                        "broken", "memory", "start", "worn"};
     return names[death];
 }
 
