@@ -33,7 +33,7 @@ void tenant_stop(tenant *t);
 const flow_plan *tenant_plan(const tenant *t); /* borrowed: as long as the tenant is held */
 bool tenant_paused(const tenant *t);
 /* Loop thread, every tick; cheap. */
-void tenant_tick(tenant *t, int64_t now_us);
+void tenant_tick(tenant *t, int64_t now_us, bool read_sources);
 /* A connection of the workspace's login. */
 status_class tenant_borrow(tenant *t, connection **out, status *st);
 
@@ -48,6 +48,8 @@ instance *tenant_engine(tenant *t, const char *metric, status *st);
 /* Asked-for work, on the tenant's lane. */
 void tenant_train(tenant *t, const char *model, const char *actor, flow_done done, void *arg);
 void tenant_refresh(tenant *t, flow_done done, void *arg);
+
+status_class tenant_demand(tenant *t, const flow_demand *demand, json_t **out, status *st); /* [lane] */
 
 json_t *tenant_status(tenant *t); /* [lane]: asks the database for freshness */
 json_t *tenant_source_status(tenant *t, const char *connector);

@@ -110,14 +110,11 @@ static void needs_replay(const subject *s)
 /* The first line of the two texts that differs. */
 static void differ(const char *was, const char *is, char *out, size_t size)
 {
-    while (*was && *was == *is) {
-        const char *end = strchr(was, '\n');
-        size_t len = end ? (size_t)(end - was) + 1 : strlen(was);
-        if (strncmp(was, is, len) != 0)
-            break;
-        was += len;
-        is += len;
-    }
+    size_t line = 0; /* where it begins */
+    for (size_t i = 0; was[i] && was[i] == is[i]; i++)
+        line = was[i] == '\n' ? i + 1 : line;
+    was += line;
+    is += line;
     snprintf(out, size, "was %.*s, now %.*s", (int)strcspn(was, "\n"), was, *is ? (int)strcspn(is, "\n") : 7,
              *is ? is : "nothing");
 }
