@@ -38,6 +38,7 @@ const command *const *commands_all(size_t *n_out)
         job_commands,
         ledger_commands,
         deadletter_commands,
+        journal_commands,
         schema_commands,
         login_commands,
         context_commands,

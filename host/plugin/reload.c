@@ -297,7 +297,7 @@ status_class reload_unload(reload *r, const char *id, const char *actor, reload_
     pthread_mutex_lock(&r->turn);
     const plugin_entry *entry = catalog_find(r->settings.catalog, id, st);
     status_class class = entry ? catalog_unload(r->settings.catalog, id, true, st) : st->class;
-    if (class == STATUS_OK) {
+    if (entry && class == STATUS_OK) {
         snprintf(result_out->id, sizeof result_out->id, "%s", entry->id);
         snprintf(result_out->version, sizeof result_out->version, "%s", entry->version);
         snprintf(result_out->hash, sizeof result_out->hash, "%s", entry->hash);
