@@ -503,19 +503,6 @@ void source_tick(source *s, int64_t now_us)
         lane_post(s->lane, on_turn, s);
 }
 
-void source_wake(source *s)
-{
-    pthread_mutex_lock(&s->lock);
-    if (s->due_us != INT64_MAX)
-        s->due_us = 0;
-    pthread_mutex_unlock(&s->lock);
-}
-
-instance *source_plugin(const source *s)
-{
-    return s->parts.plugin;
-}
-
 void source_pause(source *s, bool paused)
 {
     pthread_mutex_lock(&s->lock);

@@ -10,6 +10,8 @@
 #include "plugin/cell.h"
 #include "plugin/input.h"
 #include "plugin/instance.h"
+#include "plugin/limiter.h"
+#include "plugin/state_keeper.h"
 #include "plugin/supervise.h"
 
 struct instance_set {
@@ -21,6 +23,9 @@ struct instance_set {
     atomic_ulong rounds;
     pthread_mutex_t lock; /* of the list */
     instance *first;
+    limiter *limiter;
+    state_keeper keeper;
+    bool own_keeper;
     uint64_t tags; /* given out */
 };
 
