@@ -12,6 +12,6 @@ extern const command plugin_commands[], plugin_load_commands[], plugin_kit_comma
 extern const command ingest_commands[], query_commands[], store_commands[], metric_commands[];
 extern const command featurestore_commands[], retention_commands[];
 extern const command alert_commands[], model_commands[], job_commands[], ledger_commands[],
-    deadletter_commands[];
+    deadletter_commands[], journal_commands[];
 extern const command schema_commands[], completion_commands[];
 #endif

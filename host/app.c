@@ -110,11 +110,13 @@ static status_class open_plugins(app *a, status *st)
                            .cell_user = cell_user(a),
                            .spawner = a->nursery};
     status_class class = catalog_create(&cs, &a->catalog, st);
+    const state_keeper keeper = app_state_keeper(a);
     instance_set_settings is = {.spawner = a->nursery,
                                 .cell_program = cell,
                                 .cell_user = cell_user(a),
                                 .memory_bytes = settings_integer(a->settings, "plugins.memory"),
                                 .settings = a->settings,
+                                .keeper = &keeper,
                                 .deadlines = plugin_deadlines(a->settings),
                                 .cells_max = (unsigned)settings_integer(a->settings, "limits.cells")};
     if (class == STATUS_OK)

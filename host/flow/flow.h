@@ -108,6 +108,13 @@ status_class flow_metric_run(flow *f, int32_t wid, const char *metric, const met
 /* What the workspace does now: stores with freshness, backlog and problems, sources, models, alerts. A new
  * reference. [lane] */
 json_t *flow_status(flow *f, int32_t wid);
+/* Somebody accepts that rows are lost: of journals that are missing, and where the database stands before
+ * what the journal has. What was held goes on. [lane], one at a time */
+typedef struct flow_adoption {
+    unsigned journals, streams; /* given up; stopped streams that go on */
+} flow_adoption;
+status_class flow_adopt_journal(flow *f, flow_adoption *out, status *st);
+
 /* The host: journal, writers, plugins' instances, workspaces. A new reference. */
 json_t *flow_host_status(flow *f);
 /* One source's state as JSON, or NULL. */

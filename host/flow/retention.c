@@ -334,12 +334,13 @@ static status_class expire_store(const retention_parts *p, retention_store *s, s
     status_class class = find_what_goes(p, s, &partitions, &border_us, &oldest_us, st);
     if (class == STATUS_OK && border_us != INT64_MIN)
         class = move_horizon(p, s, border_us, st); /* before a row is gone */
-    for (uint32_t i = 0; class == STATUS_OK && border_us != INT64_MIN && i < rows_count(partitions); i++)
+    uint32_t n = partitions ? rows_count(partitions) : 0;
+    for (uint32_t i = 0; class == STATUS_OK && border_us != INT64_MIN && i < n; i++)
         if (rows_integer(partitions, i, 1) <= s->until_us)
             class = remove_some(p, s, &(removal){.partition = rows_text(partitions, i, 2)}, st);
     if (class == STATUS_OK && border_us != INT64_MIN && deletes_rows(s))
         class = remove_rows(p, s, border_us, st);
-    if (rows_count(partitions) > 0)
+    if (n > 0)
         partition_cache_forget(p->partitions, s->table);
     rows_free(partitions);
     return class;

@@ -406,13 +406,13 @@ static void tick_sources(tenant *t)
             source_tick(t->sources[i], now_us);
 }
 
-void tenant_tick(tenant *t, int64_t now_us)
+void tenant_tick(tenant *t, int64_t now_us, bool read_sources)
 {
     pthread_mutex_lock(&t->lock);
     bool running = t->started && !t->stopping && !t->paused;
     bool go = running && !t->working && (now_us >= t->next_look_us || t->requests);
     t->working = t->working || go;
-    if (running)
+    if (running && read_sources)
         tick_sources(t);
     if (go)
         lane_post(t->lane, tenant_work, t);

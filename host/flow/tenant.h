@@ -33,7 +33,7 @@ void tenant_stop(tenant *t);
 const flow_plan *tenant_plan(const tenant *t); /* borrowed: as long as the tenant is held */
 bool tenant_paused(const tenant *t);
 /* Loop thread, every tick; cheap. */
-void tenant_tick(tenant *t, int64_t now_us);
+void tenant_tick(tenant *t, int64_t now_us, bool read_sources);
 /* A connection of the workspace's login. */
 status_class tenant_borrow(tenant *t, connection **out, status *st);
 

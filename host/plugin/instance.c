@@ -368,7 +368,7 @@ void instance_exchange_end(instance *in, exchange *x)
 status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class)
 {
     char text[400];
-    text_clear(&in->swap.canary);
+    swap_forget_answer(in);
     snprintf(text, sizeof text, "it handed over a bad answer: %.300s", why->text);
     if (in->cell) {
         cell_condemn(in->cell, text);

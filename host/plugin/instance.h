@@ -51,7 +51,9 @@ typedef struct instance_set_settings {
     int64_t memory_bytes;
     instance_deadlines deadlines;
     const struct settings
-        *settings;      /* grants (config/grant.h), the state folder; NULL = nothing is granted */
+        *settings; /* grants (config/grant.h), the state folder; NULL = nothing is granted */
+    const struct state_keeper
+        *keeper;        /* of penstock.state, copied; NULL = memory that lives as long as the set */
     unsigned cells_max; /* of all instances; 0 = no cap. The longest idle one makes room */
     bool no_sandbox;    /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
 } instance_set_settings;

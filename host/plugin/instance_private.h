@@ -10,6 +10,8 @@
 #include "plugin/cell.h"
 #include "plugin/input.h"
 #include "plugin/instance.h"
+#include "plugin/limiter.h"
+#include "plugin/state_keeper.h"
 #include "plugin/supervise.h"
 
 struct instance_set {
@@ -21,6 +23,9 @@ struct instance_set {
     atomic_ulong rounds;
     pthread_mutex_t lock; /* of the list */
     instance *first;
+    limiter *limiter;
+    state_keeper keeper;
+    bool own_keeper;
     uint64_t tags; /* given out */
 };
 
@@ -32,13 +37,13 @@ typedef struct swap_place {
     unsigned holds, configured;
     bool ending;
     uint64_t round;
+    text canary; /* arguments of a pure call that went well; written by the caller alone */
+    wire_type canary_type;
+    uint32_t canary_rows;
     /* under the call lock */
     bool unloaded;
     bool owed;         /* rows were handed over whose cursor is not acked */
     text acked, owing; /* cursors: the newest durable one; of the newest rows */
-    text canary;       /* arguments of a pure call that went well */
-    wire_type canary_type;
-    uint32_t canary_rows;
     int64_t canary_us;
 } swap_place;
 
@@ -161,6 +166,7 @@ void swap_note_open(instance *in, const void *cursor, size_t len);              
 void swap_note_handed(instance *in, const void *cursor, size_t len);             /* lock */
 void swap_note_acked(instance *in, const void *cursor, size_t len);              /* lock */
 void swap_note_answered(instance *in, const exchange *x, const frame_writer *w); /* lock */
+void swap_forget_answer(instance *in);
 
 /* What others may see (instance_set.c); each takes the short lock. */
 void facts_plugin(instance *in, const plugin_entry *plugin); /* takes over the held entry */

@@ -165,6 +165,9 @@ instance_set *instance_set_create(const instance_set_settings *settings)
     set->settings.cell_user = set->user;
     if (!set->settings.memory_bytes)
         set->settings.memory_bytes = MEMORY_BYTES;
+    set->limiter = limiter_create();
+    set->own_keeper = !settings->keeper;
+    set->keeper = settings->keeper ? *settings->keeper : state_memory_create();
     pthread_mutex_init(&set->lock, NULL);
     network_begin(set);
     return set;
@@ -176,6 +179,9 @@ void instance_set_free(instance_set *set)
         return;
     assert(!set->first);
     network_end(set);
+    limiter_free(set->limiter);
+    if (set->own_keeper)
+        state_memory_free(&set->keeper);
     pthread_mutex_destroy(&set->lock);
     free(set->program);
     free(set->user);

@@ -6,7 +6,7 @@
 
 #include "plugin/instance_private.h"
 
-static const service *const all[] = {&service_secrets, &service_files};
+static const service *const all[] = {&service_secrets, &service_files, &service_limit, &service_state};
 
 const char *service_take_text(service_call *call, frame_tag tag)
 {

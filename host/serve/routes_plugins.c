@@ -246,9 +246,9 @@ static const route_parameter load_parameters[] = {
 
 #define CHANGE_OF_A_PLUGIN(path_, name_, handler_, summary_)                                            \
     {                                                                                                   \
-        .method = HTTP_POST, .path = path_, .name = name_, .tag = "system", .summary = summary_,        \
+        .method = HTTP_POST, .path = (path_), .name = (name_), .tag = "system", .summary = (summary_),  \
         .verb = VERB_ADMIN, .reference = "platform:plugins", .flags = ROUTE_IDEMPOTENT_OPTIONAL,        \
-        .where = ROUTE_ON_LANE, .response_schema = PLUGIN_DOCUMENT, .success = 200, .handler = handler_ \
+        .where = ROUTE_ON_LANE, .response_schema = PLUGIN_DOCUMENT, .success = 200, .handler = (handler_) \
     }
 
 static const route table[] = {
