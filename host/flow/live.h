@@ -19,8 +19,8 @@
 typedef struct live_hub live_hub;
 typedef struct live_watch live_watch;
 
-#define LIVE_WATCHES_MAX 256 /* of the host */
-#define LIVE_WORKSPACE_WATCHES_MAX 64
+#define LIVE_WATCHES_MAX 128 /* of the host */
+#define LIVE_WORKSPACE_WATCHES_MAX 32
 #define LIVE_KEY_WATCHES_MAX 16
 #define LIVE_WAITING_BYTES (8U << 20) /* of committed rows that were not handed on yet, of one store */
 #define LIVE_HELD_BYTES (4U << 20)    /* of events for a watch that still reads the past */

@@ -5,7 +5,7 @@
 
 #include "serve/http_private.h"
 
-enum { STREAM_MAGIC = 0x4E7B0005, STREAM_ROOM = HTTP_STREAM_ROOM };
+enum { STREAM_MAGIC = 0x4E7B0005, STREAM_ROOM = 256 << 10 };
 
 struct http_stream {
     uint32_t magic;
@@ -101,7 +101,7 @@ bool http_stream_write(http_stream *s, const void *data, size_t len)
 bool http_stream_offer(http_stream *s, const void *data, size_t len)
 {
     pthread_mutex_lock(&s->lock);
-    if (!s->gone && s->buffer.len - s->taken + len > STREAM_ROOM)
+    if (!s->gone && s->buffer.len - s->taken + len > HTTP_STREAM_OFFER_ROOM)
         s->gone = true; /* the next pull cuts it off */
     bool there = !s->gone;
     if (there)

@@ -17,9 +17,9 @@
 
 enum {
     PAGE = 2000,
-    PAST_MAX = 100000,                     /* rows that a return may lie back */
-    STREAM_FULL = HTTP_STREAM_ROOM - 1024, /* the rest is for the last event */
-    CHOICES_MAX = 64,                      /* columns, filters */
+    PAST_MAX = 100000,                           /* rows that a return may lie back */
+    STREAM_FULL = HTTP_STREAM_OFFER_ROOM - 1024, /* the rest is for the last event */
+    CHOICES_MAX = 64,                            /* columns, filters */
 };
 
 /* ---- the stream ---- */

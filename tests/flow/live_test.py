@@ -3,6 +3,7 @@ is let go without holding up the rows, permissions and limits hold."""
 import http.client
 import json
 import queue
+import socket
 import threading
 import time
 
@@ -72,6 +73,8 @@ class Watch:
         return reason
 
     def close(self):
+        if self.connection.sock:
+            self.connection.sock.shutdown(socket.SHUT_RDWR)  # ends the thread's read first
         self.connection.close()
 
 
@@ -145,6 +148,11 @@ def reconnecting_under_load(host):
 
 
 def a_client_that_does_not_read(host):
+    """One that does is not cut off by a large body; one that does not holds up nobody."""
+    reader = Watch(host)
+    host.ingest("w", "pump", [row(i, "r" * 200) for i in range(5000)])
+    reader.until(set(range(5000)))
+    reader.close()
     idle = Watch(host, reads=False)
     began, n = time.monotonic(), 0
     wide = [{**row(i), "device": "w" * 200} for i in range(2000)]
@@ -152,6 +160,7 @@ def a_client_that_does_not_read(host):
         host.ingest("w", "pump", wide, wait="journal")
         n += 1
     check(time.monotonic() - began < 30, "rows are taken as before")
+    host.ingest("w", "pump", wide[:1])  # stored: so is what was sent before
     threading.Thread(target=idle.read, daemon=True).start()
     equal(idle.last_word(), "too_slow", "why the stream ended")
 
