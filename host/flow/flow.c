@@ -414,12 +414,14 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
 
 static void add_instance(const instance_state *s, void *arg)
 {
-    json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "workspace",
-                                         s->workspace, "name", s->name, "plugin", s->plugin_id, "version",
-                                         s->version, "condition", instance_condition_name(s->condition),
-                                         "pid", (json_int_t)s->pid, "calls", (json_int_t)s->calls, "failures",
-                                         (json_int_t)s->failures, "deaths", (json_int_t)s->deaths,
-                                         "last_death", s->last_death));
+    json_t *sandbox = json_loads(s->sandbox, 0, NULL); /* NULL before the first start */
+    json_array_append_new(
+        arg, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:o*}", "workspace",
+                       s->workspace, "name", s->name, "plugin", s->plugin_id, "version", s->version,
+                       "condition", instance_condition_name(s->condition), "pid", (json_int_t)s->pid, "calls",
+                       (json_int_t)s->calls, "failures", (json_int_t)s->failures, "deaths",
+                       (json_int_t)s->deaths, "last_death", s->last_death, "denials", (json_int_t)s->denials,
+                       "last_denial", s->last_denial, "sandbox", sandbox));
 }
 
 json_t *flow_host_status(flow *f)

@@ -32,12 +32,19 @@ static void set_counts(json_t *v, const instance_state *s)
     const struct {
         const char *name;
         uint64_t n;
-    } counts[] = {{"calls", s->calls},          {"failures", s->failures},
-                  {"starts", s->starts},        {"swaps", s->swaps},
-                  {"deaths", s->deaths},        {"suspects", s->suspects},
-                  {"dead_letters", s->poisons}, {"recycles", s->recycles},
-                  {"evictions", s->evictions},  {"rows", s->rows_out},
-                  {"rejects", s->rejects_out},  {"memory_bytes", (uint64_t)s->memory_bytes}};
+    } counts[] = {{"calls", s->calls},
+                  {"failures", s->failures},
+                  {"starts", s->starts},
+                  {"swaps", s->swaps},
+                  {"deaths", s->deaths},
+                  {"suspects", s->suspects},
+                  {"dead_letters", s->poisons},
+                  {"recycles", s->recycles},
+                  {"evictions", s->evictions},
+                  {"denials", s->denials},
+                  {"rows", s->rows_out},
+                  {"rejects", s->rejects_out},
+                  {"memory_bytes", (uint64_t)s->memory_bytes}};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         json_object_set_new(v, counts[i].name, json_integer((json_int_t)counts[i].n));
 }
@@ -51,6 +58,8 @@ json_t *instance_json(const instance_state *s, const char *current)
     set_counts(v, s);
     json_object_set_new(v, "last_death",
                         s->last_death && *s->last_death ? json_string(s->last_death) : json_null());
+    json_object_set_new(v, "last_denial",
+                        s->last_denial && *s->last_denial ? json_string(s->last_denial) : json_null());
     json_object_set_new(v, "last_death_at", resource_time_json(s->last_death_us));
     json_object_set_new(v, "retry_in_seconds", retry_json(s));
     json_object_set_new(v, "call_seconds", json_real((double)s->call_us / 1e6));

@@ -88,7 +88,8 @@ static void sort_lines(text *t)
     char *lines[10000], *copy = text_take(t), *rest = copy;
     for (char *line; n < 10000 && (line = strsep(&rest, "\n")) && *line;)
         lines[n++] = line;
-    qsort(lines, n, sizeof *lines, by_text);
+    if (n)
+        qsort(lines, n, sizeof *lines, by_text);
     for (size_t i = 0; i < n; i++)
         text_printf(t, "%s\n", lines[i]);
     free(copy);

@@ -201,3 +201,37 @@ void case_acked(const subject *s)
         verdict_fail("open at a cursor", "the whole batch before the cursor comes again");
     verdict_pass();
 }
+
+/* The next batch with rows. */
+static bool take_row(stand *t, taken *out)
+{
+    while (drive_take(t, 1, out))
+        if (out->n)
+            return true;
+    return false;
+}
+
+/* From a cursor on: two rows as they are; then the second again, behind a skip of the first. */
+void case_skip(const subject *s)
+{
+    static taken base, first, second, skipped, after;
+    needs_replay(s);
+    stand *t = source_ready(s);
+    drive_open(t, NULL);
+    if (!drive_take(t, 1, &base) || !base.cursor_len || !take_row(t, &first) || !take_row(t, &second))
+        verdict_skip("it gave fewer than two rows behind a cursor");
+    drive_close(t);
+    drive_open(t, &base);
+    if (!drive_skip(t, 1, &skipped))
+        verdict_skip("it has no skip: at a record that kills it, it stands still until a person acts");
+    if (skipped.rejects != 1 || !skipped.cursor_len)
+        verdict_fail("skip", "%zu rejects and a cursor of %zu bytes; one record was asked for",
+                     skipped.rejects, skipped.cursor_len);
+    drive_close(t);
+    drive_open(t, &skipped);
+    if (!take_row(t, &after) || strcmp(text_or_empty(&after.rows), text_or_empty(&second.rows)) != 0)
+        verdict_fail("open behind what was skipped", "comes %.*s, not %.*s",
+                     (int)strcspn(text_or_empty(&after.rows), "\n"), text_or_empty(&after.rows),
+                     (int)strcspn(text_or_empty(&second.rows), "\n"), text_or_empty(&second.rows));
+    verdict_pass();
+}

@@ -32,7 +32,12 @@ datastores:
     accept: {{past: any, future: any}}
   grown: *store
   stuck: *store
+  polled: *store
 connectors:
+  polled:
+    plugin: org.penstock.test.echo-source
+    config: {{rows: 5000000, one_stream: true, pace_ms: 60000}}
+    into: datastore:polled
   steady:
     plugin: org.penstock.test.echo-source
     config: {{rows: 5000000, one_stream: true, pace_ms: 100}}
@@ -78,7 +83,7 @@ def crash(host):
 def stuck(host):
     quarantined = lambda: (i := instance(host, "connector:stuck")) and i["condition"] == "quarantined" and i
     found = wait_for("the source that cannot skip is in quarantine", quarantined, 60)
-    equal(count(host, "stuck"), 666, "rows before the record that kills")
+    wait_for("the rows before the record that kills are stored", lambda: count(host, "stuck") == 666, 30)
     check('"666"' in found["last_death"] and "cannot skip" in found["last_death"], "the reason names the cursor", found)
     check(0 < found["retry_in_seconds"] <= 600, "it says when it is tried again", found)
     events = [e for e in host.api("GET", "/workspaces/ws/audit").json["items"] if e["verb"] == "plugin.quarantine"]
@@ -94,6 +99,13 @@ def stuck(host):
     check('penstock_instance_quarantined{' in text and 'instance="connector:stuck"' in text, "/metrics shows it")
     shown = host.cli("plugin", "list").text
     check("echo-source" in shown, "plugin list shows it", shown)
+
+
+def polled(host):
+    """One batch, then nothing for a minute: no process is kept for that."""
+    wait_for("the first batch is there", lambda: count(host, "polled") == 10000, 30)
+    found = wait_for("its process has ended", lambda: (i := instance(host, "connector:polled")) and not i["pid"] and i, 30)
+    equal((found["condition"], found["source_open"], found["deaths"]), ("stopped", False, 0), "between two polls")
 
 
 def growing(host):
@@ -116,6 +128,7 @@ def supervision():
     host.workspace("ws", "supervise")
     stuck(host)
     crash(host)
+    polled(host)
     growing(host)
     equal(host.process.poll(), None, "the host's exit code")
 

@@ -1,6 +1,7 @@
 /* A hostile plugin of each profile in a real cell: nothing that it tries succeeds, each denial is told once,
  * and what the config names is reached. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -118,6 +119,119 @@ static void nothing_gets_out_of_a_pure_cell(void **state)
     close(udp.socket);
 }
 
+static int open_files(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    int n = 0;
+    assert_non_null(folder);
+    while (readdir(folder))
+        n++;
+    closedir(folder);
+    return n;
+}
+
+static void wait_until_gone(pid_t pid)
+{
+    while (kill(pid, 0) == 0)
+        usleep(1000);
+}
+
+static void wait_for_broker(const instance_set *set, unsigned generation)
+{
+    while (broker_generation(set->broker) != generation || !broker_pid(set->broker))
+        usleep(1000);
+}
+
+/* What a connector reads from a place that its config names; the first thing that a cell without a broker
+ * lacks. */
+static status_class read_once(instance *in, int *bad, status *st)
+{
+    instance_turn turn;
+    instance_batch *b = NULL;
+    uint32_t wait;
+    status_class class = instance_open(in, NULL, NULL, 0, st);
+    if (class == STATUS_OK)
+        class = instance_read(in, NULL, 1000, &turn, &b, &wait, st);
+    *bad = class == STATUS_OK ? succeeded(b, false) : -1;
+    instance_batch_free(b);
+    return class;
+}
+
+/* With its broker a cell loses what it may do, and the next cell has a new one. */
+static void a_dead_broker_opens_nothing(void **state)
+{
+    (void)state;
+    status st;
+    int bad;
+    ear tcp = listen_on(SOCK_STREAM);
+    char config[128];
+    snprintf(config, sizeof config, "{\"tcp_port\": %d, \"udp_port\": %d}", tcp.port, tcp.port);
+    instance *in = stand_instance(&s, "org.penstock.test.intruder", config);
+    must(read_once(in, &bad, &st), &st);
+    assert_int_equal(bad, 0);
+    pid_t first = stand_state(&s).pid, old = broker_pid(s.set->broker);
+    unsigned generation = broker_generation(s.set->broker);
+    kill(old, SIGKILL);
+    wait_until_gone(old);
+    wait_for_broker(s.set, generation + 1);
+    assert_true(broker_pid(s.set->broker) != old);
+    while (read_once(in, &bad, &st) != STATUS_OK) /* the source was closed with its cell */
+        assert_int_equal(st.class, STATUS_UNAVAILABLE);
+    assert_int_equal(bad, 0);
+    assert_true(stand_state(&s).pid != first);
+    assert_false(heard(&tcp, SOCK_STREAM));
+    instance_free(in);
+    close(tcp.socket);
+}
+
+static void cells_come_and_go_without_a_trace(void **state)
+{
+    (void)state;
+    status st;
+    const char *many = getenv("PENSTOCK_CELL_STARTS"); /* a soak sets it */
+    int starts = many ? atoi(many) : 40, before = 0, here = 0;
+    instance *in = stand_instance(&s, "org.penstock.test.echo-source", "{}");
+    for (int i = 0; i < starts; i++) {
+        if (i == 10) {
+            before = open_files(broker_pid(s.set->broker));
+            here = open_files(getpid());
+        }
+        must(instance_check(in, NULL, &st), &st);
+        assert_int_equal(instance_set_stop_idle(s.set, 0), 1);
+    }
+    must(instance_check(in, NULL, &st), &st); /* its admission comes after the ends of all before */
+    assert_int_equal(instance_set_stop_idle(s.set, 0), 1);
+    int after = open_files(broker_pid(s.set->broker));
+    print_message("%d cells: the broker had %d descriptors after 10 and %d at the end\n", starts, before,
+                  after);
+    assert_true(after <= before + 1); /* the newest may still be noticed */
+    assert_true(open_files(getpid()) <= here);
+    instance_free(in);
+}
+
+static void a_cell_runs_as_another_user(void **state)
+{
+    (void)state;
+    status st;
+    int bad;
+    if (geteuid() != 0 || access("/etc/passwd", R_OK) != 0)
+        skip();
+    instance_set *before = s.set;
+    instance_set_settings common = {
+        .spawner = spawner, .cell_program = CELL_PROGRAM, .cell_user = "nobody", .settings = s.settings};
+    s.set = instance_set_create(&common);
+    instance *in = stand_instance(&s, "org.penstock.test.intruder", "{}");
+    must(read_once(in, &bad, &st), &st);
+    assert_int_equal(bad, 0);
+    print_message("%s\n", stand_state(&s).sandbox);
+    assert_null(strstr(stand_state(&s).sandbox, "\"uid\":0"));
+    instance_free(in);
+    instance_set_free(s.set);
+    s.set = before;
+}
+
 static int setup(void **state)
 {
     (void)state;
@@ -139,8 +253,9 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_gets_out_of_a_net_cell),
-        cmocka_unit_test(nothing_gets_out_of_a_pure_cell),
+        cmocka_unit_test(nothing_gets_out_of_a_net_cell), cmocka_unit_test(nothing_gets_out_of_a_pure_cell),
+        cmocka_unit_test(a_dead_broker_opens_nothing),    cmocka_unit_test(cells_come_and_go_without_a_trace),
+        cmocka_unit_test(a_cell_runs_as_another_user),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
