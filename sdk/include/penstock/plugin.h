@@ -13,7 +13,8 @@
  * Growth:  the first field of a struct is struct_size: how far the sender's struct reaches. Fields are only appended;
  *          test a later field with PST_HAS before reading or writing it. abi_minor says which header the sender was
  *          compiled with; it is for logs, no side decides by it. Structs that stand in arrays (pst_field, pst_metric,
- *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_refused, pst_file, pst_state_key) have no struct_size and never change.
+ *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_refused, pst_file, pst_state_key) have no
+ *          struct_size and never change.
  * Units:   times are int64 microseconds, `_us`; lengths are bytes. Text is UTF-8, NUL-terminated unless it is pst_bytes.
  * Ids end in /draft until the interface is frozen. An unknown id gives NULL, never an error. */
 #ifndef PENSTOCK_PLUGIN_H
