@@ -1,9 +1,10 @@
 """New versions of plugins again and again, half of them bad, while a source delivers as fast as it may and models, metric
 engines and notifiers work: no number is lost or there twice, and a switch holds calls up for milliseconds at most.
 
-PENSTOCK_RELOADS says how often (default 6), PENSTOCK_KILLS how often the host is killed in the middle of one (default 2). PENSTOCK_RELOADS_LONG (default 0 = not at all): so many reloads one after the
-other, judged by what the host has grown between the hundredth and the last. PENSTOCK_PAUSE_MS: what a switch may hold
-calls up on average (default: printed, not judged, as with sanitizers on a busy machine).
+PENSTOCK_RELOADS says how often (default 6), PENSTOCK_KILLS how often the host is killed in the middle of one (default 2).
+PENSTOCK_RELOADS_LONG (default 0 = not at all): so many reloads one after the other, judged by what the host has grown
+between the hundredth and the last. PENSTOCK_PAUSE_MS: what a switch may hold calls up on average (default: printed, not
+judged, as with sanitizers on a busy machine).
 """
 import os
 import random
