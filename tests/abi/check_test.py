@@ -54,6 +54,7 @@ def defects():
                 one_defect(case, plugin, source)
         for kind in ("heap", "descriptors", "threads"):
             one_defect("create-destroy", kind, source)
+        one_defect("half-built", "no_memory", source)
         metric = project(folder, METRIC)
         check(DEFECTS / "defect_none_metric.so", *metric, expect=0)
         for case in ("same-output", "any-order", "cell"):

@@ -224,6 +224,10 @@ static void *sleep_for_ever(void *arg)
 static pst_status on_create(const pst_host *host, void **self, pst_error *error)
 {
     thing *t = calloc(1, sizeof *t);
+#ifndef DEFECT_NO_MEMORY
+    if (!t)
+        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
+#endif
     t->host = host;
     *self = t;
 #ifdef DEFECT_OLD_HOST
