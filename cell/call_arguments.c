@@ -62,3 +62,32 @@ const void *interface_of(const request *q, const char *id)
 {
     return q->s->plugin->get_interface(id);
 }
+
+bool take_http(request *q, pst_request *out, fields *headers)
+{
+    *out = (pst_request){.struct_size = sizeof *out,
+                         .method = take_text(q, FRAME_METHOD),
+                         .path = take_text(q, FRAME_PATH),
+                         .query = take_text(q, FRAME_QUERY)};
+    if (!out->method || !out->path || !take_fields(q, headers))
+        return false;
+    out->headers = headers->items;
+    out->n_headers = headers->n;
+    out->body = take_bytes(q, FRAME_BODY);
+    return true;
+}
+
+void put_blob(request *q, frame_tag tag, pst_blob *blob)
+{
+    frame_put(&q->answer, tag, 0, blob->data, blob->data ? blob->len : 0);
+    if (blob->release)
+        blob->release(blob);
+}
+
+void put_reply(request *q, pst_reply *reply)
+{
+    frame_put(&q->answer, FRAME_NUMBER, (uint32_t)reply->http_status, NULL, 0);
+    reply->content_type[sizeof reply->content_type - 1] = '\0';
+    frame_put_text(&q->answer, FRAME_CONTENT_TYPE, reply->content_type);
+    put_blob(q, FRAME_BODY, &reply->body);
+}

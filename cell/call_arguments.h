@@ -30,4 +30,11 @@ bool take_attachments(request *q, attachments *out);
 pst_status malformed(request *q);
 /* NULL if the plugin has no such interface. */
 const void *interface_of(const request *q, const char *id);
+/* The plugin's struct has the field, and it is set: an older plugin's struct ends earlier. */
+#define REACHES(p, type, field) ((p) && PST_HAS(p, type, field) && (p)->field)
+/* A request of HTTP; its headers' items are to be freed. */
+bool take_http(request *q, pst_request *out, fields *headers);
+/* Both release what they are given. */
+void put_reply(request *q, pst_reply *reply);
+void put_blob(request *q, frame_tag tag, pst_blob *blob);
 #endif

@@ -147,7 +147,7 @@ static void show_line(lines *l, line_precision precision)
 
 static void show_lines(const text *body, line_precision precision, FILE *to, dry_counts *counts)
 {
-    static const line_limits limits = {1U << 20, 1U << 20, 1024, 4096}; /* the decoder's defaults */
+    static const line_limits limits = LINE_LIMITS_DEFAULT;
     const char *data = text_or_empty(body);
     lines l = {.names = json_names_create(), .counted = data, .line_at = data, .line = 1, .to = to};
     l.counts = counts;

@@ -7,12 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "complaint.h"
 #include "exit_code.h"
 #include "model_rows.h"
-#include "plugin_bench.h"
+#include "plugin/workbench.h"
+#include "process.h"
 #include "progress.h"
+
+#define PATH_SIZE 4096
 
 const flag model_run_flags[] = {
     {"csv", 0, "FILE", "the rows, with a header"},
@@ -26,7 +31,7 @@ const flag model_run_flags[] = {
 };
 
 typedef struct scoring {
-    plugin_bench bench;
+    workbench bench;
     model_rows rows;
     uint32_t train, context;
     text artifact;
@@ -132,6 +137,34 @@ static status_class train_rows_of(const invocation *inv, scoring *s, status *st)
     return STATUS_OK;
 }
 
+static status_class folder_of(const char *given, char out[PATH_SIZE], status *st)
+{
+    if (!given)
+        return plugins_find(out, PATH_SIZE, st);
+    char *real = realpath(given, NULL);
+    if (!real)
+        return status_errno(st, errno, given);
+    snprintf(out, PATH_SIZE, "%s", real);
+    free(real);
+    return STATUS_OK;
+}
+
+static status_class bench_open(const invocation *inv, workbench *b, status *st)
+{
+    char folder[PATH_SIZE];
+    json_error_t error;
+    log_setup(STDERR_FILENO, LOG_FORMAT_LOGFMT, LOG_LEVEL_WARN);
+    if (folder_of(flag_text(inv, "plugins", NULL), folder, st) != STATUS_OK)
+        return st->class;
+    json_t *config = json_loads(flag_text(inv, "config", "{}"), JSON_REJECT_DUPLICATES, &error);
+    if (!config)
+        return status_at(st, STATUS_INVALID, "--config", "%s", error.text);
+    const workbench_settings settings = {.id = argument(inv, 0), .folder = folder, .config = config};
+    status_class class = workbench_open(b, &settings, st);
+    json_decref(config);
+    return class == STATUS_OK ? instance_start(b->instance, NULL, st) : class;
+}
+
 int model_run(invocation *inv)
 {
     status st;
@@ -144,13 +177,12 @@ int model_run(invocation *inv)
     if (class == STATUS_OK)
         class = train_rows_of(inv, &s, &st);
     if (class == STATUS_OK)
-        class = plugin_bench_open(&s.bench, argument(inv, 0), flag_text(inv, "plugins", NULL),
-                                  flag_text(inv, "config", "{}"), &st);
+        class = bench_open(inv, &s.bench, &st);
     if (class == STATUS_OK)
         class = train(&s, &st);
     if (class == STATUS_OK)
         class = rows_print(inv, &s, &st);
-    plugin_bench_close(&s.bench);
+    workbench_close(&s.bench);
     model_rows_free(&s.rows);
     text_free(&s.artifact);
     return class == STATUS_OK ? EXIT_DONE : complain("the model was not run", &st);

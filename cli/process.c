@@ -50,7 +50,7 @@ static bool beside_find(const char *const *formats, size_t n, const char *name, 
 
 status_class program_find(const char *name, char *out, size_t size, status *st)
 {
-    static const char *const places[] = {".", "../libexec/penstock", "../host", "../cell"};
+    static const char *const places[] = {".", "../libexec/penstock", "../host", "../cell", "../sdk/check"};
     if (beside_find(places, sizeof places / sizeof *places, name, out, size))
         return STATUS_OK;
     status_set(st, STATUS_NOT_FOUND, "the program %s is not installed beside this one", name);

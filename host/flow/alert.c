@@ -82,7 +82,10 @@ static status_class ask(evaluation *e, int64_t as_of_us, row_function on_row, vo
 {
     const defined_metric *d = e->metric->defined;
     metric_result r = {0};
-    metric_request q = {.params = e->parts->rule->params, .now_us = e->parts->now_us, .as_of_us = as_of_us};
+    metric_request q = {.params = e->parts->rule->params,
+                        .now_us = e->parts->now_us,
+                        .as_of_us = as_of_us,
+                        .ward = e->parts->ward};
     status_class class = metric_run(e->metric, e->parts->data, e->parts->engine, &q, e->arena, &r, st);
     if (class != STATUS_OK)
         return class;

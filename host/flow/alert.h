@@ -8,6 +8,7 @@
 #define PENSTOCK_FLOW_ALERT_H
 #include "flow/alert_machine.h"
 #include "flow/plan.h"
+#include "flow/poison.h"
 #include "plugin/instance.h"
 #include "store/connection.h"
 
@@ -21,6 +22,7 @@ typedef struct alert_parts {
     connection *control;
     instance *engine; /* of a plugin metric; else NULL */
     int64_t now_us;
+    poison_ward *ward; /* of the workspace; may be NULL */
 } alert_parts;
 
 typedef struct alert_result {

@@ -149,6 +149,7 @@ static status_class index_names(decode_plan *p, status *st)
     for (uint32_t i = 0; i < p->n_fields; i++) {
         decode_field *f = &p->fields[i];
         f->pointer = pointer_to(p->a, f->name);
+        f->plain = strcspn(f->name, ", =\\\n") == f->name_len;
         if (decode_plan_find(p, f->name, f->name_len, UINT32_MAX) >= 0)
             return status_at(st, STATUS_INVALID, f->rule->name, "decode map: two columns are read from %s",
                              f->name);

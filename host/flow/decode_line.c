@@ -15,8 +15,8 @@
 typedef struct part {
     line_text key;
     line_value value;
-    bool tag;
-    const char *at; /* of the key */
+    bool tag, expected; /* the last: its key is the one that `order` foretells */
+    const char *at;     /* of the key */
 } part;
 
 /* ---- as JSON ---- */
@@ -77,8 +77,6 @@ static const char *column_json(decoder *d, uint32_t column, const part *p, size_
 static void add_to_whole(decoder *d, int32_t column, const part *p)
 {
     size_t len;
-    if (d->plan->rows->flat || d->failed)
-        return;
     if (column < 0) {
         add_member(&d->whole, &p->key, &p->value);
         return;
@@ -153,10 +151,17 @@ static void put_string(decoder *d, uint32_t column, const line_value *v, bool ta
     }
 }
 
+/* Rules that need the value as JSON. */
+static void check_deep(decoder *d, uint32_t column, const part *p)
+{
+    size_t len;
+    const char *json = column_json(d, column, p, &len);
+    row_check_deep(d, column, json, len, p->value.at);
+}
+
 static void put_column(decoder *d, uint32_t column, const part *p)
 {
     const line_value *v = &p->value;
-    size_t len;
     if (batch_builder_is_set(d->builder, column))
         row_fail(d, "duplicate_key", d->plan->fields[column].pointer, p->at,
                  "two tags or fields of one line have this name");
@@ -168,10 +173,8 @@ static void put_column(decoder *d, uint32_t column, const part *p)
         row_put_boolean(d, column, v->truth, v->at);
     else
         row_put_number(d, column, &v->number, v->at);
-    if (!d->failed && d->plan->fields[column].rule->deep) {
-        const char *json = column_json(d, column, p, &len);
-        row_check_deep(d, column, json, len, v->at);
-    }
+    if (d->plan->fields[column].rule->deep && !d->failed)
+        check_deep(d, column, p);
 }
 
 /* ---- what is no column ---- */
@@ -209,15 +212,25 @@ static void put_part(decoder *d, const part *p, uint32_t index)
 {
     if (d->failed)
         return;
-    uint32_t hint = index < d->plan->n_fields ? d->order[index] : UINT32_MAX;
-    int32_t column = decode_plan_find(d->plan, p->key.data, p->key.len, hint);
-    if (column >= 0 && index < d->plan->n_fields)
+    bool kept = index < d->plan->n_fields;
+    uint32_t hint = kept ? d->order[index] : UINT32_MAX;
+    int32_t column =
+        kept && p->expected ? (int32_t)hint : decode_plan_find(d->plan, p->key.data, p->key.len, hint);
+    if (column >= 0 && kept)
         d->order[index] = (uint32_t)column;
     if (column >= 0)
         put_column(d, (uint32_t)column, p);
     else
         put_unknown(d, p);
-    add_to_whole(d, column, p);
+    if (!d->plan->rows->flat && !d->failed)
+        add_to_whole(d, column, p);
+}
+
+/* The key that the line before had in this place, to be compared before it is read. */
+static void expect_key(const decoder *d, line_reader *r, uint32_t index)
+{
+    const decode_field *f = index < d->plan->n_fields ? &d->plan->fields[d->order[index]] : NULL;
+    r->expected = f && f->plain ? (line_text){f->name, f->name_len} : (line_text){NULL, 0};
 }
 
 /* False: the line is broken. */
@@ -229,47 +242,61 @@ static bool read_parts(decoder *d, line_reader *r)
     p.tag = true;
     p.value.kind = LINE_STRING;
     for (;;) {
+        expect_key(d, r, index);
         step = line_reader_tag(r, &p.key, &p.value.string);
         if (step != LINE_GOT)
             break;
+        p.expected = r->as_expected;
         p.value.at = p.at = r->part_at;
         put_part(d, &p, index++);
     }
     p.tag = false;
     while (step != LINE_BAD) {
+        expect_key(d, r, index);
         step = line_reader_field(r, &p.key, &p.value);
         if (step != LINE_GOT)
             break;
+        p.expected = r->as_expected;
         p.at = r->part_at;
         put_part(d, &p, index++);
     }
     return step != LINE_BAD;
 }
 
-/* `given` false: the moment of receipt, where the store has an event time and the line none by another name.
- */
-static void put_moment(decoder *d, bool given, int64_t ns, const char *at)
+/* The time as the member that a JSON row would have. */
+static void put_time_member(decoder *d, const decode_field *f, int64_t us, const char *at, bool store)
 {
     char when[UTC_TEXT_SIZE];
-    int32_t column = d->plan->time_column;
-    int64_t us = ns / 1000 - (ns % 1000 < 0);
-    if (!given && (column < 0 || batch_builder_is_set(d->builder, (uint32_t)column)))
-        return;
-    if (!given)
-        us = d->now_us - d->shift_us;
     part p = {.key = {"time", 4}, .value = {.kind = LINE_STRING, .at = at}, .at = at};
     p.value.string = (line_text){when, utc_format(us, when)};
-    if (column < 0) {
+    if (f)
+        p.key = (line_text){f->name, f->name_len};
+    if (store)
         put_part(d, &p, UINT32_MAX);
+    else
+        add_to_whole(d, -1, &p);
+}
+
+/* `given` false: the moment of receipt, where the store has an event time and no tag or field was it. */
+static void put_moment(decoder *d, bool given, int64_t ns, const char *at)
+{
+    int32_t column = d->plan->time_column;
+    bool set = column >= 0 && batch_builder_is_set(d->builder, (uint32_t)column);
+    int64_t us = given ? ns / 1000 - (ns % 1000 < 0) : d->now_us - d->shift_us;
+    if (!given && (column < 0 || set))
+        return;
+    if (column < 0) {
+        put_time_member(d, NULL, us, at, true);
         return;
     }
-    p.key = (line_text){d->plan->fields[column].name, d->plan->fields[column].name_len};
-    if (batch_builder_is_set(d->builder, (uint32_t)column))
-        row_fail(d, "duplicate_key", d->plan->fields[column].pointer, at,
+    const decode_field *f = &d->plan->fields[column];
+    if (set)
+        row_fail(d, "duplicate_key", f->pointer, at,
                  "the line has a time, and a tag or field of the event time's name");
     else
         row_put_time(d, (uint32_t)column, us, at);
-    add_to_whole(d, -1, &p);
+    if (!d->plan->rows->flat && !d->failed)
+        put_time_member(d, f, us, at, false);
 }
 
 static void fail_line(decoder *d, line_reader *r)
@@ -284,7 +311,8 @@ void decode_line(decoder *d, line_reader *r)
     int64_t ns = 0;
     row_begin(d, r->line);
     json_reader_row(&d->reader);
-    text_clear(&d->whole);
+    if (d->whole.len)
+        text_clear(&d->whole);
     line_step step = read_parts(d, r) ? LINE_GOT : LINE_BAD;
     if (step == LINE_GOT)
         step = line_reader_time(r, d->precision, &ns);
@@ -323,12 +351,15 @@ status_class decode_lines(decoder *d, status *st)
     size_t wanted = d->measurement ? strlen(d->measurement) : 0;
     decode_line_limits(d->plan, &limits);
     line_reader_text(r, d->body, (size_t)(d->body_end - d->body), &limits);
+    bool plain = wanted && strcspn(d->measurement, ", \\\n") == wanted;
     while (line_reader_next(r)) {
+        r->expected = (line_text){d->measurement, plain ? wanted : 0};
         if (d->n_input == d->rows_max)
             return status_set(st, STATUS_LIMIT, "body: more than %u rows", d->rows_max);
         if (!line_reader_measurement(r, &name))
             refuse_measurement(d, r, r->code, r->detail);
-        else if (d->measurement && (name.len != wanted || memcmp(name.data, d->measurement, wanted) != 0))
+        else if (!r->as_expected && d->measurement &&
+                 (name.len != wanted || memcmp(name.data, d->measurement, wanted) != 0))
             refuse_measurement(d, r, "unknown_store",
                                "the measurement is not the store that the rows are for");
         else

@@ -18,6 +18,7 @@ typedef struct decode_field { /* one column */
     uint32_t name_len;
     const char *pointer; /* "/name" */
     bool scaled;
+    bool plain; /* the name has no character that line protocol escapes */
     double scale, offset;
     decode_time time;
 } decode_field;

@@ -337,6 +337,7 @@ static status_class run_metric(flow *f, tenant *t, const metric_plan *m, const m
         return class;
     metric_request limited = *q;
     limited.rows_max = f->parts.query_rows;
+    limited.ward = tenant_ward(t);
     class = connection_set_timeout(
         c, f->parts.query_timeout_ms ? f->parts.query_timeout_ms : METRIC_TIMEOUT_MS, st);
     if (class == STATUS_OK)

@@ -10,7 +10,7 @@
 #include "base/utc.h"
 #include "control/definition_table.h"
 #include "flow/dirty_marks.h"
-#include "flow/feature_rows.h"
+#include "flow/infer_rows.h"
 #include "store/copy.h"
 
 enum { STEP_ARENA_BYTES = 65536, RUN_GAP = 4, RUN_PARAMS_MAX = TABLE_KEY_COLUMNS_MAX + 3 };
@@ -18,12 +18,13 @@ enum { STEP_ARENA_BYTES = 65536, RUN_GAP = 4, RUN_PARAMS_MAX = TABLE_KEY_COLUMNS
 typedef struct step {
     const model_plan *m;
     const champion *best;
-    instance *plugin;
+    const poison_place *place;
     connection *c;
     const char *run;
     arena *arena;
     text buffer;
-    uint64_t rows;
+    uint64_t rows, poison;
+    uint32_t retry_after_ms;
 } step;
 
 /* A stretch of one entity's time that is scored in one call. */
@@ -107,7 +108,7 @@ static status_class remove_old(step *s, const stretch *r, int64_t last_us, statu
 /* Where each column of the inferencestore comes from. */
 typedef struct source {
     const column *column; /* of the features or of the answer; NULL = the host's own, or absent */
-    uint32_t first_row;   /* row of `column` that belongs to the first scored row */
+    bool features;        /* its rows are those of the features, not of the answer */
 } source;
 
 static void copy_value(batch_builder *b, uint32_t at, column_type type, const column *from, uint32_t row)
@@ -163,8 +164,8 @@ static int name_index(const char *const *names, uint32_t n, const char *name)
     return -1;
 }
 
-static status_class find_sources(step *s, const feature_rows *features, uint32_t skip,
-                                 const instance_batch *answer, source *out, status *st)
+static status_class find_sources(step *s, const feature_rows *features, const instance_batch *answer,
+                                 source *out, status *st)
 {
     const store_table *t = s->m->table;
     for (uint32_t i = 0; i + INFERENCE_SYSTEM_COLUMNS < t->n_columns; i++) {
@@ -178,20 +179,21 @@ static status_class find_sources(step *s, const feature_rows *features, uint32_t
             return status_set(st, STATUS_INVALID,
                               "model %s: its answer's column %s is of another type than the store's",
                               s->m->defined->object.key, t->columns[i].name);
-        out[i] = (source){c, from_answer >= 0 ? 0 : skip};
+        out[i] = (source){c, from_answer < 0};
     }
     return STATUS_OK;
 }
 
-static status_class insert_scores(step *s, const feature_rows *features, uint32_t skip,
-                                  const instance_batch *answer, int64_t read_us, status *st)
+static status_class insert_scores(step *s, const feature_rows *features, const infer_part *part,
+                                  int64_t read_us, status *st)
 {
+    const instance_batch *answer = part->answer;
     const store_table *t = s->m->table;
     uint32_t n_own = t->n_columns - INFERENCE_SYSTEM_COLUMNS;
     source *sources = arena_zero(s->arena, t->n_columns, sizeof *sources);
     column_type *types = arena_zero(s->arena, t->n_columns, sizeof *types);
     text sql = {0};
-    status_class class = find_sources(s, features, skip, answer, sources, st);
+    status_class class = find_sources(s, features, answer, sources, st);
     if (class != STATUS_OK)
         return class;
     for (uint32_t i = 0; i < t->n_columns; i++)
@@ -200,7 +202,7 @@ static status_class insert_scores(step *s, const feature_rows *features, uint32_
     for (uint32_t row = 0; row < answer->rows.n_rows; row++) {
         for (uint32_t i = 0; i < n_own; i++)
             if (sources[i].column)
-                copy_value(b, i, types[i], sources[i].column, row + sources[i].first_row);
+                copy_value(b, i, types[i], sources[i].column, sources[i].features ? part->rows[row] : row);
         put_provenance(s, b, n_own, read_us);
         batch_builder_end_row(b);
     }
@@ -216,38 +218,18 @@ static status_class insert_scores(step *s, const feature_rows *features, uint32_
 
 /* ---- scoring ---- */
 
-static batch part_of(batch_builder **builder_out, const feature_rows *features, arena *a, uint32_t first,
-                     uint32_t n)
+static status_class score_rows(step *s, const feature_rows *features, uint32_t skip, int64_t read_us,
+                               status *st)
 {
-    uint32_t *order = arena_zero(a, n, sizeof *order);
-    column_type *types = arena_zero(a, features->rows.n_columns, sizeof *types);
-    for (uint32_t i = 0; i < n; i++)
-        order[i] = first + i;
-    for (uint32_t i = 0; i < features->rows.n_columns; i++)
-        types[i] = features->rows.columns[i].type;
-    *builder_out = batch_builder_create(types, features->rows.n_columns);
-    batch_builder_copy_rows(*builder_out, &features->rows, order, n);
-    return batch_builder_freeze(*builder_out);
-}
-
-static status_class infer(step *s, const feature_rows *features, uint32_t skip, instance_batch **answer_out,
-                          status *st)
-{
-    batch_builder *context_builder, *rows_builder;
-    batch context = part_of(&context_builder, features, s->arena, 0, skip);
-    batch to_score = part_of(&rows_builder, features, s->arena, skip, features->rows.n_rows - skip);
-    instance_input inputs[] = {{"rows", features->names, &to_score}, {"context", features->names, &context}};
-    instance_call call = {.trace = s->run};
-    status_class class =
-        instance_infer(s->plugin, &call, s->best->artifact, s->best->artifact_len, inputs, 2, answer_out, st);
-    if (class == STATUS_OK && (!(*answer_out)->aligned || (*answer_out)->rows.n_rows != to_score.n_rows)) {
-        instance_batch_free(*answer_out);
-        class = status_set(st, STATUS_UNSUPPORTED,
-                           "model %s: an answer of another length than its input cannot be stored",
-                           s->m->defined->object.key);
-    }
-    batch_builder_free(context_builder);
-    batch_builder_free(rows_builder);
+    infer_order order = {
+        .m = s->m, .best = s->best, .place = *s->place, .run = s->run, .features = features, .skip = skip};
+    infer_parts parts;
+    status_class class = infer_rows(&order, s->arena, &parts, st);
+    s->poison += parts.n_poison;
+    s->retry_after_ms = parts.retry_after_ms;
+    for (uint32_t i = 0; i < parts.n && class == STATUS_OK; i++)
+        class = insert_scores(s, features, &parts.items[i], read_us, st);
+    infer_parts_free(&parts);
     return class;
 }
 
@@ -263,7 +245,6 @@ static uint32_t rows_before(const feature_rows *features, int64_t us)
 static status_class score_stretch(step *s, const stretch *r, status *st)
 {
     feature_rows features = {0};
-    instance_batch *answer = NULL;
     int64_t read_us = clock_wall_us();
     status_class class = read_stretch(s, r, &features, st);
     if (class != STATUS_OK)
@@ -272,10 +253,7 @@ static status_class score_stretch(step *s, const stretch *r, status *st)
     int64_t last_us = n > skip ? ((const int64_t *)features.rows.columns[1].values)[n - 1] : r->last_us;
     class = remove_old(s, r, last_us > r->last_us ? last_us : r->last_us, st);
     if (class == STATUS_OK && n > skip)
-        class = infer(s, &features, skip, &answer, st);
-    if (class == STATUS_OK && answer)
-        class = insert_scores(s, &features, skip, answer, read_us, st);
-    instance_batch_free(answer);
+        class = score_rows(s, &features, skip, read_us, st);
     feature_rows_free(&features);
     return class;
 }
@@ -303,8 +281,8 @@ static status_class score_keys(step *s, const dirty_key *keys, uint32_t n, statu
     return class;
 }
 
-status_class inferencestore_step(const model_plan *m, const champion *best, instance *plugin, connection *c,
-                                 const char *run, inference_result *out, status *st)
+status_class inferencestore_step(const model_plan *m, const champion *best, const poison_place *place,
+                                 connection *c, const char *run, inference_result *out, status *st)
 {
     dirty_key *keys;
     uint32_t n = 0;
@@ -313,7 +291,7 @@ status_class inferencestore_step(const model_plan *m, const champion *best, inst
     if (class != STATUS_OK)
         return class;
     step s = {
-        .m = m, .best = best, .plugin = plugin, .c = c, .run = run, .arena = arena_create(STEP_ARENA_BYTES)};
+        .m = m, .best = best, .place = place, .c = c, .run = run, .arena = arena_create(STEP_ARENA_BYTES)};
     class = dirty_marks_claim(c, m->plan->wid, m->name, m->from->table.n_entity, INFERENCE_KEYS_A_STEP,
                               s.arena, &keys, &n, st);
     if (class == STATUS_OK)
@@ -322,7 +300,7 @@ status_class inferencestore_step(const model_plan *m, const champion *best, inst
         class = connection_commit(c, st);
     else
         connection_rollback(c);
-    *out = (inference_result){n, s.rows};
+    *out = (inference_result){n, s.rows, s.poison, s.retry_after_ms};
     text_free(&s.buffer);
     arena_free(s.arena);
     return class;

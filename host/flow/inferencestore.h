@@ -5,11 +5,12 @@
  * context, too (W = the model's context). Score is a function of (artifact, the W rows before, the row), so
  * scoring a row again gives the same value and order of arrival does not matter. Old rows of the range go and
  * new ones come in one transaction on the workspace's own login. Every row carries _model, _version, _run and
- * _features. */
+ * _features. A row that kills the plugin has no score, until it or the plugin's file changes; it lies in the
+ * dead letters. */
 #ifndef PENSTOCK_FLOW_INFERENCESTORE_H
 #define PENSTOCK_FLOW_INFERENCESTORE_H
 #include "flow/plan.h"
-#include "plugin/instance.h"
+#include "flow/poison.h"
 #include "store/connection.h"
 
 #define INFERENCE_KEYS_A_STEP 20000
@@ -24,12 +25,15 @@ typedef struct champion {
 
 typedef struct inference_result {
     uint64_t keys, rows;
+    uint64_t poison; /* rows that killed the plugin and were put aside */
+    uint32_t
+        retry_after_ms; /* after a failure: when the plugin may be tried again; 0 = the caller's choice */
 } inference_result;
 
 /* One step; keys == 0: nothing was dirty. `run` is the id under which the rows are recorded. One at a time a
  * model. */
-status_class inferencestore_step(const model_plan *m, const champion *best, instance *plugin, connection *c,
-                                 const char *run, inference_result *out, status *st);
+status_class inferencestore_step(const model_plan *m, const champion *best, const poison_place *place,
+                                 connection *c, const char *run, inference_result *out, status *st);
 /* Marks every feature row for scoring: a first version, or a re-score. */
 status_class inferencestore_mark_all(const model_plan *m, connection *c, status *st);
 #endif

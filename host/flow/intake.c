@@ -1,10 +1,10 @@
 /* One order makes one journal submission: a record of rows for each shard that has any, one of rejected rows,
  * the source's cursor, the Idempotency-Key. A ticket lives from the submission to the answer; it is held
  * twice, once by the journal's callback and once by whoever answers. */
-#include "flow/intake.h"
+#include "flow/intake_private.h"
 
+#include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,38 +14,8 @@
 #include "base/batch_split.h"
 #include "base/clock.h"
 #include "flow/rejected.h"
-#include "flow/validate.h"
 
 enum { WORKERS_KEPT = 16, TICKET_BYTES = 4096 };
-
-/* What one thread needs to take a body apart; kept warm in a small stack. */
-typedef struct worker {
-    struct worker *next;
-    decoder *decoder;
-    validator *validator;
-    text rejected;
-} worker;
-
-struct intake {
-    journal *journal;
-    waiter_table *waiters;
-    unsigned shards;
-    pthread_mutex_t lock;
-    worker *idle;
-    unsigned n_idle;
-};
-
-typedef struct ticket {
-    intake *in;
-    arena *arena;
-    atomic_int holders;
-    bool wait_stored;
-    char id[JOURNAL_REQUEST_MAX + 1], key[JOURNAL_KEY_MAX + 1];
-    uint32_t wid;
-    intake_verdict verdict;
-    intake_done done;
-    void *arg;
-} ticket;
 
 /* The answer that an Idempotency-Key repeats. */
 typedef struct kept_verdict {
@@ -66,6 +36,7 @@ static void worker_free(worker *w)
 {
     decoder_free(w->decoder);
     validator_free(w->validator);
+    line_router_free(w->router);
     text_free(&w->rejected);
     free(w);
 }
@@ -83,7 +54,7 @@ void intake_free(intake *in)
     free(in);
 }
 
-static worker *worker_take(intake *in)
+worker *intake_worker_take(intake *in)
 {
     pthread_mutex_lock(&in->lock);
     worker *w = in->idle;
@@ -96,12 +67,13 @@ static worker *worker_take(intake *in)
         w = memory_zero(1, sizeof *w);
         w->decoder = decoder_create();
         w->validator = validator_create();
+        w->router = line_router_create();
     }
     text_clear(&w->rejected);
     return w;
 }
 
-static void worker_return(intake *in, worker *w)
+void intake_worker_return(intake *in, worker *w)
 {
     pthread_mutex_lock(&in->lock);
     bool keep = in->n_idle < WORKERS_KEPT;
@@ -117,7 +89,12 @@ static void worker_return(intake *in, worker *w)
 
 /* ---- tickets ---- */
 
-static ticket *ticket_create(intake *in, const intake_order *order)
+static const flow_plan *order_plan(const intake_order *order)
+{
+    return order->store ? order->store->plan : order->plan;
+}
+
+ticket *intake_ticket_create(intake *in, const intake_order *order)
 {
     arena *a = arena_create(TICKET_BYTES);
     ticket *t = arena_zero(a, 1, sizeof *t);
@@ -125,7 +102,7 @@ static ticket *ticket_create(intake *in, const intake_order *order)
     t->arena = a;
     t->holders = 1;
     t->wait_stored = order->wait_stored;
-    t->wid = (uint32_t)order->store->plan->wid;
+    t->wid = (uint32_t)order_plan(order)->wid;
     snprintf(t->id, sizeof t->id, "%s", order->request_id);
     if (order->idempotency_key)
         snprintf(t->key, sizeof t->key, "%s", order->idempotency_key);
@@ -140,19 +117,19 @@ static void ticket_drop(ticket *t)
         arena_free(t->arena);
 }
 
-static void ticket_answer(ticket *t)
+void intake_ticket_answer(ticket *t)
 {
     t->done(t->arg, &t->verdict);
     ticket_drop(t);
 }
 
-static void ticket_refuse(ticket *t, const status *st)
+void intake_ticket_refuse(ticket *t, const status *st)
 {
     t->verdict.st = *st;
-    ticket_answer(t);
+    intake_ticket_answer(t);
 }
 
-static void add_reject(ticket *t, const intake_reject *r)
+void intake_add_reject(ticket *t, const intake_reject *r)
 {
     if (t->verdict.n_rejects == INTAKE_REJECTS_SHOWN)
         return;
@@ -177,7 +154,7 @@ static void on_stored(void *arg, const waiter_result *result)
     if (result->class == STATUS_UNAVAILABLE)
         status_set(&t->verdict.st, STATUS_UNAVAILABLE,
                    "the host stopped before the rows were in the table; they are kept");
-    ticket_answer(t);
+    intake_ticket_answer(t);
 }
 
 /* The key was used before: its verdict is the answer. */
@@ -189,13 +166,13 @@ static void answer_repeated(ticket *t, const status *why)
     kept_verdict old;
     if (journal_idempotency_find(t->in->journal, t->wid, t->key, t->arena, &kept, &len, &st) != STATUS_OK ||
         len != sizeof old) {
-        ticket_refuse(t, why);
+        intake_ticket_refuse(t, why);
         return;
     }
     memcpy(&old, kept, sizeof old);
     t->verdict = (intake_verdict){
         .received = old.received, .accepted = old.accepted, .rejected = old.rejected, .repeated = true};
-    ticket_answer(t);
+    intake_ticket_answer(t);
 }
 
 static void on_journal(void *arg, status_class class, const status *st)
@@ -206,7 +183,7 @@ static void on_journal(void *arg, status_class class, const status *st)
         if (waits)
             ticket_drop(t); /* the writer's report is the answer */
         else
-            ticket_answer(t);
+            intake_ticket_answer(t);
         return;
     }
     if (waits && !waiter_remove(t->in->waiters, t->id)) {
@@ -218,59 +195,62 @@ static void on_journal(void *arg, status_class class, const status *st)
     if (class == STATUS_CONFLICT && t->key[0])
         answer_repeated(t, st);
     else
-        ticket_refuse(t, st);
+        intake_ticket_refuse(t, st);
 }
 
 /* ---- the submission ---- */
 
-typedef struct parcel {
-    journal_entry entries[BATCH_SHARDS_MAX + 1];
-    uint32_t n;
-    journal_field names;
-} parcel;
-
-static journal_entry entry_base(const intake_order *order, journal_kind kind)
+static journal_entry *parcel_add(parcel *p, const intake_order *order, const char *store, journal_kind kind)
 {
-    return (journal_entry){.kind = kind,
-                           .wid = (uint32_t)order->store->plan->wid,
-                           .store = order->store->table.key,
-                           .lane = order->lane,
-                           .generation = (uint64_t)order->store->plan->definition->generation,
-                           .origin = order->origin,
-                           .request_id = order->request_id,
-                           .received_us = clock_wall_us()};
+    const flow_plan *plan = order_plan(order);
+    assert(p->n < p->cap);
+    p->entries[p->n] = (journal_entry){.kind = kind,
+                                       .wid = (uint32_t)plan->wid,
+                                       .store = store,
+                                       .lane = order->lane,
+                                       .generation = (uint64_t)plan->definition->generation,
+                                       .origin = order->origin,
+                                       .request_id = order->request_id,
+                                       .received_us = clock_wall_us()};
+    return &p->entries[p->n++];
 }
 
-static void add_rows(parcel *p, const intake_order *order, const batch *rows, unsigned shards, arena *a)
+void parcel_init(parcel *p, arena *a, uint32_t cap)
+{
+    *p = (parcel){.entries = arena_zero(a, cap, sizeof(journal_entry)), .cap = cap};
+}
+
+void parcel_add_rows(parcel *p, const intake_order *order, const datastore_plan *store, const batch *rows,
+                     unsigned shards, arena *a)
 {
     batch parts[BATCH_SHARDS_MAX];
-    const store_table *table = &order->store->table;
+    const store_table *table = &store->table;
     unsigned n = table->n_entity ? shards : 1;
     batch_split(rows, table->entity, table->n_entity, n, a, parts);
-    p->names = (journal_field){JOURNAL_FIELD_COLUMNS, (uint16_t)order->store->names_len, order->store->names};
+    journal_field names = {JOURNAL_FIELD_COLUMNS, (uint16_t)store->names_len, store->names};
+    const journal_field *kept = arena_copy(a, &names, sizeof names);
     for (unsigned i = 0; i < n; i++) {
         if (parts[i].n_rows == 0)
             continue;
-        journal_entry e = entry_base(order, JOURNAL_ROWS);
-        e.shard = (uint16_t)i;
-        e.rows = arena_copy(a, &parts[i], sizeof parts[i]);
-        e.count_received = parts[i].n_rows;
-        e.fields = &p->names;
-        e.n_fields = 1;
-        p->entries[p->n++] = e;
+        journal_entry *e = parcel_add(p, order, table->key, JOURNAL_ROWS);
+        e->shard = (uint16_t)i;
+        e->rows = arena_copy(a, &parts[i], sizeof parts[i]);
+        e->count_received = parts[i].n_rows;
+        e->fields = kept;
+        e->n_fields = 1;
     }
 }
 
-static void add_rejected(parcel *p, const intake_order *order, const text *packed, uint32_t n)
+void parcel_add_rejected(parcel *p, const intake_order *order, const char *store, const char *packed,
+                         size_t len, uint32_t n)
 {
     if (n == 0)
         return;
-    journal_entry e = entry_base(order, JOURNAL_REJECTED);
-    e.payload = packed->data;
-    e.payload_len = packed->len;
-    e.payload_rows = n;
-    e.count_received = e.count_rejected = n;
-    p->entries[p->n++] = e;
+    journal_entry *e = parcel_add(p, order, store, JOURNAL_REJECTED);
+    e->payload = packed;
+    e->payload_len = len;
+    e->payload_rows = n;
+    e->count_received = e->count_rejected = n;
 }
 
 static void submit(ticket *t, const intake_order *order, const parcel *p)
@@ -298,39 +278,41 @@ static void submit(ticket *t, const intake_order *order, const parcel *p)
         }
         ticket_drop(t);
     }
-    ticket_refuse(t, &st);
+    intake_ticket_refuse(t, &st);
 }
 
-/* Nothing to keep and nothing to move on: the answer needs no disk. */
-static bool is_empty(const parcel *p, const intake_order *order, const ticket *t)
+/* With nothing to keep and nothing to move on the answer needs no disk. */
+void intake_send(ticket *t, const intake_order *order, const parcel *p)
 {
-    return p->n == 0 && !order->cursor && !t->key[0];
+    if (p->n == 0 && !order->cursor && !t->key[0])
+        intake_ticket_answer(t);
+    else
+        submit(t, order, p);
 }
 
 static void finish(ticket *t, const intake_order *order, const batch *rows, text *rejected)
 {
-    parcel p = {.n = 0};
+    parcel p;
+    parcel_init(&p, t->arena, t->in->shards + 1);
     for (uint32_t i = 0; i < order->n_refused; i++) {
         const rejected_row *r = &order->refused[i];
         rejected_pack(rejected, r);
-        add_reject(t, &(intake_reject){r->row, r->line, r->column, r->code, r->pointer, r->detail});
+        intake_add_reject(t, &(intake_reject){r->row, r->line, r->column, r->code, r->pointer, r->detail});
     }
     t->verdict.rejected += order->n_refused;
     t->verdict.accepted = rows->n_rows;
     t->verdict.received = rows->n_rows + t->verdict.rejected;
     if (rows->n_rows > 0)
-        add_rows(&p, order, rows, t->in->shards, t->arena);
-    add_rejected(&p, order, rejected, (uint32_t)t->verdict.rejected);
-    if (is_empty(&p, order, t))
-        ticket_answer(t);
-    else
-        submit(t, order, &p);
+        parcel_add_rows(&p, order, order->store, rows, t->in->shards, t->arena);
+    parcel_add_rejected(&p, order, order->store->table.key, rejected->data, rejected->len,
+                        (uint32_t)t->verdict.rejected);
+    intake_send(t, order, &p);
 }
 
 void intake_body(intake *in, const intake_order *order, const char *body, size_t len)
 {
-    ticket *t = ticket_create(in, order);
-    worker *w = worker_take(in);
+    ticket *t = intake_ticket_create(in, order);
+    worker *w = intake_worker_take(in);
     decode_context context = {.now_us = clock_wall_us(),
                               .time_shift_us = order->time_shift_us,
                               .rows = order->rows_max,
@@ -340,19 +322,19 @@ void intake_body(intake *in, const intake_order *order, const char *body, size_t
     decode_result decoded;
     status st;
     if (decode_body(w->decoder, order->decode, &context, body, len, &decoded, &st) != STATUS_OK) {
-        worker_return(in, w);
-        ticket_refuse(t, &st);
+        intake_worker_return(in, w);
+        intake_ticket_refuse(t, &st);
         return;
     }
     for (size_t i = 0; i < decoded.n_rejects; i++) {
         const decode_reject *r = &decoded.rejects[i];
         rejected_pack(&w->rejected, &(rejected_row){r->row, r->line, r->column, r->code, r->pointer,
                                                     r->detail, body + r->offset, r->length});
-        add_reject(t, &(intake_reject){r->row, r->line, r->column, r->code, r->pointer, r->detail});
+        intake_add_reject(t, &(intake_reject){r->row, r->line, r->column, r->code, r->pointer, r->detail});
     }
     t->verdict.rejected = decoded.n_rejects;
     finish(t, order, &decoded.rows, &w->rejected);
-    worker_return(in, w);
+    intake_worker_return(in, w);
 }
 
 static void pack_column_reject(worker *w, ticket *t, const validate_reject *r, const batch *rows,
@@ -364,14 +346,14 @@ static void pack_column_reject(worker *w, ticket *t, const validate_reject *r, c
     snprintf(pointer, sizeof pointer, "%s%s", r->column[0] ? "/" : "", r->column);
     rejected_pack(&w->rejected,
                   &(rejected_row){r->row, 0, 0, r->code, pointer, r->detail, json.data, json.len});
-    add_reject(t, &(intake_reject){r->row, 0, 0, r->code, pointer, r->detail});
+    intake_add_reject(t, &(intake_reject){r->row, 0, 0, r->code, pointer, r->detail});
     text_free(&json);
 }
 
 void intake_columns(intake *in, const intake_order *order, const batch *rows, const char *const *names)
 {
-    ticket *t = ticket_create(in, order);
-    worker *w = worker_take(in);
+    ticket *t = intake_ticket_create(in, order);
+    worker *w = intake_worker_take(in);
     validate_result checked;
     validate_columns(w->validator, order->store, rows, names, clock_wall_us(), order->time_shift_us,
                      &checked);
@@ -379,14 +361,14 @@ void intake_columns(intake *in, const intake_order *order, const batch *rows, co
         pack_column_reject(w, t, &checked.rejects[i], rows, names);
     t->verdict.rejected = checked.n_rejects;
     finish(t, order, &checked.rows, &w->rejected);
-    worker_return(in, w);
+    intake_worker_return(in, w);
 }
 
 void intake_cursor(intake *in, const intake_order *order)
 {
-    ticket *t = ticket_create(in, order);
-    worker *w = worker_take(in);
+    ticket *t = intake_ticket_create(in, order);
+    worker *w = intake_worker_take(in);
     batch none = {0};
     finish(t, order, &none, &w->rejected);
-    worker_return(in, w);
+    intake_worker_return(in, w);
 }

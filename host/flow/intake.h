@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "flow/decode.h"
 #include "flow/journal.h"
+#include "flow/line_router.h"
 #include "flow/plan.h"
 #include "flow/rejected.h"
 #include "flow/waiter.h"
@@ -47,11 +48,14 @@ typedef void (*intake_done)(void *arg, const intake_verdict *verdict);
 
 typedef struct intake_order {
     const datastore_plan *store; /* the caller holds its flow_plan until `done` */
-    const decode_plan *decode;   /* intake_body: how the bytes are read */
-    decode_format format;        /* DECODE_PLANNED = as the plan says */
-    line_precision precision;    /* of line protocol */
-    const char *origin;          /* "http", "connector:rig" */
-    const char *request_id;      /* unique; also what waiters are found by */
+    const flow_plan *plan;       /* intake_lines: instead of a store; held likewise */
+    line_router_find find;       /* intake_lines: the store of a measurement */
+    void *find_arg;
+    const decode_plan *decode; /* intake_body: how the bytes are read */
+    decode_format format;      /* DECODE_PLANNED = as the plan says */
+    line_precision precision;  /* of line protocol */
+    const char *origin;        /* "http", "connector:rig" */
+    const char *request_id;    /* unique; also what waiters are found by */
     journal_lane lane;
     uint32_t rows_max; /* intake_body: of this body; 0 = what decoding takes */
     bool wait_stored;
@@ -71,6 +75,9 @@ intake *intake_create(journal *j, waiter_table *waiters, unsigned shards);
 void intake_free(intake *in);
 /* `body` is borrowed for the call. */
 void intake_body(intake *in, const intake_order *order, const char *body, size_t len);
+/* Line protocol, each line for the store that its measurement names; durable in all of them or in none. Lines
+ * without a store are rejected, counted and kept under JOURNAL_STORE_UNKNOWN. */
+void intake_lines(intake *in, const intake_order *order, const char *body, size_t len);
 /* Columns by name, as a plugin handed them over; checked like decoded ones. */
 void intake_columns(intake *in, const intake_order *order, const batch *rows, const char *const *names);
 /* Takes only the order's cursor and refused rows (a source moved on without good rows). */

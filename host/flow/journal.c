@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
+#include "flow/journal_mend.h"
 #include "flow/journal_state.h"
 
 #define SIZE_MIN ((uint64_t)1 << 20)
@@ -83,7 +84,13 @@ stream_state *stream_make_locked(journal *j, uint32_t wid, const char *store, jo
     assert(strlen(store) <= NAME_KEY_MAX);
     grow_registry(j);
     stream_state *s = memory_zero(1, sizeof *s);
-    s->at = (journal_stream){.id = ++j->n_streams, .wid = wid, .lane = lane, .shard = shard};
+    uint64_t from = (uint64_t)j->era << JOURNAL_ERA_SHIFT;
+    s->at = (journal_stream){.id = ++j->n_streams,
+                             .wid = wid,
+                             .lane = lane,
+                             .shard = shard,
+                             .last_seq = from,
+                             .trimmed_seq = from};
     memcpy(s->at.store, store, strlen(store) + 1);
     s->usage = usage_of(j, wid, store);
     j->streams[s->at.id] = s;
@@ -166,6 +173,35 @@ static void destroy(journal *j)
     free(j);
 }
 
+static void take_losses(journal *j, const journal_losses *losses)
+{
+    for (size_t i = 0; i < losses->n; i++) {
+        const journal_loss *l = &losses->items[i];
+        usage_of(j, l->wid, l->store)->lost += l->records;
+        j->stats.damaged_records += l->records;
+    }
+}
+
+status_class journal_load(journal *j, bool deep, status *st)
+{
+    journal_losses losses;
+    status_class class = journal_mend(j->folder, j->size_bytes, deep, &losses, st);
+    if (class == STATUS_OK)
+        class = store_open(&j->store, j->folder, j->size_bytes, st);
+    if (class == STATUS_OK) {
+        pthread_mutex_lock(&j->lock);
+        class = state_load(j, st);
+        take_losses(j, &losses);
+        pthread_mutex_unlock(&j->lock);
+    }
+    if (class == STATUS_OK)
+        store_find_map(&j->store);
+    else
+        store_close(&j->store);
+    free(losses.items);
+    return class;
+}
+
 static journal *make(const journal_settings *settings)
 {
     journal *j = memory_zero(1, sizeof *j);
@@ -189,10 +225,8 @@ status_class journal_open(const journal_settings *settings, journal **out, statu
     status_class class = own_folder(j, st);
     if (class == STATUS_OK) {
         take_settings(j, settings);
-        class = store_open(&j->store, j->folder, j->size_bytes, st);
+        class = journal_load(j, false, st);
     }
-    if (class == STATUS_OK)
-        class = state_load(j, st);
     if (class != STATUS_OK) {
         destroy(j);
         return class;
@@ -491,6 +525,16 @@ void journal_trim(journal *j, uint32_t stream, uint64_t upto_seq)
     pthread_mutex_unlock(&j->lock);
 }
 
+static uint64_t lost_locked(const journal *j, uint32_t wid, const char *store)
+{
+    uint64_t lost = 0;
+    for (uint32_t i = 0; i < JOURNAL_USAGE_BUCKETS; i++)
+        for (const journal_usage *u = j->usages[i]; u; u = u->next)
+            if ((!wid || u->wid == wid) && (!store || strcmp(u->store, store) == 0))
+                lost += u->lost;
+    return lost;
+}
+
 journal_backlog journal_backlog_get(journal *j, uint32_t wid, const char *store)
 {
     journal_backlog total = {0};
@@ -505,7 +549,7 @@ journal_backlog journal_backlog_get(journal *j, uint32_t wid, const char *store)
             (!total.oldest_received_us || s->oldest_received_us < total.oldest_received_us))
             total.oldest_received_us = s->oldest_received_us;
     }
-    total.records_lost = j->stats.damaged_records;
+    total.records_lost = lost_locked(j, wid, store);
     pthread_mutex_unlock(&j->lock);
     return total;
 }

@@ -30,6 +30,11 @@ typedef enum journal_kind {
 } journal_kind;
 /* A reader that does not know the kind may pass over the record; without it, it must stop the stream. */
 #define JOURNAL_SKIPPABLE 1U
+/* A marker in the place of records that a damaged page has taken: those after prev_seq up to its own seq. */
+#define JOURNAL_LOSS 2U
+
+/* Not a key: the name under which rejected rows stand that are of no store. */
+#define JOURNAL_STORE_UNKNOWN "_unknown"
 
 #define JOURNAL_ORIGIN_MAX 96
 #define JOURNAL_REQUEST_MAX 64
@@ -132,7 +137,7 @@ status_class journal_submit_wait(journal *j, const journal_submission *s, status
 typedef struct journal_record {
     journal_kind kind;
     uint16_t flags;
-    bool damaged; /* only stream, seq and prev_seq are known */
+    bool damaged; /* of the rest only stream, seq, prev_seq and maybe the counts and the time are known */
     uint32_t stream, wid;
     char store[NAME_KEY_MAX + 1];
     journal_lane lane;
@@ -155,6 +160,10 @@ typedef struct journal_record {
  * else as many as fit into max_bytes. A gap in the sequence shows as prev_seq ≠ the seq before. */
 status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_t max_bytes, arena *a,
                           const journal_record **records_out, size_t *n_out, status *st);
+/* May `r` be the next after the data plane's position? Not if records are missing between them, unless the
+ * journal knows of it: behind a JOURNAL_LOSS marker, or where a damaged list of streams made it count from a
+ * new era, the position may stand anywhere before. */
+bool journal_record_follows(const journal_record *r, uint64_t position);
 /* [any thread] Everything up to and including `upto_seq` may go; done by a later commit. Never loses more
  * than that. */
 void journal_trim(journal *j, uint32_t stream, uint64_t upto_seq);

@@ -86,11 +86,12 @@ static int write_record(journal *j, MDB_cursor *records, MDB_txn *txn, pending_r
     record_head *head = r->data;
     touch(j, s);
     if (!s->stored) {
-        int code = put_stream_row(j, txn, s, 0, 0, 0);
+        int code = put_stream_row(j, txn, s, s->at.trimmed_seq, 0, 0);
         if (code)
             return code;
     }
-    head->prev_seq = s->new_seq;
+    bool first = !s->stored && s->new_seq == s->at.trimmed_seq;
+    head->prev_seq = first ? 0 : s->new_seq;
     head->seq = ++s->new_seq;
     head->first_row = *next_row;
     head->rows_before = s->new_rows;
@@ -181,8 +182,8 @@ static int expire_keys(journal *j, MDB_txn *txn, int64_t now_us)
 /* ---- trimming ---- */
 
 /* Deletes whole records up to trim_upto while the budget lasts; the cursor then stands behind them. */
-static int delete_records(MDB_cursor *c, stream_state *s, uint64_t upto, uint64_t *budget, bool *done,
-                          uint64_t *n)
+static int delete_records(const journal_store *store, MDB_cursor *c, stream_state *s, uint64_t upto,
+                          uint64_t *budget, bool *done, uint64_t *n)
 {
     record_key want = {.stream = s->at.id, .lane = (uint8_t)s->at.lane, .seq = s->at.trimmed_seq + 1}, key;
     uint8_t bytes[RECORD_KEY_BYTES];
@@ -200,7 +201,7 @@ static int delete_records(MDB_cursor *c, stream_state *s, uint64_t upto, uint64_
         *n += key.part == 0;
         s->new_trimmed_seq = key.seq;
         *budget -= *budget > 0;
-        int deleted = mdb_cursor_del(c, 0);
+        int deleted = store_part_is_sound(store, &v) ? mdb_cursor_del(c, 0) : MDB_CORRUPTED;
         if (deleted)
             return deleted;
     }
@@ -234,7 +235,7 @@ static int trim_stream(journal *j, MDB_txn *txn, MDB_cursor *c, stream_state *s,
     bool done;
     touch(j, s);
     s->new_trimmed_seq = s->at.trimmed_seq;
-    int code = delete_records(c, s, upto, budget, &done, n);
+    int code = delete_records(&j->store, c, s, upto, budget, &done, n);
     if (code)
         return code;
     count_trimmed(c, s);
@@ -488,14 +489,20 @@ static void fail(journal *j, const status *st)
 static bool reopen(journal *j)
 {
     status st;
+    uint8_t incarnation[16];
+    memcpy(incarnation, j->incarnation, sizeof incarnation);
     pthread_rwlock_wrlock(&j->env_lock);
     store_close(&j->store);
-    status_class class = store_open(&j->store, j->folder, j->size_bytes, &st);
+    status_class class = journal_load(j, true, &st);
     pthread_mutex_lock(&j->lock);
-    if (class == STATUS_OK)
-        class = state_load(j, &st);
-    if (class != STATUS_OK)
+    if (class == STATUS_OK && memcmp(incarnation, j->incarnation, sizeof incarnation) != 0) {
+        /* The writers know the positions of the old one only. */
+        memcpy(j->incarnation, incarnation, sizeof incarnation);
+        class = status_set(&st, STATUS_UNAVAILABLE, "its file was lost while the host ran: restart the host");
         store_close(&j->store);
+    }
+    if (class != STATUS_OK)
+        snprintf(j->failed_why, sizeof j->failed_why, "%s", st.text);
     j->failed = class != STATUS_OK;
     j->stats.reopened += class == STATUS_OK;
     drop_done_trims(j);

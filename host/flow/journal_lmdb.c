@@ -159,6 +159,38 @@ int store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const 
     return store_check(&k, &v, data_out, len_out) ? 0 : MDB_CORRUPTED;
 }
 
+enum { PAGE_HEAD = 16, NODE_MAX = 2038, NODE_HEAD = 8, FLAG_OVERFLOW = 4 }; /* of LMDB's pages */
+
+void store_find_map(journal_store *s)
+{
+    MDB_txn *txn;
+    char name[] = "next_row";
+    MDB_val k = {sizeof name - 1, name}, v;
+    uint64_t page;
+    if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
+        return;
+    if (mdb_get(txn, s->main, &k, &v) == 0) {
+        const char *head = (const char *)((uintptr_t)v.mv_data / JOURNAL_PAGE * JOURNAL_PAGE);
+        memcpy(&page, head, sizeof page);
+        s->map = head - page * JOURNAL_PAGE;
+    }
+    mdb_txn_abort(txn);
+}
+
+bool store_part_is_sound(const journal_store *s, const MDB_val *value)
+{
+    uint64_t page;
+    uint16_t flags;
+    uint32_t pages;
+    if (NODE_HEAD + RECORD_KEY_BYTES + value->mv_size <= NODE_MAX || !s->map)
+        return true; /* it lies in the leaf */
+    const char *head = (const char *)value->mv_data - PAGE_HEAD;
+    memcpy(&page, head, sizeof page);
+    memcpy(&flags, head + 10, sizeof flags);
+    memcpy(&pages, head + 12, sizeof pages);
+    return page == (uint64_t)(head - s->map) / JOURNAL_PAGE && flags == FLAG_OVERFLOW && pages == 1;
+}
+
 uint32_t store_record_parts(size_t len)
 {
     return (uint32_t)((len + PART_DATA - 1) / PART_DATA);

@@ -23,10 +23,12 @@ typedef struct journal_store {
     MDB_env *env;
     MDB_dbi main, records, streams, cursors, keys, expiry;
     uint64_t size_pages;
+    const char *map; /* where the file's first byte is mapped; NULL = not known */
 } journal_store;
 
 typedef struct meta_row {
-    uint32_t format, reserved;
+    uint32_t format;
+    uint32_t era; /* raised when rows of `streams` were lost: new streams count from above all older ones */
     uint8_t incarnation[16];
     int64_t created_us;
 } meta_row;
@@ -66,6 +68,11 @@ int store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const 
               size_t *len_out);
 /* The same for a value that a cursor found. */
 bool store_check(const MDB_val *key, const MDB_val *value, const void **data_out, size_t *len_out);
+/* Finds out where the file is mapped; needs an entry in the main table. */
+void store_find_map(journal_store *s);
+/* May LMDB delete this committed value of `records`? It believes the head of a value's own page and would
+ * free whatever that says. */
+bool store_part_is_sound(const journal_store *s, const MDB_val *value);
 /* All parts of one record. */
 int store_put_record(MDB_cursor *records, record_key key, const void *data, size_t len);
 uint32_t store_record_parts(size_t len);

@@ -41,7 +41,8 @@ bool record_seek(MDB_cursor *c, const stream_state *s, uint64_t seq, record_key 
 typedef struct raw_record { /* copied out of a page, not yet decoded */
     struct raw_record *next;
     uint64_t seq, len;
-    char *data; /* NULL = damaged */
+    char *data;        /* NULL = damaged */
+    record_head *head; /* of a damaged one, if that can be read */
 } raw_record;
 
 /* Copies the parts of the record that the cursor stands on; NULL if one is missing or damaged. */
@@ -85,6 +86,10 @@ static size_t collect(MDB_cursor *c, const stream_state *s, uint64_t after_seq, 
         if (ok) {
             r->len = head.total_bytes;
             r->data = copy_record(c, &key, head.total_bytes, a);
+            if (!r->data) {
+                r->head = arena_alloc(a, sizeof head);
+                *r->head = head;
+            }
             bytes += r->len;
         }
         *last = r;
@@ -120,6 +125,7 @@ static bool count_damage(journal *j, stream_state *s, uint64_t seq)
     bool first = seq > s->damaged_upto;
     if (first) {
         s->damaged_upto = seq;
+        s->usage->lost++;
         j->stats.damaged_records++;
         first = j->damaged_files++ < DAMAGED_FILES_MAX;
     }
@@ -181,13 +187,26 @@ static void end_read(journal *j, MDB_txn *txn)
     pthread_rwlock_unlock(&j->env_lock);
 }
 
+/* What is known of a damaged record: its rows count as received and dropped. */
+static journal_record describe_damaged(const raw_record *raw)
+{
+    journal_record r = {.damaged = true, .origin = "", .request_id = "", .prev_seq = raw->seq - 1};
+    const record_head *head = raw->head;
+    if (!head)
+        return r;
+    r.prev_seq = head->prev_seq;
+    r.received_us = head->received_us;
+    r.count_received = head->count_received;
+    r.count_dropped = head->count_received;
+    return r;
+}
+
 static void decode_all(journal *j, stream_state *s, const raw_record *raw, arena *a, journal_record *out)
 {
     for (; raw; raw = raw->next, out++) {
         bool good = raw->data && record_decode(raw->data, raw->len, a, out);
         if (!good) {
-            *out =
-                (journal_record){.damaged = true, .origin = "", .request_id = "", .prev_seq = raw->seq - 1};
+            *out = describe_damaged(raw);
             damaged(j, s, raw->seq);
         }
         out->stream = s->at.id;
@@ -199,6 +218,16 @@ static void decode_all(journal *j, stream_state *s, const raw_record *raw, arena
         out->shard = s->at.shard;
         memcpy(out->store, s->at.store, sizeof out->store);
     }
+}
+
+bool journal_record_follows(const journal_record *r, uint64_t position)
+{
+    if (r->prev_seq == position)
+        return true;
+    if (position >= r->seq)
+        return false;
+    bool loss = r->kind == JOURNAL_MARKER && r->flags & JOURNAL_LOSS && r->prev_seq <= position;
+    return loss || (r->prev_seq == 0 && r->seq >> JOURNAL_ERA_SHIFT > 0);
 }
 
 static stream_state *stream_by_id(journal *j, uint32_t stream)
@@ -316,6 +345,7 @@ static int read_meta(journal *j, MDB_txn *txn)
     if (meta.format != META_FORMAT)
         return MDB_VERSION_MISMATCH;
     memcpy(j->incarnation, meta.incarnation, sizeof j->incarnation);
+    j->era = meta.era;
     code = store_get(txn, j->store.main, "next_row", 8, &data, &len);
     if (code || len != sizeof j->next_row)
         return code ? code : MDB_CORRUPTED;

@@ -190,7 +190,8 @@ static size_t text_len(const char *s)
 
 static status_class check_entry(const journal_entry *e, status *st)
 {
-    if (!name_is_key(e->store))
+    bool stray = e->kind == JOURNAL_REJECTED && strcmp(e->store, JOURNAL_STORE_UNKNOWN) == 0;
+    if (!stray && !name_is_key(e->store))
         return status_set(st, STATUS_INVALID, "journal: not a store's key");
     if (text_len(e->origin) > JOURNAL_ORIGIN_MAX || text_len(e->request_id) > JOURNAL_REQUEST_MAX)
         return status_set(st, STATUS_INVALID, "journal: origin or request id is too long");
@@ -315,6 +316,21 @@ static bool read_tags(const char *p, const char *end, arena *a, journal_record *
     if (r->n_fields)
         r->fields = arena_copy(a, fields, r->n_fields * sizeof *fields);
     return true;
+}
+
+bool record_store_read(const void *data, size_t len, char *store_out)
+{
+    record_head h;
+    tag_head tag;
+    if (!record_head_read(data, len, &h) || len < h.head_bytes + sizeof tag)
+        return false;
+    const char *p = (const char *)data + h.head_bytes;
+    memcpy(&tag, p, sizeof tag); /* it is written first */
+    if (tag.tag != TAG_STORE || tag.len > NAME_KEY_MAX || len < h.head_bytes + sizeof tag + tag.len)
+        return false;
+    memcpy(store_out, p + sizeof tag, tag.len);
+    store_out[tag.len] = '\0';
+    return name_is_key(store_out);
 }
 
 bool record_decode(const void *data, size_t len, arena *a, journal_record *out)

@@ -37,6 +37,10 @@ bool record_decode(const void *data, size_t len, arena *a, journal_record *out);
 /* The head alone from a record's first bytes; false if it is none. */
 bool record_head_read(const void *data, size_t len, record_head *out);
 
+/* The store's key out of a record's first bytes; false if it is not there. `store_out` has NAME_KEY_MAX + 1
+ * bytes. */
+bool record_store_read(const void *data, size_t len, char *store_out);
+
 size_t record_batch_bytes(const batch *b);
 void record_batch_write(const batch *b, void *out); /* exactly record_batch_bytes */
 /* Borrowed from `data`; columns live in `a`. Checks that no pointer leaves the data. */

@@ -20,12 +20,14 @@
 #define JOURNAL_TRIM_IDLE_US 50000
 #define JOURNAL_EXPIRE_MAX 64U /* keys forgotten by one commit */
 #define JOURNAL_REOPEN_US 500000
+#define JOURNAL_ERA_SHIFT 40 /* a stream made in era e counts from e << 40 */
 
 typedef struct journal_usage { /* one (workspace, store) */
     struct journal_usage *next;
     uint32_t wid;
     char store[NAME_KEY_MAX + 1];
     uint64_t bytes, pending_bytes; /* on disk; submitted */
+    uint64_t lost;                 /* records that damage has taken since the start */
 } journal_usage;
 
 typedef struct stream_state {
@@ -79,6 +81,7 @@ struct journal {
     void (*on_appended)(void *arg, uint32_t stream);
     void *arg;
     uint8_t incarnation[16];
+    uint32_t era;
 
     submission *first, **last; /* the queue */
     size_t n_waiting;
@@ -117,6 +120,8 @@ stream_state *stream_make_locked(journal *j, uint32_t wid, const char *store, jo
 /* Reads what is on disk: meta, streams, totals. At open and after a reopen; the commit thread does not run or
  * is the caller. */
 status_class state_load(journal *j, status *st);
+/* Mends the file if it must be, opens it and loads the state. Not while anybody has a transaction. */
+status_class journal_load(journal *j, bool deep, status *st);
 void *commit_thread(void *journal);
 /* The first record at or after `seq` of a stream, its head and how many bytes it is; false if there is none.
  * A damaged one has *ok = false. */

@@ -5,7 +5,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/arena.h"
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 enum { STOP_NAME = 1, STOP_KEY = 2, STOP_TOKEN = 4 }; /* measurement; keys and tag values; values */
 
@@ -28,12 +30,55 @@ bool line_precision_parse(const char *word, line_precision *out)
     return false;
 }
 
+/* UTF-8 without NUL. Most bodies are ASCII: those go by sixteen bytes. */
+static bool is_sound(const char *p, size_t len)
+{
+#if defined(__SSE2__)
+    const __m128i zero = _mm_setzero_si128();
+    for (; len >= 16; p += 16, len -= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        if (_mm_movemask_epi8(_mm_or_si128(v, _mm_cmpeq_epi8(v, zero))))
+            break;
+    }
+#endif
+    return utf8_valid(p, len) && !memchr(p, '\0', len);
+}
+
+static inline uint64_t differ8(const char *a, const char *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, 8);
+    memcpy(&y, b, 8);
+    return x ^ y;
+}
+
+static inline uint32_t differ4(const char *a, const char *b)
+{
+    uint32_t x, y;
+    memcpy(&x, a, 4);
+    memcpy(&y, b, 4);
+    return x ^ y;
+}
+
+/* memcmp without a call, for names: n > 0. The last words overlap the ones before. */
+static inline bool same(const char *a, const char *b, size_t n)
+{
+    if (n < 4)
+        return a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1];
+    if (n < 8)
+        return !(differ4(a, b) | differ4(a + n - 4, b + n - 4));
+    for (size_t i = 0; i + 8 < n; i += 8)
+        if (differ8(a + i, b + i))
+            return false;
+    return !differ8(a + n - 8, b + n - 8);
+}
+
 void line_reader_text(line_reader *r, const char *data, size_t len, const line_limits *limits)
 {
     r->p = r->line = r->line_end = data;
     r->end = data + len;
     r->limits = *limits;
-    r->sound = utf8_valid(data, len) && !memchr(data, '\0', len);
+    r->sound = is_sound(data, len);
 }
 
 void line_reader_close(line_reader *r)
@@ -138,21 +183,38 @@ static inline bool read_name(line_reader *r, uint8_t stop, text *rewritten, line
 bool line_reader_measurement(line_reader *r, line_text *out)
 {
     const char *at = r->p;
+    size_t hoped = r->expected.len;
+    r->as_expected = hoped && (size_t)(r->end - at) > hoped && (at[hoped] == ',' || at[hoped] == ' ') &&
+                     same(at, r->expected.data, hoped);
+    if (r->as_expected) {
+        *out = (line_text){at, hoped};
+        r->p = at + hoped;
+        return true;
+    }
     if (!read_name(r, STOP_NAME, &r->key, out))
         return false;
     return out->len > 0 || fault(r, "missing_measurement", at, "the line has no measurement");
 }
 
-static bool count_part(line_reader *r)
+static inline bool count_part(line_reader *r)
 {
     return ++r->parts <= r->limits.parts ||
            fault(r, "too_many_members", r->p, "more tags and fields than a row may have");
 }
 
 /* `what` is the code of an empty key, `without` of one without a value. */
-static bool read_key(line_reader *r, line_text *key, const char *what, const char *without)
+__attribute__((always_inline)) static inline bool read_key(line_reader *r, line_text *key, const char *what,
+                                                           const char *without)
 {
     const char *at = r->part_at = r->p;
+    size_t hoped = r->expected.len;
+    r->as_expected = hoped && (size_t)(r->end - at) > hoped && at[hoped] == '=' &&
+                     same(at, r->expected.data, hoped) && count_part(r);
+    if (r->as_expected) {
+        *key = (line_text){at, hoped};
+        r->p = at + hoped + 1;
+        return true;
+    }
     if (!count_part(r) || !read_name(r, STOP_KEY, &r->key, key))
         return false;
     if (key->len == 0)
@@ -209,11 +271,28 @@ static void rewrite_string(text *to, const char *p, const char *end)
     to->data[to->len] = '\0';
 }
 
+/* The first quote or backslash; NULL if there is none. */
+static inline const char *plain_end(const char *p, const char *end)
+{
+#if defined(__SSE2__)
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        int found = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
+        if (found)
+            return p + __builtin_ctz((unsigned)found);
+    }
+#endif
+    while (p < end && *p != '"' && *p != '\\')
+        p++;
+    return p < end ? p : NULL;
+}
+
 static bool read_string(line_reader *r, line_value *out)
 {
-    const char *start = r->p + 1, *quote = memchr(start, '"', (size_t)(r->end - start));
-    if (quote && memchr(start, '\\', (size_t)(quote - start)))
-        quote = closing_quote(r, start);
+    const char *start = r->p + 1, *stop = plain_end(start, r->end);
+    bool escaped = stop && *stop == '\\';
+    const char *quote = escaped ? closing_quote(r, stop) : stop;
     if (!quote) {
         r->p = newline_from(r, start); /* only this line is lost */
         r->in_fields = false;
@@ -224,7 +303,7 @@ static bool read_string(line_reader *r, line_value *out)
     out->string = (line_text){start, (size_t)(quote - start)};
     if (out->string.len > r->limits.text_bytes)
         return fault(r, "too_long", start - 1, "a name or value is longer than the limit");
-    if (memchr(start, '\\', out->string.len)) {
+    if (escaped) {
         rewrite_string(&r->value, start, quote);
         out->string = (line_text){r->value.data, r->value.len};
     }
@@ -321,10 +400,11 @@ static inline bool read_number(line_reader *r, line_value *out)
     if (!ends_line(r, p) && *p != ',' && *p != ' ')
         return read_odd_number(r, out);
     r->p = p;
-    return suffix_fits(r, suffix, at, out);
+    out->kind = LINE_FLOAT;
+    return (!suffix && out->number.exact && out->number.exponent <= 0) || suffix_fits(r, suffix, at, out);
 }
 
-static bool read_value(line_reader *r, line_value *out)
+static inline bool read_value(line_reader *r, line_value *out)
 {
     char c = ends_line(r, r->p) ? ',' : *r->p;
     out->at = r->p;
@@ -367,9 +447,8 @@ line_step line_reader_field(line_reader *r, line_text *key, line_value *value)
 
 /* ---- the time and the end ---- */
 
-/* As in InfluxDB: the two least and the greatest int64 are no times. */
-#define TIME_MIN_NS (INT64_MIN + 2)
-#define TIME_MAX_NS (INT64_MAX - 1)
+/* Either side of 1970. As in InfluxDB the two least and the greatest int64 are no times. */
+#define TIME_MOST_NS (UINT64_MAX / 2 - 1)
 
 static line_step bad(line_reader *r, const char *code, const char *at, const char *detail)
 {
@@ -377,27 +456,51 @@ static line_step bad(line_reader *r, const char *code, const char *at, const cha
     return LINE_BAD;
 }
 
+/* Eight digits at once, little-endian; false if one of them is none. */
+static inline bool eight_digits(const char *p, uint64_t *out)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    if (((v & 0xF0F0F0F0F0F0F0F0) | (((v + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) >> 4)) !=
+        0x3333333333333333)
+        return false;
+    v = (v & 0x0F0F0F0F0F0F0F0F) * 2561 >> 8;
+    v = (v & 0x00FF00FF00FF00FF) * 6553601 >> 16;
+    *out = (v & 0x0000FFFF0000FFFF) * 42949672960001 >> 32;
+    return true;
+}
+
+/* The digits at r->p; *over: they are no uint64. */
+static uint64_t read_digits(line_reader *r, bool *over)
+{
+    const char *from = r->p, *p = from;
+    uint64_t value = 0, eight;
+    for (; r->end - p >= 8 && eight_digits(p, &eight); p += 8)
+        value = value * 100000000 + eight;
+    for (; p < r->end && (unsigned)(*p - '0') <= 9; p++)
+        value = value * 10 + (unsigned)(*p - '0');
+    r->p = p;
+    for (; from < p && *from == '0'; from++)
+        ;
+    *over = p - from > 19; /* nineteen digits always fit */
+    return value;
+}
+
 static line_step read_time(line_reader *r, line_precision precision, int64_t *ns_out)
 {
-    static const int64_t units[] = {1, 1000, 1000000, 1000000000};
+    static const uint64_t units[] = {1, 1000, 1000000, 1000000000};
     const char *at = r->p;
-    bool negative = *r->p == '-', over = false;
-    int64_t value = 0;
+    bool negative = *at == '-', over;
     r->p += negative;
     const char *digits = r->p;
-    for (; r->p < r->end && (unsigned)(*r->p - '0') <= 9; r->p++)
-        over = over || __builtin_mul_overflow(value, 10, &value) ||
-               __builtin_sub_overflow(value, *r->p - '0', &value); /* negative: it has the larger range */
+    uint64_t value = read_digits(r, &over);
     bool none = r->p == digits;
-    if (!none)
-        skip_blanks(r);
+    skip_blanks(r);
     if (none || !ends_line(r, r->p))
         return bad(r, "bad_timestamp", at, "the time is a whole number, the last thing on the line");
-    over = over || __builtin_mul_overflow(value, units[precision], &value) ||
-           (!negative && __builtin_sub_overflow(0, value, &value));
-    if (over || value < TIME_MIN_NS || value > TIME_MAX_NS)
+    if (over || __builtin_mul_overflow(value, units[precision], &value) || value > TIME_MOST_NS)
         return bad(r, "timestamp_out_of_range", at, "the time lies outside the years 1677 to 2262");
-    *ns_out = value;
+    *ns_out = negative ? -(int64_t)value : (int64_t)value;
     return LINE_GOT;
 }
 

@@ -43,6 +43,12 @@ typedef struct line_limits { /* none may be 0 */
     uint32_t parts; /* tags and fields of one line together */
 } line_limits;
 
+/* Those of a decoder where a plan says nothing. */
+#define LINE_LIMITS_DEFAULT            \
+    {                                  \
+        1U << 20, 1U << 20, 1024, 4096 \
+    }
+
 typedef struct line_reader {
     const char *p, *end;
     const char *line;     /* first byte of the open line */
@@ -53,6 +59,8 @@ typedef struct line_reader {
     bool sound;     /* the whole input is UTF-8 without NUL: lines need not be looked at */
     bool in_fields; /* where skipping goes on */
     uint32_t parts;
+    line_text expected; /* a name without characters to escape, to be tried first; len 0 = none */
+    bool as_expected;   /* the measurement or key read last was that one */
     line_limits limits;
     text key, value, number; /* what had to be rewritten */
 } line_reader;

@@ -9,6 +9,7 @@
 #include "base/utc.h"
 #include "control/relative_time.h"
 #include "flow/feature_rows.h"
+#include "flow/metric_engine.h"
 
 /* ---- parameters ---- */
 
@@ -261,21 +262,18 @@ static status_class run_engine(const metric_plan *m, connection *c, instance *en
 {
     const defined_metric *d = m->defined;
     fetched *parts = arena_zero(a, d->n_inputs, sizeof *parts);
-    instance_input *inputs = arena_zero(a, d->n_inputs, sizeof *inputs);
+    metric_order order = {.place = {q->ward, engine, arena_printf(a, "metric:%s", d->object.key),
+                                    arena_printf(a, "metric:%s", d->object.key)},
+                          .metric = d,
+                          .params = q->params,
+                          .inputs = arena_zero(a, d->n_inputs, sizeof *order.inputs)};
     status_class class = STATUS_OK;
     for (uint32_t i = 0; i < d->n_inputs && class == STATUS_OK; i++) {
         class = fetch_input(m, i, c, q, a, &parts[i], st);
-        inputs[i] = (instance_input){d->inputs[i].name, parts[i].names, &parts[i].rows};
+        order.inputs[i] = (instance_input){d->inputs[i].name, parts[i].names, &parts[i].rows};
     }
-    if (class == STATUS_OK) {
-        const json_t *stated = json_object_get(d->object.body, "definition");
-        char *definition = stated ? json_dumps(stated, JSON_COMPACT) : NULL,
-             *params = q->params ? json_dumps(q->params, JSON_COMPACT) : NULL;
-        class = instance_evaluate(engine, NULL, definition ? definition : "{}", params ? params : "{}",
-                                  inputs, d->n_inputs, &out->answer, st);
-        free(definition);
-        free(params);
-    }
+    if (class == STATUS_OK)
+        class = metric_evaluate(&order, a, &out->answer, st);
     if (class == STATUS_OK) {
         out->rows = out->answer->rows;
         out->names = out->answer->names;

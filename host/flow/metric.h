@@ -1,7 +1,9 @@
 /* Metrics: callers send a name and typed values, never SQL; columns come back.
  *
  * SQL metrics run on a connection of the workspace's own login, read only, with a statement timeout and a row
- * cap; plugin metrics get the inputs that the host fetched the same way. */
+ * cap; plugin metrics get the inputs that the host fetched the same way. With a row among them that kills the
+ * plugin there is no value: the row lies in the dead letters, and the metric answers an error until it is
+ * gone or changed, or the plugin's file is another one. */
 #ifndef PENSTOCK_FLOW_METRIC_H
 #define PENSTOCK_FLOW_METRIC_H
 #include <jansson.h>
@@ -9,7 +11,7 @@
 #include "base/batch_builder.h"
 #include "base/text.h"
 #include "flow/plan.h"
-#include "plugin/instance.h"
+#include "flow/poison.h"
 #include "store/connection.h"
 
 #define METRIC_ROWS_MAX 100000
@@ -20,6 +22,7 @@ typedef struct metric_request {
     int64_t now_us;       /* what `now` means */
     int64_t as_of_us;     /* data time to look from; 0 = everything */
     uint32_t rows_max;    /* more are cut; 0 = METRIC_ROWS_MAX */
+    poison_ward *ward;    /* of the workspace, for plugin metrics; may be NULL */
 } metric_request;
 
 typedef struct metric_result {

@@ -62,24 +62,78 @@ static status_class send_one(instance *plugin, const delivery *d, const json_t *
     return instance_send(plugin, call, &m, out, st);
 }
 
-static bool is_final(plugin_fault fault, int64_t attempt)
+/* One message to be sent: the whole batch, if its sending kills the plugin. */
+typedef struct sending {
+    instance *plugin;
+    const delivery *d;
+    const json_t *message;
+    arena *arena;
+    instance_delivery *out;
+    uint32_t poison;
+} sending;
+
+static status_class send_again(void *arg, uint32_t first, uint32_t n, instance_call *call, status *st)
+{
+    sending *s = arg;
+    (void)first, (void)n;
+    return send_one(s->plugin, s->d, s->message, call, s->arena, s->out, st);
+}
+
+static void on_poison(void *arg, uint32_t row, text *json_out)
+{
+    sending *s = arg;
+    (void)row;
+    text_add(json_out, s->d->message);
+}
+
+/* A plugin that died over the message gets it once more, in a fresh cell; if it dies again it is the message.
+ */
+static status_class send_carefully(const notify_parts *p, sending *s, instance_call *call, status *st)
+{
+    status_class class = send_one(s->plugin, s->d, s->message, call, s->arena, s->out, st);
+    if (class == STATUS_OK || !instance_call_suspicious(call))
+        return class;
+    const char *stage = arena_printf(s->arena, "notifier:%s", s->d->notifier);
+    poison_hunt hunt = {.place = {p->ward, s->plugin, stage, stage},
+                        .n_rows = 1,
+                        .run = send_again,
+                        .on_poison = on_poison,
+                        .arg = s};
+    class = poison_hunt_run(&hunt, call, 0, st);
+    if (class != STATUS_OK || !hunt.n_poison)
+        return class;
+    char name[INSTANCE_PLUGIN_MAX];
+    instance_plugin(s->plugin, name, sizeof name);
+    s->poison = hunt.n_poison;
+    return status_set(st, STATUS_INVALID, "the message kills the plugin %s (%s), %u attempts", name,
+                      call->cause, hunt.tries + 1);
+}
+
+static bool is_final(const sending *s, plugin_fault fault, int64_t attempt)
 {
     if (fault == PLUGIN_FAULT_UNLOADED)
         return false; /* an operator will load it again: the delivery waits */
-    return fault == PLUGIN_FAULT_CONFIG || fault == PLUGIN_FAULT_DATA || fault == PLUGIN_FAULT_UNSUPPORTED ||
-           attempt >= TRIES_MAX;
+    return s->poison || fault == PLUGIN_FAULT_CONFIG || fault == PLUGIN_FAULT_DATA ||
+           fault == PLUGIN_FAULT_UNSUPPORTED || attempt >= TRIES_MAX;
 }
 
-static status_class record_failure(const notify_parts *p, const delivery *d, const instance_call *call,
+/* A plugin that is held back after it died says itself when. */
+static int64_t pause_after(const instance_call *call, int64_t attempt)
+{
+    return call->fault == PLUGIN_FAULT_DIED && call->retry_after_ms ? (int64_t)call->retry_after_ms * 1000
+                                                                    : pause_us(attempt, call->retry_after_ms);
+}
+
+static status_class record_failure(const notify_parts *p, const sending *s, const instance_call *call,
                                    const status *why, notify_result *out, status *st)
 {
     log_status(LOG_LEVEL_WARN, "notify", "a delivery was not made", why);
-    if (is_final(call->fault, d->attempt)) {
+    if (is_final(s, call->fault, s->d->attempt)) {
         out->failed++;
-        return delivery_failed(p->control, d, why->text, st);
+        return delivery_failed(p->control, s->d, why->text, st);
     }
     out->retried++;
-    return delivery_retry(p->control, d, why->text, pause_us(d->attempt, call->retry_after_ms), st);
+    return delivery_retry(p->control, s->d, why->text, pause_after(call, s->d->attempt), st);
 }
 
 static status_class deliver(const notify_parts *p, const delivery *d, arena *a, notify_result *out,
@@ -88,12 +142,13 @@ static status_class deliver(const notify_parts *p, const delivery *d, arena *a, 
     status why;
     instance_call call = {.work_id = d->id};
     instance_delivery done = {0};
-    instance *plugin = p->notifier(p->arg, d->notifier, &why);
+    sending s = {.plugin = p->notifier(p->arg, d->notifier, &why), .d = d, .arena = a, .out = &done};
     json_t *message = json_loads(d->message, 0, NULL);
-    status_class class = plugin ? send_one(plugin, d, message, &call, a, &done, &why) : why.class;
+    s.message = message;
+    status_class class = s.plugin ? send_carefully(p, &s, &call, &why) : why.class;
     json_decref(message);
     if (class != STATUS_OK)
-        return record_failure(p, d, &call, &why, out, st);
+        return record_failure(p, &s, &call, &why, out, st);
     out->sent++;
     log_info("notify", "delivered", LOG_TEXT("delivery", d->id), LOG_TEXT("notifier", d->notifier),
              LOG_TEXT("event", d->event));

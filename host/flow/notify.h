@@ -1,9 +1,10 @@
 /* Notify: the delivery queue, emptied. Claims what is due, has the notifier's plugin send it with the
  * delivery's stable id, and records what became of it: sent; tried again with growing pauses while the far
- * side is away; failed when only a person can help or a day has passed. */
+ * side is away; failed when only a person can help, a day has passed, or the message kills
+ * the plugin (then it is a dead letter, too). */
 #ifndef PENSTOCK_FLOW_NOTIFY_H
 #define PENSTOCK_FLOW_NOTIFY_H
-#include "plugin/instance.h"
+#include "flow/poison.h"
 #include "store/connection.h"
 
 typedef struct notify_parts {
@@ -12,6 +13,7 @@ typedef struct notify_parts {
     /* The instance of a notifier; NULL with a reason when there is none. */
     instance *(*notifier)(void *arg, const char *key, status *st);
     void *arg;
+    poison_ward *ward; /* may be NULL */
 } notify_parts;
 
 typedef struct notify_result {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "flow/source_decode.h"
+#include "flow/source_hunt.h"
 
 enum {
     READ_ROWS = 10000,
@@ -18,7 +19,10 @@ enum {
     FULL_MS = 1000,
     BACK_OFF_FIRST_MS = 200,
     BACK_OFF_LAST_MS = 60000,
-    CURSOR_HEAD = 8, /* our own part of a cursor: the time shift */
+    CURSOR_HEAD = 8,       /* our own part of a cursor: the time shift */
+    POLL_CLOSE_MS = 30000, /* idle for longer: closed, and its cell stopped, until then */
+    CLOSED_IN_ROW_MAX = 3,
+    QUARANTINE_MS = 600000,
 };
 static const int64_t NO_SHIFT = INT64_MIN;
 
@@ -39,6 +43,8 @@ struct source {
     source_decode *decoders; /* by target of `into` */
     instance_batch *batch;   /* on its way */
     text cursor;             /* as it lies in the journal */
+    source_hunt hunt;        /* for a record that kills the plugin */
+    unsigned closed_in_row;  /* openings that led to no read */
 };
 
 const char *source_state_name(source_state state)
@@ -99,18 +105,34 @@ static void close_source(source *s)
     s->open = false;
 }
 
+static void on_turn(void *arg);
+
+/* The next turn begins at once. */
+static void go_on(source *s)
+{
+    lane_post(s->lane, on_turn, s);
+}
+
+/* A plugin that died has a back-off of its own. A source that was closed under us (its cell was replaced, or
+ * ended between two calls) is opened again at once. */
 static void on_plugin_failure(source *s, const instance_call *call, const status *st)
 {
     bool person = call->fault == PLUGIN_FAULT_CONFIG || call->fault == PLUGIN_FAULT_AUTH ||
                   call->fault == PLUGIN_FAULT_UNSUPPORTED;
     close_source(s);
+    source_hunt_end(&s->hunt);
+    if (call->fault == PLUGIN_FAULT_CLOSED && ++s->closed_in_row <= CLOSED_IN_ROW_MAX) {
+        go_on(s);
+        return;
+    }
     if (call->fault == PLUGIN_FAULT_UNLOADED) {
         set_state(s, SOURCE_PAUSED, st->text);
         rest(s, call->retry_after_ms);
         return;
     }
     set_state(s, person ? SOURCE_NEEDS_YOU : SOURCE_DOWN, st->text);
-    rest(s, back_off(s, person ? BACK_OFF_LAST_MS : call->retry_after_ms));
+    rest(s, call->fault == PLUGIN_FAULT_DIED ? call->retry_after_ms
+                                             : back_off(s, person ? BACK_OFF_LAST_MS : call->retry_after_ms));
 }
 
 /* ---- opening ---- */
@@ -147,7 +169,7 @@ static void load_cursor(source *s)
 
 static bool open_source(source *s)
 {
-    instance_call call = {0};
+    instance_call call = {.suspect = s->hunt.on};
     status st;
     if (s->open)
         return true;
@@ -164,7 +186,10 @@ static bool open_source(source *s)
         return false;
     }
     s->open = true;
-    set_state(s, SOURCE_OK, "");
+    if (s->hunt.on)
+        set_state(s, SOURCE_DEGRADED, "a record kills the plugin: it is being looked for");
+    else
+        set_state(s, SOURCE_OK, "");
     return true;
 }
 
@@ -179,14 +204,26 @@ static int target_of(const source *s, const char *stream)
     return -1;
 }
 
-static void on_turn(void *arg);
+/* What was read, or skipped, is durable. */
+static void note_hunt(source *s)
+{
+    uint32_t n = s->batch->rows.n_rows + (uint32_t)s->batch->n_rejects;
+    if (s->hunt.on && s->hunt.skip) {
+        instance_absolve(s->parts.plugin, n, s->hunt.worked);
+        source_hunt_end(&s->hunt);
+    } else {
+        source_hunt_read(&s->hunt, n);
+    }
+    s->closed_in_row = 0;
+}
 
 /* On the lane, after the journal's commit: the plugin may forget what it handed over. */
 static void on_taken(void *arg)
 {
     source *s = arg;
-    instance_call call = {0};
+    instance_call call = {.suspect = s->hunt.on};
     status st;
+    note_hunt(s);
     status_class class = s->batch->cursor_len ? instance_ack(s->parts.plugin, &call, s->batch->cursor,
                                                              s->batch->cursor_len, &st)
                                               : STATUS_OK;
@@ -226,14 +263,24 @@ static void on_verdict(void *arg, const intake_verdict *v)
     lane_post(s->lane, taken ? on_taken : on_not_taken, s);
 }
 
+static const char *why_skipped(source *s)
+{
+    char name[INSTANCE_PLUGIN_MAX];
+    const source_hunt *h = &s->hunt;
+    instance_plugin(s->parts.plugin, name, sizeof name);
+    return arena_printf(s->arena, "the plugin %s died on this record (%s), %u attempts", name, h->death.cause,
+                        h->attempts);
+}
+
 static const rejected_row *refused_rows(source *s, const instance_batch *b)
 {
+    const char *poison = s->hunt.on && s->hunt.skip ? why_skipped(s) : NULL;
     rejected_row *out = arena_zero(s->arena, b->n_rejects, sizeof *out);
     for (size_t i = 0; i < b->n_rejects; i++)
         out[i] = (rejected_row){.row = i,
-                                .code = "source",
+                                .code = poison ? "poison" : "source",
                                 .pointer = b->rejects[i].where,
-                                .detail = b->rejects[i].reason,
+                                .detail = poison ? poison : b->rejects[i].reason,
                                 .bytes = b->rejects[i].payload,
                                 .len = b->rejects[i].payload_len};
     return out;
@@ -306,6 +353,8 @@ static void take_batch(source *s)
 {
     int target = target_of(s, s->batch->stream);
     text body = {0};
+    if (target < 0 && s->batch->rows.n_rows == 0)
+        target = 0; /* what could not be read belongs to no stream */
     if (target < 0 || (s->batch->raw && !s->decoders)) {
         char why[200];
         snprintf(why, sizeof why,
@@ -338,30 +387,90 @@ static bool must_rest(source *s)
     return true;
 }
 
+/* The plugin cannot pass over the record that kills it: it stands still there until a person acts. */
+static void stand_still(source *s, const status *why)
+{
+    char reason[400], shown[100];
+    size_t len = s->cursor.len > CURSOR_HEAD ? s->cursor.len - CURSOR_HEAD : 0, n = 0;
+    for (size_t i = 0; i < len && n + 1 < sizeof shown; i++) {
+        char c = s->cursor.data[CURSOR_HEAD + i];
+        shown[n++] = (char)(c >= ' ' && c <= '~' ? c : '.');
+    }
+    shown[n] = '\0';
+    snprintf(reason, sizeof reason,
+             "the record after its cursor \"%s\" kills it (%s) and it cannot skip it: %.120s", shown,
+             s->hunt.death.cause, why->text);
+    s->open = false;
+    source_hunt_end(&s->hunt);
+    instance_quarantine(s->parts.plugin, reason);
+    set_state(s, SOURCE_DOWN, reason);
+    rest(s, QUARANTINE_MS);
+}
+
+static void skip_record(source *s)
+{
+    instance_call call = {.suspect = true};
+    status st;
+    if (instance_skip(s->parts.plugin, &call, 1, &s->batch, &st) == STATUS_OK)
+        take_batch(s);
+    else if (call.fault == PLUGIN_FAULT_UNSUPPORTED || call.death != PLUGIN_DEATH_NONE)
+        stand_still(s, &st);
+    else
+        on_plugin_failure(s, &call, &st);
+}
+
+static void on_read_failure(source *s, uint32_t rows, const instance_call *call, int64_t took_us,
+                            const status *st)
+{
+    if (!instance_call_suspicious(call)) {
+        on_plugin_failure(s, call, st);
+        return;
+    }
+    close_source(s);
+    source_hunt_died(&s->hunt, rows, call, took_us);
+    go_on(s);
+}
+
+static void on_nothing(source *s, instance_turn turn, uint32_t next_ms)
+{
+    if (!s->hunt.on)
+        set_state(s, turn == INSTANCE_END ? SOURCE_ENDED : SOURCE_OK, "");
+    s->closed_in_row = 0;
+    if (turn == INSTANCE_END) {
+        source_hunt_end(&s->hunt);
+        set_state(s, SOURCE_ENDED, "");
+        close_source(s);
+        rest_for_ever(s);
+        return;
+    }
+    if (next_ms >= POLL_CLOSE_MS && instance_source_replays(s->parts.plugin)) {
+        close_source(s);
+        instance_rest(s->parts.plugin);
+    }
+    rest(s, next_ms ? next_ms : IDLE_MS);
+}
+
 static void on_turn(void *arg)
 {
     source *s = arg;
-    instance_call call = {0};
     instance_turn turn;
     uint32_t next_ms = 0;
     status st;
     if (must_rest(s) || !open_source(s))
         return;
-    if (instance_read(s->parts.plugin, &call, READ_ROWS, &turn, &s->batch, &next_ms, &st) != STATUS_OK) {
-        on_plugin_failure(s, &call, &st);
+    if (s->hunt.skip) {
+        skip_record(s);
         return;
     }
-    if (turn == INSTANCE_ROWS) {
+    uint32_t rows = s->hunt.on ? s->hunt.next : READ_ROWS;
+    instance_call call = {.suspect = s->hunt.on, .deadline_us = source_hunt_deadline_us(&s->hunt)};
+    int64_t began = clock_monotonic_us();
+    if (instance_read(s->parts.plugin, &call, rows, &turn, &s->batch, &next_ms, &st) != STATUS_OK)
+        on_read_failure(s, rows, &call, clock_monotonic_us() - began, &st);
+    else if (turn == INSTANCE_ROWS)
         take_batch(s);
-        return;
-    }
-    set_state(s, turn == INSTANCE_END ? SOURCE_ENDED : SOURCE_OK, "");
-    if (turn == INSTANCE_END) {
-        close_source(s);
-        rest_for_ever(s);
-    } else {
-        rest(s, next_ms ? next_ms : IDLE_MS);
-    }
+    else
+        on_nothing(s, turn, next_ms);
 }
 
 /* ---- life ---- */
@@ -391,6 +500,19 @@ void source_tick(source *s, int64_t now_us)
     pthread_mutex_unlock(&s->lock);
     if (go)
         lane_post(s->lane, on_turn, s);
+}
+
+void source_wake(source *s)
+{
+    pthread_mutex_lock(&s->lock);
+    if (s->due_us != INT64_MAX)
+        s->due_us = 0;
+    pthread_mutex_unlock(&s->lock);
+}
+
+instance *source_plugin(const source *s)
+{
+    return s->parts.plugin;
 }
 
 void source_pause(source *s, bool paused)

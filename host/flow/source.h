@@ -5,7 +5,9 @@
  *        └──── cell died, far side away: back off ───┘        end of a bounded source: ended
  *
  * One batch is on its way at a time, so back-pressure is simply not asking. The cursor is committed with its
- * rows and acknowledged to the plugin only afterwards; whatever happens in between is read again. */
+ * rows and acknowledged to the plugin only afterwards; whatever happens in between is read again. A record
+ * that kills the plugin is found, skipped and put aside as a dead letter (source_hunt.h); one that it cannot
+ * skip stops the source, and only it. */
 #ifndef PENSTOCK_FLOW_SOURCE_H
 #define PENSTOCK_FLOW_SOURCE_H
 #include "flow/intake.h"
@@ -49,5 +51,7 @@ void source_free(source *s);
 void source_tick(source *s, int64_t now_us);
 void source_pause(source *s, bool paused); /* [any] */
 source_look source_look_at(source *s);     /* [any] */
+void source_wake(source *s);               /* [any] what it waits for may be over: tries at once */
+instance *source_plugin(const source *s);  /* as long as the source lives */
 const char *source_name(const source *s);
 #endif

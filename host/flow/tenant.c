@@ -7,10 +7,11 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "control/audit.h"
 #include "flow/tenant_private.h"
 #include "plugin/instance_swap.h"
 
-enum { BORROW_WAIT_MS = 10000 };
+enum { BORROW_WAIT_MS = 10000, AUDIT_WAIT_MS = 1000 };
 
 /* ---- instances ---- */
 
@@ -29,6 +30,24 @@ static status_class complete_config(tenant *t, const char *plugin, const char *n
     return class;
 }
 
+/* Quarantine and the like stand in the audit, beside what people did. */
+static void on_instance_event(void *self, const char *name, const char *verb, const char *what)
+{
+    tenant *t = self;
+    connection *c;
+    status st;
+    char object[JOURNAL_INSTANCE_MAX + 16], deed[40];
+    if (pool_borrow(t->parts.flow->control, NULL, AUDIT_WAIT_MS, &c, &st) != STATUS_OK)
+        return; /* it stands in the log */
+    snprintf(object, sizeof object, "plugin:%s", name);
+    snprintf(deed, sizeof deed, "plugin.%s", verb);
+    json_t *detail = json_pack("{s:s}", "reason", what);
+    if (audit_add(c, t->plan->wid, "host", deed, object, detail, &st) != STATUS_OK)
+        log_status(LOG_LEVEL_WARN, "tenant", "an event of a plugin is not in the audit", &st);
+    json_decref(detail);
+    pool_return(t->parts.flow->control, c);
+}
+
 static instance *make_instance(tenant *t, const char *plugin, const char *kind, const char *key,
                                const json_t *config, status *st)
 {
@@ -44,7 +63,8 @@ static instance *make_instance(tenant *t, const char *plugin, const char *kind, 
                                   .name = name,
                                   .config = complete,
                                   .given = config,
-                                  .secrets = t->parts.flow->secrets};
+                                  .secrets = t->parts.flow->secrets,
+                                  .watcher = {on_instance_event, t}};
     instance *made = instance_create(t->parts.flow->instances, &settings);
     if (catalog_unloaded(t->parts.flow->catalog, plugin))
         instance_unload(made, true);
@@ -184,6 +204,13 @@ status_class tenant_source_pause(tenant *t, const char *connector, bool paused, 
 
 /* ---- life ---- */
 
+static char *name_of(const char *kind, const char *key)
+{
+    char name[JOURNAL_INSTANCE_MAX];
+    snprintf(name, sizeof name, "%s:%s", kind, key);
+    return memory_string(name);
+}
+
 status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, tenant **out, status *st)
 {
     const flow_plan *plan;
@@ -205,6 +232,10 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
     t->models = memory_zero(d->n_models, sizeof *t->models);
     t->loaded = memory_zero(d->n_models, sizeof *t->loaded);
+    t->ward = poison_ward_create(parts->flow->data, d->wid);
+    t->model_stages = memory_zero(d->n_models, sizeof *t->model_stages);
+    for (uint32_t i = 0; i < d->n_models; i++)
+        t->model_stages[i] = name_of("model", d->models[i].object.key);
     t->builds = memory_zero(d->n_featurestores, sizeof *t->builds);
     t->builds_shown = memory_zero(d->n_featurestores, sizeof *t->builds_shown);
     t->refresh_due_us = memory_zero(d->n_featurestores, sizeof *t->refresh_due_us);
@@ -287,6 +318,10 @@ static void tenant_free(tenant *t)
         model_loaded_free(&t->loaded[i]);
     for (uint32_t i = 0; i < d->n_connectors; i++)
         free(t->source_problems[i]);
+    for (uint32_t i = 0; i < d->n_models; i++)
+        free(t->model_stages[i]);
+    free(t->model_stages);
+    poison_ward_free(t->ward);
     free(t->loaded);
     for (uint32_t i = 0; i < d->n_featurestores; i++)
         build_release(&t->builds[i]);
@@ -315,6 +350,11 @@ void tenant_release(tenant *t)
 const flow_plan *tenant_plan(const tenant *t)
 {
     return t->plan;
+}
+
+poison_ward *tenant_ward(tenant *t)
+{
+    return t->ward;
 }
 
 bool tenant_paused(const tenant *t)

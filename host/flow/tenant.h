@@ -34,6 +34,8 @@ bool tenant_paused(const tenant *t);
 void tenant_tick(tenant *t, int64_t now_us);
 /* A connection of the workspace's login. */
 status_class tenant_borrow(tenant *t, connection **out, status *st);
+
+poison_ward *tenant_ward(tenant *t); /* rows that kill plugins; as long as the tenant is held */
 /* Those of that plugin that are not there yet; one that cannot be made says so when it is needed. */
 void tenant_make_instances(tenant *t, const char *plugin_id);
 /* The plugin instance of a metric engine; NULL for SQL metrics. */

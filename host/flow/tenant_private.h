@@ -33,6 +33,8 @@ struct tenant {
     char **source_problems;
     instance **models, **notifiers,
         **engines;           /* by index of the definition; made when first needed, on the lane */
+    poison_ward *ward;       /* rows that kill plugins */
+    char **model_stages;     /* "model:key" */
     build *builds;           /* by featurestore; of the lane */
     int64_t *refresh_due_us; /* by featurestore: as its schedule says; of the lane */
     model_loaded *loaded;    /* by model */

@@ -63,7 +63,7 @@ static model_parts parts_of_model(work *w, uint32_t i, instance *plugin)
                          .now_us = w->now_us};
 }
 
-static status_class score(work *w, uint32_t i, uint64_t *rows_out, status *st)
+static status_class score(work *w, uint32_t i, uint64_t *rows_out, uint32_t *retry_ms_out, status *st)
 {
     tenant *t = w->t;
     char id[27], run[40];
@@ -77,8 +77,10 @@ static status_class score(work *w, uint32_t i, uint64_t *rows_out, status *st)
         return class;
     ulid_make(id);
     snprintf(run, sizeof run, "run_%s", id);
+    poison_place place = {t->ward, plugin, t->model_stages[i], t->model_stages[i]};
     for (int step = 0; step < STEPS_A_TURN; step++) {
-        class = inferencestore_step(&t->plan->models[i], &t->loaded[i].best, plugin, w->data, run, &r, st);
+        class = inferencestore_step(&t->plan->models[i], &t->loaded[i].best, &place, w->data, run, &r, st);
+        *retry_ms_out = r.retry_after_ms;
         if (class != STATUS_OK || r.keys == 0)
             return class;
         *rows_out += r.rows;
@@ -99,9 +101,10 @@ static void score_models(work *w, bool now)
             now || (m->defined->infer.on_change ? w->changed : false) || w->now_us >= t->scores[i].due_us;
         if (!m->from || !due)
             continue;
-        status_class class = score(w, i, &rows, &st);
+        uint32_t retry_ms = 0;
+        status_class class = score(w, i, &rows, &retry_ms, &st);
         int64_t next = class != STATUS_OK
-                           ? w->now_us + retry_us
+                           ? w->now_us + (retry_ms ? (int64_t)retry_ms * 1000 : retry_us)
                            : tenant_next_time(&m->defined->infer.schedule, w->now_us, 60 * second);
         tenant_note(t, &t->scores[i], next, rows, class == STATUS_OK ? NULL : &st);
     }
@@ -172,8 +175,12 @@ static void evaluate_alerts(work *w)
         if ((!w->changed && w->now_us < t->alerts[i].due_us) ||
             (metric && tenant_is_incomplete(t, metric->driver)))
             continue;
-        alert_parts parts = {
-            .plan = t->plan, .rule = rule, .data = w->data, .control = w->control, .now_us = w->now_us};
+        alert_parts parts = {.plan = t->plan,
+                             .rule = rule,
+                             .data = w->data,
+                             .control = w->control,
+                             .now_us = w->now_us,
+                             .ward = t->ward};
         status_class class = STATUS_OK;
         parts.engine = tenant_engine(t, rule->metric, &st);
         do {
@@ -201,7 +208,7 @@ static instance *find_notifier(void *arg, const char *key, status *st)
 static void deliver(work *w)
 {
     tenant *t = w->t;
-    notify_parts parts = {t->plan->wid, w->control, find_notifier, t};
+    notify_parts parts = {t->plan->wid, w->control, find_notifier, t, t->ward};
     notify_result r = {0};
     status st;
     if (t->plan->definition->n_notifiers == 0 || (!w->told && w->now_us < t->deliveries.due_us))

@@ -234,6 +234,8 @@ static void add_records(writer *w, turn *t, const flow_plan *plan, const journal
         const journal_record *r = &records[i];
         if (r->seq <= position)
             continue;
+        if (!journal_record_follows(r, position))
+            return; /* the next turn finds it first */
         write_record *out = &t->records[t->n++];
         *out = (write_record){.record = r, .store = store, .expected_seq = position};
         if (r->kind == JOURNAL_ROWS && !r->damaged)
@@ -249,6 +251,12 @@ static void drop_stream(writer *w, const journal_record *records, size_t n)
              LOG_NUMBER("records", n));
     journal_trim(w->parts.journal, records[0].stream, records[n - 1].seq);
     requeue(w, records[0].stream);
+}
+
+/* Rejected rows without a store are buried like others. */
+static bool takes_store(const flow_plan *plan, const char *store)
+{
+    return flow_plan_datastore(plan, store) || strcmp(store, JOURNAL_STORE_UNKNOWN) == 0;
 }
 
 /* Reads what one stream has waiting into the turn. */
@@ -276,14 +284,14 @@ static status_class take_stream(writer *w, turn *t, uint32_t id, size_t budget, 
         requeue_if_waiting(w, id, position);
         return STATUS_OK;
     }
-    if (records[first].prev_seq != position) {
+    if (!journal_record_follows(&records[first], position)) {
         stream_stop(w, &records[first], position);
         return STATUS_OK;
     }
     const flow_plan *plan = turn_plan(w, t, records[0].wid, &state);
     if (state == WRITER_PLAN_GONE)
         drop_stream(w, records + first, n - first);
-    else if (state == WRITER_PLAN_LATER || !flow_plan_datastore(plan, records[0].store))
+    else if (state == WRITER_PLAN_LATER || !takes_store(plan, records[0].store))
         return status_set(st, STATUS_UNAVAILABLE, "workspace %u cannot be written now", records[0].wid);
     else
         add_records(w, t, plan, records + first, n - first, position);

@@ -95,11 +95,15 @@ static int64_t deadline_ms(const instance *in, wire_type type)
     case WIRE_SKIP:
         return d->read ? d->read : 30000;
     case WIRE_SEND:
+    case WIRE_WRITE:
+    case WIRE_COMMAND:
         return d->send ? d->send : 30000;
     case WIRE_RECEIVE:
+    case WIRE_RECEIPT:
         return d->receive ? d->receive : 5000;
     case WIRE_CONTEXT:
     case WIRE_INFER:
+    case WIRE_EXPLAIN:
         return d->infer ? d->infer : 10000;
     case WIRE_PREPARE:
     case WIRE_EVALUATE:

@@ -34,9 +34,9 @@ typedef struct instance_set instance_set;
 typedef struct instance_deadlines { /* milliseconds; 0 = what stands behind */
     int64_t open;                   /* 10 s; also configure, ack, close */
     int64_t read;                   /* 30 s */
-    int64_t send;                   /* 30 s */
-    int64_t receive;                /* 5 s */
-    int64_t infer;                  /* 10 s */
+    int64_t send;                   /* 30 s; also rows to a sink, commands */
+    int64_t receive;                /* 5 s; also receipts */
+    int64_t infer;                  /* 10 s; also explain */
     int64_t evaluate;               /* 10 s; also prepare */
     int64_t train;                  /* 30 min */
     int64_t check;                  /* 30 s; also discover */
@@ -183,9 +183,10 @@ typedef struct instance_call {
 /* The input that was in hand may be the cause: worth trying again alone. Memory is the plugin's own matter.
  */
 bool instance_call_suspicious(const instance_call *call);
-/* The death that was counted last was explained by its input: it counts no more. `n_rows` poison rows were
- * found. */
-void instance_absolve(instance *in, unsigned n_rows);
+/* The death that was counted last was explained by its input, in which `n_rows` poison rows were found: it
+ * counts no more. But only of a plugin that works: with other rows (`worked`), or in a call since the last
+ * time. One that dies of everything is not excused, and ends in quarantine. */
+void instance_absolve(instance *in, unsigned n_rows, bool worked);
 /* Puts it into quarantine, as five deaths would. */
 void instance_quarantine(instance *in, const char *reason);
 /* Takes it out of quarantine and back-off: the next call starts a cell. */
@@ -202,6 +203,9 @@ unsigned instance_cancels(const instance *in);
 status_class instance_start(instance *in, instance_call *call, status *st);
 /* Replaces the config; the cell is stopped and the next call starts a new one. `config` is complete. */
 void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t *config);
+/* "org.example.thing 1.2 (0123456789ab)": what it runs, for people. */
+#define INSTANCE_PLUGIN_MAX 200
+void instance_plugin(instance *in, char *out, size_t size);
 bool instance_offers(instance *in, const char *interface_id); /* PST_IF_… */
 
 /* ---- Answers ---- */
@@ -329,4 +333,8 @@ status_class instance_context(instance *in, instance_call *call, uint32_t *rows_
 status_class instance_infer(instance *in, instance_call *call, const void *artifact, size_t artifact_len,
                             const instance_input *inputs, size_t n_inputs, instance_batch **batch_out,
                             status *st);
+/* Why rows got their scores: the same arguments; rows of `_entity`, `_time`, `column`, `weight`. */
+status_class instance_explain(instance *in, instance_call *call, const void *artifact, size_t artifact_len,
+                              const instance_input *inputs, size_t n_inputs, instance_batch **batch_out,
+                              status *st);
 #endif

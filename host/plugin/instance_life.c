@@ -96,15 +96,25 @@ const char *plugin_death_name(plugin_death death)
     return names[death];
 }
 
+void instance_plugin(instance *in, char *out, size_t size)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    snprintf(out, size, "%.100s %.40s (%.12s)", in->plugin->id, in->plugin->version, in->plugin->hash);
+    pthread_mutex_unlock(&in->facts_lock);
+}
+
 /* ---- Policy from outside ---- */
 
-void instance_absolve(instance *in, unsigned n_rows)
+void instance_absolve(instance *in, unsigned n_rows, bool worked)
 {
     char text[100];
     pthread_mutex_lock(&in->lock);
-    supervise_absolve(&in->supervisor);
+    if (worked || in->supervisor.proved)
+        supervise_absolve(&in->supervisor);
     facts_add(in, FACT_POISON, n_rows);
-    facts_condition(in, in->cell ? INSTANCE_RUNNING : INSTANCE_STOPPED);
+    facts_condition(in, in->supervisor.quarantined ? INSTANCE_QUARANTINED
+                        : in->cell                 ? INSTANCE_RUNNING
+                                                   : INSTANCE_STOPPED);
     snprintf(text, sizeof text, "%u row%s that killed it %s put aside as dead letters", n_rows,
              n_rows == 1 ? "" : "s", n_rows == 1 ? "was" : "were");
     tell(in, "poison", text);

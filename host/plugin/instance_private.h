@@ -16,6 +16,7 @@ struct instance_set {
     char *program, *user;
     atomic_uint cells; /* that run or are being started */
     atomic_bool no_swaps;
+    atomic_ulong rounds;
     pthread_mutex_t lock; /* of the list */
     instance *first;
 };
@@ -103,6 +104,9 @@ status_class instance_take_batch(instance *in, instance_call *call, exchange *x,
 
 /* Life and death (instance_life.c); the call lock is held. */
 
+/* HTTP that came in, as an argument, and the plugin's reply out of the answer (false: unreadable). */
+void instance_write_request(frame_writer *w, const void *request);
+bool instance_take_reply(exchange *x, instance_reply *reply);
 /* Stops the cell, if there is one; the source is closed by that. */
 void instance_drop_cell(instance *in, int timeout_ms);
 /* The cell that is dead: what became of it goes into the call (which may be NULL), the state and the policy.

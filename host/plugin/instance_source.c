@@ -126,7 +126,7 @@ status_class instance_discover(instance *in, instance_call *call, json_t **strea
 
 /* ---- Push ---- */
 
-static void write_request(frame_writer *w, const void *arg)
+void instance_write_request(frame_writer *w, const void *arg)
 {
     const instance_request *r = arg;
     frame_put_text(w, FRAME_METHOD, r->method);
@@ -139,7 +139,7 @@ static void write_request(frame_writer *w, const void *arg)
     frame_put(w, FRAME_BODY, 0, r->body, r->body_len);
 }
 
-static bool take_reply(exchange *x, instance_reply *reply)
+bool instance_take_reply(exchange *x, instance_reply *reply)
 {
     frame_item number, type, body;
     if (!frame_take(&x->answer, FRAME_NUMBER, &number) ||
@@ -172,11 +172,11 @@ status_class instance_receive(instance *in, instance_call *call, const instance_
                               instance_reply *reply_out, status *st)
 {
     *reply_out = (instance_reply){0};
-    exchange x = {.type = WIRE_RECEIVE, .write = write_request, .arg = request};
+    exchange x = {.type = WIRE_RECEIVE, .write = instance_write_request, .arg = request};
     status_class class = instance_exchange(in, call, &x, st);
     if (class == STATUS_OK)
-        class = take_reply(&x, reply_out) ? take_batches(in, call, &x, reply_out, st)
-                                          : instance_bad_answer(in, call, st);
+        class = instance_take_reply(&x, reply_out) ? take_batches(in, call, &x, reply_out, st)
+                                                   : instance_bad_answer(in, call, st);
     instance_exchange_end(in, &x);
     if (class != STATUS_OK)
         instance_reply_free(reply_out);

@@ -489,6 +489,11 @@ void instance_unhold(instance *in)
     pthread_mutex_unlock(&in->facts_lock);
 }
 
+uint64_t instance_set_round(instance_set *set)
+{
+    return atomic_fetch_add(&set->rounds, 1) + 1;
+}
+
 instance *instance_set_next(instance_set *set, const char *plugin_id, uint64_t round)
 {
     instance *found = NULL;

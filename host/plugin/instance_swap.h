@@ -50,8 +50,9 @@ void instance_set_end_swaps(instance_set *set);
 /* Stops the cell and answers every call UNAVAILABLE with PLUGIN_FAULT_UNLOADED, until `unloaded` false. */
 void instance_unload(instance *in, bool unloaded);
 
-/* An instance of that plugin (NULL = of any) that was not given for this `round` yet, held; NULL at the end.
- * Rounds are numbers of the caller's that grow. */
+/* A round is a walk over the instances that takes each of them once, also while others come and go. */
+uint64_t instance_set_round(instance_set *set);
+/* An instance of that plugin (NULL = of any) that was not given for this `round` yet, held; NULL at the end. */
 instance *instance_set_next(instance_set *set, const char *plugin_id, uint64_t round);
 void instance_unhold(instance *in); /* instance_free waits for it */
 /* The content hash of the version that it runs. */

@@ -159,3 +159,11 @@ status_class instance_infer(instance *in, instance_call *call, const void *artif
     work k = {.artifact = artifact, .artifact_len = artifact_len, .inputs = inputs, .n_inputs = n_inputs};
     return to_batch(in, call, WIRE_INFER, &k, batch_out, st);
 }
+
+status_class instance_explain(instance *in, instance_call *call, const void *artifact, size_t artifact_len,
+                              const instance_input *inputs, size_t n_inputs, instance_batch **batch_out,
+                              status *st)
+{
+    work k = {.artifact = artifact, .artifact_len = artifact_len, .inputs = inputs, .n_inputs = n_inputs};
+    return to_batch(in, call, WIRE_EXPLAIN, &k, batch_out, st);
+}

@@ -16,7 +16,6 @@
 struct reload {
     reload_settings settings;
     pthread_mutex_t turn;
-    uint64_t round; /* under `turn` */
     atomic_bool ending;
 };
 
@@ -72,14 +71,28 @@ static void note_refusal(trial *t, instance *in, const char *hash, const char *w
     snprintf(one->hash, sizeof one->hash, "%s", hash);
 }
 
-static void note_switch(trial *t, instance *in, const swap_report *report)
+static bool refused_before(const trial *t, const instance *in)
+{
+    for (size_t i = 0; i < t->n_refusals; i++)
+        if (!strcmp(t->refusals[i].workspace, instance_workspace(in)) &&
+            !strcmp(t->refusals[i].instance, instance_name(in)))
+            return true;
+    return false;
+}
+
+static void let_go(trial *t, const instance *in)
+{
+    catalog_hold_back(t->r->settings.catalog, t->entry->id, instance_workspace(in), instance_name(in), NULL,
+                      NULL);
+}
+
+static void note_switch(trial *t, const instance *in, const swap_report *report)
 {
     t->result->switched++;
     t->result->pause_sum_us += report->pause_us;
     if (report->pause_us > t->result->pause_longest_us)
         t->result->pause_longest_us = report->pause_us;
-    catalog_hold_back(t->r->settings.catalog, t->entry->id, instance_workspace(in), instance_name(in), NULL,
-                      NULL);
+    let_go(t, in);
 }
 
 static void try_instance(trial *t, instance *in)
@@ -87,9 +100,13 @@ static void try_instance(trial *t, instance *in)
     status st;
     swap_report report;
     char hash[65];
-    instance_hash(in, hash);
-    if (!strcmp(hash, t->entry->hash))
+    if (refused_before(t, in))
         return;
+    instance_hash(in, hash);
+    if (!strcmp(hash, t->entry->hash)) {
+        let_go(t, in);
+        return;
+    }
     status_class class = instance_swap(in, t->entry, t->why, &report, &st);
     if (class == STATUS_OK)
         note_switch(t, in, &report);
@@ -101,7 +118,7 @@ static void sweep(trial *t, bool judge)
 {
     instance *in;
     reload *r = t->r;
-    uint64_t round = ++r->round;
+    uint64_t round = instance_set_round(r->settings.instances);
     while (!atomic_load(&r->ending) &&
            !(judge && !t->result->switched && t->result->refused >= RELOAD_REFUSALS) &&
            (in = instance_set_next(r->settings.instances, t->entry->id, round))) {
@@ -190,7 +207,7 @@ static status_class apply(reload *r, const plugin_entry *entry, const char *deed
 static void set_unloaded(reload *r, const char *id, bool unloaded)
 {
     instance *in;
-    uint64_t round = ++r->round;
+    uint64_t round = instance_set_round(r->settings.instances);
     while ((in = instance_set_next(r->settings.instances, id, round))) {
         instance_unload(in, unloaded);
         instance_unhold(in);

@@ -28,6 +28,7 @@ void supervise_absolve(supervisor *s)
     s->n_deaths--;
     s->deaths[s->n_deaths % SUPERVISE_DEATHS] = INT64_MIN / 2; /* long ago */
     supervise_success(s);
+    s->proved = false;
 }
 
 void supervise_quarantine(supervisor *s, int64_t now_us)
@@ -44,6 +45,7 @@ void supervise_reset(supervisor *s)
 void supervise_success(supervisor *s)
 {
     s->in_row = 0;
+    s->proved = true;
     s->quarantined = false;
     s->retry_at_us = 0;
 }

@@ -17,6 +17,7 @@ typedef struct supervisor {
     unsigned in_row;                  /* since the last good call */
     int64_t retry_at_us;
     bool quarantined;
+    bool proved; /* a call went well since a death was taken back */
 } supervisor;
 
 void supervise_death(supervisor *s, int64_t now_us, uint64_t random);

@@ -80,6 +80,31 @@ static void add_member(text *out, const char *name, const char *value)
     text_add_json_string(out, value, strlen(value));
 }
 
+/* InfluxDB's clients look for a code and a message. */
+#define INFLUX_PREFIX "/api/v2/"
+
+static const char *influx_code(int http_status)
+{
+    switch (http_status) {
+    case 401:
+        return "unauthorized";
+    case 403:
+        return "forbidden";
+    case 404:
+        return "not found";
+    case 409:
+        return "conflict";
+    case 413:
+        return "request too large";
+    case 429:
+        return "too many requests";
+    case 503:
+        return "unavailable";
+    default:
+        return http_status < 500 ? "invalid" : "internal error";
+    }
+}
+
 static void add_errors(text *out, const problem_error *errors, size_t n)
 {
     text_add(out, ",\"errors\":[");
@@ -104,6 +129,10 @@ void problem_body(text *out, const http_request *r, int http_status, const char 
     add_member(out, "instance", r->path);
     add_member(out, "request_id", r->id);
     add_member(out, "hint", hint);
+    if (r->path && strncmp(r->path, INFLUX_PREFIX, sizeof INFLUX_PREFIX - 1) == 0) {
+        add_member(out, "code", influx_code(http_status));
+        add_member(out, "message", detail);
+    }
     if (n_errors)
         add_errors(out, errors, n_errors);
     text_add(out, "}\n");

@@ -3,24 +3,21 @@
  * In: the handler inflates and hands the body to intake on whatever lane it runs on, so several bodies are
  * decoded side by side; the answer is written by intake's callback on the journal's or a writer's thread. The
  * Idempotency-Key goes into the journal with the rows, not into the control plane. */
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "flow/inflate.h"
-#include "serve/auth.h"
 #include "serve/negotiate.h"
 #include "serve/problem.h"
 #include "serve/resource.h"
 #include "serve/resources.h"
 #include "serve/result.h"
 #include "serve/route.h"
+#include "serve/row_request.h"
 #include "serve/verdict.h"
 
-enum { BODY_MAX = 16 << 20, PLAIN_MAX = 64 << 20, EXPORT_PAGE = 10000, KEY_TEXT_MAX = 100 };
-#define WAIT_STORED_US 30000000LL
+enum { EXPORT_PAGE = 10000 };
 
 /* ---- in ---- */
 
@@ -54,7 +51,7 @@ static bool read_format(http_request *r, decode_format *out)
     if (given) {
         if (decode_format_parse(given, out))
             return true;
-        problem_answer_text(r, 400, "format is json, ndjson or csv");
+        problem_answer_text(r, 400, "format is json, ndjson, csv, lp, collectd-json or putval");
         return false;
     }
     *out = DECODE_JSON;
@@ -62,62 +59,12 @@ static bool read_format(http_request *r, decode_format *out)
         *out = DECODE_NDJSON;
     else if (type && negotiate_takes(type, "text/csv"))
         *out = DECODE_CSV;
+    else if (type && negotiate_takes(type, "text/plain"))
+        *out = DECODE_LINES;
     return true;
 }
 
-static bool read_wait(http_request *r, bool *waits_out)
-{
-    const char *wait = http_request_query(r, "wait");
-    *waits_out = wait && strcmp(wait, "stored") == 0;
-    if (!wait || *waits_out || strcmp(wait, "journal") == 0)
-        return true;
-    problem_answer_text(r, 400, "wait is journal or stored");
-    return false;
-}
-
-/* Replaces the body by what it holds; false = answered. */
-static bool read_body(http_request *r, text *plain, const char **body_out, size_t *len_out)
-{
-    const char *word = http_request_header(r, "Content-Encoding");
-    inflate_coding coding;
-    status st;
-    *body_out = r->body;
-    *len_out = r->body_len;
-    if (!inflate_coding_parse(word, &coding)) {
-        problem_answer_text(r, 415, "Content-Encoding is gzip, zstd or identity");
-        return false;
-    }
-    if (coding == INFLATE_IDENTITY)
-        return true;
-    status_class class = inflate_body(coding, r->body, r->body_len, PLAIN_MAX, plain, &st);
-    *body_out = text_or_empty(plain);
-    *len_out = plain->len;
-    if (class != STATUS_OK)
-        problem_answer_as(r, class == STATUS_LIMIT ? 413 : problem_status(class), &st);
-    return class == STATUS_OK;
-}
-
-/* The client's key is one of its own, of this store and of this body: with another body it is another
- * request, and its rows are taken. */
-static bool read_key(http_request *r, const char *store, const char *body, size_t len, const char **out)
-{
-    const char *key = http_request_header(r, "Idempotency-Key");
-    uint8_t hash[16];
-    char hex[33];
-    *out = NULL;
-    if (!key)
-        return true;
-    if (!*key || strlen(key) > KEY_TEXT_MAX) {
-        problem_answer_text(r, 400, "Idempotency-Key is 1 to %d characters", KEY_TEXT_MAX);
-        return false;
-    }
-    crypto_generichash(hash, sizeof hash, (const unsigned char *)body, len, NULL, 0);
-    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-    *out = arena_printf(r->arena, "%s %s %s %s", r->who ? r->who->id : "", store, hex, key);
-    return true;
-}
-
-static bool read_order(http_request *r, const flow_plan *plan, decode_format *format, intake_order *order)
+static bool read_order(http_request *r, const flow_plan *plan, intake_order *order)
 {
     const char *key = http_request_param(r, "k");
     order->store = flow_plan_datastore(plan, key);
@@ -125,7 +72,7 @@ static bool read_order(http_request *r, const flow_plan *plan, decode_format *fo
     order->request_id = r->id;
     order->lane = JOURNAL_LIVE;
     order->rows_max = r->services->request_rows;
-    order->deadline_us = clock_monotonic_us() + WAIT_STORED_US;
+    order->deadline_us = clock_monotonic_us() + ROW_REQUEST_WAIT_US;
     if (!order->store) {
         resource_missing(r, "datastore", key);
         return false;
@@ -134,25 +81,22 @@ static bool read_order(http_request *r, const flow_plan *plan, decode_format *fo
         problem_answer_text(r, 409, "the workspace is paused: it takes no rows");
         return false;
     }
-    if (!read_format(r, format) || !read_wait(r, &order->wait_stored))
-        return false;
     order->decode = order->store->decode;
-    order->format = *format;
-    return true;
+    return read_format(r, &order->format) && row_request_precision(r, &order->precision) &&
+           row_request_wait(r, &order->wait_stored);
 }
 
 static void rows_append(http_request *r)
 {
     intake_order order = {0};
-    decode_format format;
     text plain = {0};
     const char *body;
     size_t len;
     const flow_plan *plan = resource_plan(r);
     if (!plan)
         return;
-    if (!read_order(r, plan, &format, &order) || !read_body(r, &plain, &body, &len) ||
-        !read_key(r, order.store->table.key, body, len, &order.idempotency_key)) {
+    if (!read_order(r, plan, &order) || !row_request_body(r, &plain, &body, &len) ||
+        !row_request_key(r, order.store->table.key, body, len, &order.idempotency_key)) {
         flow_plan_release(plan);
         text_free(&plain);
         return;
@@ -308,7 +252,10 @@ static void rows_read(http_request *r)
 static const object_class classes[] = {CLASS_DATASTORE, CLASS_FEATURESTORE, CLASS_INFERENCESTORE};
 
 static const route_parameter append_parameters[] = {
-    {"format", "{\"enum\":[\"json\",\"ndjson\",\"csv\"]}", "Instead of Content-Type"},
+    {"format", "{\"enum\":[\"json\",\"ndjson\",\"csv\",\"lp\",\"collectd-json\",\"putval\"]}",
+     "Instead of Content-Type"},
+    {"precision", "{\"enum\":[\"ns\",\"us\",\"ms\",\"s\"],\"default\":\"ns\"}",
+     "Unit of the times in line protocol"},
     {"wait", "{\"enum\":[\"journal\",\"stored\"],\"default\":\"journal\"}",
      "Answer 202 when the rows are durable in the journal, or 200 when they are in their table"},
 };
@@ -338,16 +285,18 @@ static const route table[] = {
      .tag = "rows",
      .summary = "Append rows; each is judged by itself",
      .description =
-         "A JSON array of objects (or one object), NDJSON, or CSV with a header line; Content-Encoding "
-         "gzip or zstd. Rows that do not fit are listed in errors and kept as dead letters, the others "
+         "A JSON array of objects (or one object), NDJSON, CSV with a header line, InfluxDB line protocol "
+         "(text/plain) whose measurement is the store, or what collectd's write_http sends; "
+         "Content-Encoding gzip or zstd. Rows that do not fit are listed in errors and kept as dead letters, "
+         "the others "
          "are taken. An Idempotency-Key is optional; the same key and body again within 24 hours takes "
          "nothing and repeats the counts.",
      .verb = VERB_WRITE,
      .reference = "datastore:{k}",
      .flags = ROUTE_ROWS,
      .where = ROUTE_ON_LANE,
-     .body_limit = BODY_MAX,
-     .request_types = "application/json,application/x-ndjson,text/csv",
+     .body_limit = ROW_REQUEST_BYTES,
+     .request_types = "application/json,application/x-ndjson,text/csv,text/plain",
      .request_schema = "{\"type\":[\"array\",\"object\"]}",
      .response_schema = VERDICT_SCHEMA,
      .success = 202,

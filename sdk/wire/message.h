@@ -45,8 +45,20 @@ typedef enum wire_type {
     WIRE_CONTEXT,
     WIRE_INFER,
     WIRE_SKIP, /* asks a source for at most `rows` records as rejects: reading them killed the plugin */
+    WIRE_WRITE,   /* rows to a sink */
+    WIRE_COMMAND, /* FRAME_NUMBER: wire_command */
+    WIRE_RECEIPT,
+    WIRE_EXPLAIN,
     WIRE_REQUEST_END,
 } wire_type;
+
+typedef enum wire_command {
+    COMMAND_LIST,
+    COMMAND_SEND,
+    COMMAND_FETCH,
+    COMMAND_FIND,
+    COMMAND_CANCEL,
+} wire_command;
 
 typedef struct wire_header {
     uint32_t magic;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 enum { RETRY_AFTER_MAX_S = 3600, CONNECT_MS = 10000, POLL_MS = 250, ANSWER_MAX_BYTES = 64 * 1024 };
 
@@ -41,6 +42,15 @@ static size_t on_header(char *data, size_t size, size_t n, void *arg)
     if (len > 3 && (data[0] == '4' || data[0] == '5') && data[1] >= '0' && data[1] <= '9' && data[3] == ' ')
         note_refusal(t, data, len);
     return len;
+}
+
+/* The connection's socket, so that a cancelled transfer can be cut: libcurl would say goodbye (SMTP's QUIT)
+ * and wait for an answer from a far side that is silent. */
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+    (void)purpose;
+    *(curl_socket_t *)arg = fd;
+    return CURL_SOCKOPT_OK;
 }
 
 pst_status transport_begin(transport *t, const pst_host *host, const char *protocols, pst_error *error)
@@ -111,6 +121,7 @@ pst_status transport_run(transport *t, const pst_call *call, const char *place, 
                          pst_error *error)
 {
     size_t body = 0;
+    curl_socket_t fd = CURL_SOCKET_BAD;
     CURLcode code = CURLE_OK;
     int64_t left_ms = (call->deadline_us - t->host->now_us(t->host)) / 1000;
     long limit_ms = left_ms > 2 ? (long)(left_ms * 7 / 10) : 1; /* give up before we are told to */
@@ -118,6 +129,8 @@ pst_status transport_run(transport *t, const pst_call *call, const char *place, 
     if (!multi)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory for a transfer");
     curl_easy_setopt(t->curl, CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(t->curl, CURLOPT_SOCKOPTFUNCTION, on_socket);
+    curl_easy_setopt(t->curl, CURLOPT_SOCKOPTDATA, &fd);
     curl_easy_setopt(t->curl, CURLOPT_TIMEOUT_MS, limit_ms);
     curl_easy_setopt(t->curl, CURLOPT_CONNECTTIMEOUT_MS, limit_ms < CONNECT_MS ? limit_ms : CONNECT_MS);
     pst_status st = PST_OK;
@@ -127,6 +140,8 @@ pst_status transport_run(transport *t, const pst_call *call, const char *place, 
         st = drive(t, multi, call, &code, error);
     *answer_out = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, answer_out);
+    if (st && fd != CURL_SOCKET_BAD)
+        shutdown(fd, SHUT_RDWR);
     curl_multi_remove_handle(multi, t->curl);
     curl_multi_cleanup(multi);
     if (st || !code || (code == CURLE_WRITE_ERROR && *answer_out))

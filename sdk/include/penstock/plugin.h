@@ -12,7 +12,7 @@
  *          carries its own release callback; neither side frees the other's memory. Releases run on the call thread.
  * Growth:  the first field of a struct is struct_size: how far the sender's struct reaches. Fields are only appended;
  *          test a later field with PST_HAS before reading it. Structs that stand in arrays (pst_field, pst_metric,
- *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_file) have no struct_size and never change.
+ *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_refused, pst_file) have no struct_size and never change.
  * Units:   times are int64 microseconds, `_us`; lengths are bytes. Text is UTF-8, NUL-terminated unless it is pst_bytes.
  * Ids end in /draft until the interface is frozen. An unknown id gives NULL, never an error. */
 #ifndef PENSTOCK_PLUGIN_H
@@ -223,14 +223,31 @@ typedef struct pst_push {
     pst_status (*next)(void *self, const pst_call *, pst_batch *out, pst_error *);
 } pst_push;
 
-/* Rows that go out. PST_OK means durable on the far side. The work_id repeats on a retry. */
+/* Rows that go out. PST_OK means durable on the far side, but for the rows that are named in `refused` (those go to the
+ * sink's dead letters); with a failure the whole batch comes again, PST_E_DATA: in smaller ones. */
 #define PST_IF_SINK "penstock.connector.sink/1/draft"
+enum { PST_OUTGOING_AGAIN = 1 }; /* it was tried before, so the far side may have it: find it by its ids */
+typedef struct pst_outgoing {    /* borrowed for the call */
+    uint32_t struct_size, flags;
+    const char *store;    /* "datastore:sensor_data" */
+    const char *batch_id; /* the same on every try, different for different rows */
+    uint64_t first_seq, last_seq; /* of the column `_seq`, which is in every row and never the same in a store */
+    const struct ArrowSchema *schema;
+    const struct ArrowArray *array;
+} pst_outgoing;
+typedef struct pst_refused { /* one row that the far side does not take, and never will */
+    uint32_t row;            /* of the batch, from 0 */
+    char reason[252];
+} pst_refused;
 typedef struct pst_sink {
     uint32_t struct_size, flags;
-    pst_status (*write)(void *self, const pst_call *, const pst_input *rows, pst_error *);
+    /* At most `cap` rows are refused; more: answer PST_E_DATA. */
+    pst_status (*write)(void *self, const pst_call *, const pst_outgoing *rows, pst_refused *refused, size_t cap,
+                        size_t *n_refused, pst_error *);
 } pst_sink;
 
-/* Writing to a device. A send that timed out is "unsure": only find(work_id) may settle it. */
+/* Writing to a device. A send that timed out is "unsure": only find(work_id) may settle it. Each but `send` may be
+ * NULL. */
 #define PST_IF_COMMAND "penstock.connector.command/1/draft"
 enum { PST_COMMAND_DONE = 1, PST_COMMAND_ACCEPTED = 2, PST_COMMAND_REFUSED = 3, PST_COMMAND_UNKNOWN = 4 };
 typedef struct pst_command_result { /* the caller zeroes it and sets struct_size */
@@ -349,7 +366,8 @@ typedef struct pst_infer {
     void (*unload)(void *self, void *loaded); /* NULL is fine */
 } pst_infer;
 
-/* Optional: why a row got its score; the same inputs as infer, answer (column, weight) rows beside `_entity`, `_time`. */
+/* Optional: why a row got its score. The same inputs as infer, and what pst_infer loaded; answers rows `_entity` (u),
+ * `_time` (tsu:UTC), `column` (u), `weight` (g): how much that column of the input moved that row's score. */
 #define PST_IF_EXPLAIN "penstock.model.explain/1/draft"
 typedef struct pst_explain {
     uint32_t struct_size, flags;

@@ -71,11 +71,8 @@ static void on_close(void *self)
 
 static const void *on_get_interface(const char *id)
 {
-    static const pst_source source = {.struct_size = sizeof source,
-                                      .flags = PST_SOURCE_REPLAYS,
-                                      .open = on_open,
-                                      .read = on_read,
-                                      .close = on_close};
+    static const pst_source source = {
+        .struct_size = sizeof source, .flags = PST_SOURCE_REPLAYS, .open = on_open, .read = on_read, .close = on_close};
     return strcmp(id, PST_IF_SOURCE) == 0 ? &source : NULL;
 }
 

@@ -75,7 +75,8 @@ static void on_discard(void *self, void *prepared) { free(prepared); }
 
 static const void *on_get_interface(const char *id)
 {
-    static const pst_metric_engine metric = {sizeof metric, 0, on_prepare, on_evaluate, on_discard};
+    static const pst_metric_engine metric = {
+        .struct_size = sizeof metric, .prepare = on_prepare, .evaluate = on_evaluate, .discard = on_discard};
     return strcmp(id, PST_IF_METRIC) == 0 ? &metric : NULL;
 }
 

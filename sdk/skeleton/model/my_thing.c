@@ -30,9 +30,8 @@ static band learn(const pst_column *c)
 static pst_status find(const pst_host *host, const pst_input *rows, pst_column *out, pst_error *error)
 {
     const char *name = host->config_text(host, "/column");
-    if (pst_column_find(rows->schema, rows->array, name, out, error) == PST_OK && pst_column_numeric(out))
-        return PST_OK;
-    return pst_fail(error, PST_E_CONFIG, "/column", "the rows have no numeric column %s", name);
+    bool found = pst_column_find(rows->schema, rows->array, name, out, error) == PST_OK && pst_column_numeric(out);
+    return found ? PST_OK : pst_fail(error, PST_E_CONFIG, "/column", "the rows have no numeric column %s", name);
 }
 
 static pst_status on_train(void *self, const pst_call *call, const pst_input *inputs, size_t n_inputs,
@@ -83,8 +82,9 @@ static pst_status on_infer(void *self, const pst_call *call, const void *loaded,
 
 static const void *on_get_interface(const char *id)
 {
-    static const pst_train train = {sizeof train, 0, on_train};
-    static const pst_infer infer = {sizeof infer, 0, NULL, on_load, on_infer, on_unload};
+    static const pst_train train = {.struct_size = sizeof train, .train = on_train};
+    static const pst_infer infer = {
+        .struct_size = sizeof infer, .load = on_load, .infer = on_infer, .unload = on_unload};
     return strcmp(id, PST_IF_TRAIN) == 0 ? &train : strcmp(id, PST_IF_INFER) == 0 ? (const void *)&infer : NULL;
 }
 

@@ -79,7 +79,7 @@ static pst_status on_send(void *self, const pst_call *call, const pst_message *m
 
 static const void *on_get_interface(const char *id)
 {
-    static const pst_send send = {sizeof send, 0, on_send};
+    static const pst_send send = {.struct_size = sizeof send, .send = on_send};
     return strcmp(id, PST_IF_SEND) == 0 ? &send : NULL;
 }
 

@@ -20,6 +20,8 @@ static pst_status on_prepare(void *self, const pst_call *call, const char *defin
     const pst_json_service *json = the_host->get_service(the_host, PST_SERVICE_JSON);
     pst_json *d = json->parse(the_host, (pst_bytes){definition_json, strlen(definition_json)}, error);
     const char *column = d ? json->text(d, "/sum") : NULL;
+    if (d && !column)
+        column = json->text(d, "/definition/sum"); /* a whole metric of a template */
     pst_status status = PST_OK;
     prepared_sum *p = calloc(1, sizeof *p);
     if (!column || !p || strlen(column) >= sizeof p->column)

@@ -89,6 +89,34 @@ static pst_status on_infer(void *self, const pst_call *call, const void *loaded,
     return status;
 }
 
+/* All of a score comes from the one column. */
+static pst_status on_explain(void *self, const pst_call *call, const void *loaded, const pst_input *inputs,
+                             size_t n_inputs, pst_batch *out, pst_error *error)
+{
+    (void)self, (void)call;
+    double mean;
+    pst_column c;
+    memcpy(&mean, loaded, sizeof mean);
+    pst_status status =
+        n_inputs ? pst_column_find(inputs[0].schema, inputs[0].array, "value", &c, error) : PST_E_DATA;
+    if (status != PST_OK)
+        return status;
+    pst_builder *b = pst_builder_create();
+    int entity = pst_builder_column(b, "_entity", PST_TEXT), time = pst_builder_column(b, "_time", PST_TIME);
+    int name = pst_builder_column(b, "column", PST_TEXT),
+        weight = pst_builder_column(b, "weight", PST_NUMBER);
+    for (uint32_t i = 0; i < c.rows; i++) {
+        pst_builder_set_text(b, entity, "p1");
+        pst_builder_set_int(b, time, i);
+        pst_builder_set_text(b, name, "value");
+        pst_builder_set_real(b, weight, pst_column_real(&c, i) - mean);
+        pst_builder_row(b);
+    }
+    status = pst_builder_finish(b, NULL, (pst_bytes){0}, 0, out, error);
+    pst_builder_free(b);
+    return status;
+}
+
 static void on_unload(void *self, void *loaded)
 {
     (void)self;
@@ -102,11 +130,14 @@ static const pst_infer infer = {.struct_size = sizeof infer,
                                 .infer = on_infer,
                                 .unload = on_unload};
 
+static const pst_explain explain = {.struct_size = sizeof explain, .explain = on_explain};
+
 static const void *get_interface(const char *id)
 {
-    return !strcmp(id, PST_IF_TRAIN)   ? (const void *)&train
-           : !strcmp(id, PST_IF_INFER) ? (const void *)&infer
-                                       : NULL;
+    return !strcmp(id, PST_IF_TRAIN)     ? (const void *)&train
+           : !strcmp(id, PST_IF_INFER)   ? (const void *)&infer
+           : !strcmp(id, PST_IF_EXPLAIN) ? (const void *)&explain
+                                         : NULL;
 }
 
 static pst_status create(const pst_host *host, void **self, pst_error *error)

@@ -37,11 +37,40 @@ static pst_status on_send(void *self, const pst_call *call, const pst_message *m
     return PST_OK;
 }
 
+/* Each word of the body is an external id; `!` before it says that it failed. */
+static pst_status on_receive(void *self, const pst_call *call, const pst_request *request, pst_reply *reply,
+                             pst_receipt *out, size_t cap, size_t *n_out, pst_error *error)
+{
+    (void)self, (void)call;
+    char body[512] = "", *rest = body, *word;
+    if (request->body.len >= sizeof body)
+        return pst_fail(error, PST_E_DATA, NULL, "the callback is too long");
+    memcpy(body, request->body.data, request->body.len);
+    for (; (word = strsep(&rest, " ")) && *n_out < cap; ++*n_out) {
+        bool failed = *word == '!';
+        out[*n_out] = (pst_receipt){.state = failed ? PST_RECEIPT_FAILED : PST_RECEIPT_DELIVERED, .at_us = 7};
+        snprintf(out[*n_out].external_id, sizeof out[0].external_id, "%s", word + failed);
+    }
+    if (!strcmp(request->path, "/many"))
+        *n_out = cap + 1;
+    if (!strcmp(request->path, "/state"))
+        out[0].state = 99;
+    if (!strcmp(request->path, "/endless"))
+        memset(out[0].external_id, 'x', sizeof out[0].external_id);
+    reply->http_status = 200;
+    snprintf(reply->content_type, sizeof reply->content_type, "text/plain");
+    return pst_blob_set(&reply->body, "got it", 6, error);
+}
+
+static const pst_receipts receipts_interface = {.struct_size = sizeof receipts_interface,
+                                                .receive = on_receive};
 static const pst_send send_interface = {.struct_size = sizeof send_interface, .send = on_send};
 
 static const void *get_interface(const char *id)
 {
-    return !strcmp(id, PST_IF_SEND) ? &send_interface : NULL;
+    return !strcmp(id, PST_IF_SEND)      ? (const void *)&send_interface
+           : !strcmp(id, PST_IF_RECEIPT) ? (const void *)&receipts_interface
+                                         : NULL;
 }
 
 static pst_status create(const pst_host *host, void **self, pst_error *error)

@@ -65,11 +65,13 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
         return PST_IDLE;
     pst_builder *b = pst_builder_create();
     int at = pst_builder_column(b, "time", PST_TIME), n = pst_builder_column(b, "n", PST_INTEGER);
-    int version = pst_builder_column(b, "version", PST_INTEGER);
+    int version = pst_builder_column(b, "version", PST_INTEGER),
+        device = pst_builder_column(b, "device_id", PST_TEXT);
     for (int64_t i = 0; i < pace && i < max_rows && (!end || next_number < end); i++, next_number++) {
         pst_builder_set_int(b, at, START_S * INT64_C(1000000) + next_number * 1000);
         pst_builder_set_int(b, n, next_number);
         pst_builder_set_int(b, version, VERSION);
+        pst_builder_set_text(b, device, "rig");
         pst_builder_row(b);
     }
     int len = snprintf(cursor, sizeof cursor, "%lld", (long long)next_number);

@@ -15,8 +15,9 @@ host/control: base loop config schema store
 host/flow: base loop config schema store plugin control
 host/serve: base loop config control flow
 cell: base schema penstock wire
-cli: base loop config schema plugin control flow store
+cli: base loop config schema plugin control flow store check
 sdk: penstock wire
+sdk/check: base cell check penstock plugin
 plugins: penstock
 '
 
@@ -32,6 +33,7 @@ check() {
         case $file in
         host/app*|host/main.c) continue ;;
         host/*) own=host/$(echo "$file" | cut -d/ -f2) ;;
+        sdk/check/*) own=sdk/check ;;
         *) own=${file%%/*} ;;
         esac
         allowed=$(echo "$rules" | sed -n "s|^$own:||p")

@@ -47,6 +47,7 @@ static const plugin_entry *version_of(const char *sort, const char *version)
     assert_non_null(e);
     instance_set_free(s.set);
     catalog_free(s.catalog);
+    settings_free(s.settings);
     folders[n_folders++] = s.folder;
     return e;
 }

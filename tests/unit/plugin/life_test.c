@@ -124,6 +124,23 @@ static void what_cannot_be_read_is_passed_over(void **state)
     instance_free(in);
 }
 
+static void a_plugin_that_dies_of_everything_is_not_excused(void **state)
+{
+    (void)state;
+    clock_fake fake;
+    clock_fake_use(&fake, 1000000000);
+    instance *in = source_in_trouble("{\"what\": \"exit\"}");
+    for (int i = 0; i < 5; i++) {
+        instance_call call = {0};
+        assert_int_not_equal(read_from(in, &call, NULL, 10), STATUS_OK);
+        instance_absolve(in, 1, false);
+        clock_fake_advance(&fake, 31000000);
+    }
+    assert_int_equal(stand_state(&s).condition, INSTANCE_QUARANTINED);
+    instance_free(in);
+    clock_use(NULL);
+}
+
 static void an_explained_death_is_taken_back(void **state)
 {
     (void)state;
@@ -134,7 +151,7 @@ static void an_explained_death_is_taken_back(void **state)
         instance_call call = {0};
         assert_int_not_equal(read_from(in, &call, NULL, 10), STATUS_OK);
         assert_int_equal(call.death, PLUGIN_DEATH_EXIT); /* never held back */
-        instance_absolve(in, 1);
+        instance_absolve(in, 1, true);
     }
     assert_int_equal(stand_state(&s).poisons, 20);
     assert_int_not_equal(stand_state(&s).condition, INSTANCE_QUARANTINED);
@@ -263,6 +280,7 @@ int main(void)
         cmocka_unit_test(a_suspect_is_tried_at_once_and_counts_for_nothing),
         cmocka_unit_test(what_cannot_be_read_is_passed_over),
         cmocka_unit_test(an_explained_death_is_taken_back),
+        cmocka_unit_test(a_plugin_that_dies_of_everything_is_not_excused),
         cmocka_unit_test(a_hostile_constructor_ends_in_quarantine),
         cmocka_unit_test(a_cell_that_grows_is_replaced_between_calls),
         cmocka_unit_test(the_longest_idle_makes_room),

@@ -1,0 +1,101 @@
+/* The author's own test: what comes out for check.json's input is compared with a file, line by line. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/disk.h"
+#include "check/case.h"
+#include "check/drive.h"
+#include "check/verdict.h"
+
+enum { CALL_MS = 20000, ROWS_DEFAULT = 10, FILE_MAX = 16 << 20 };
+
+static void produce(stand *t, text *out)
+{
+    const project *p = &t->subject->project;
+    inputs in;
+    status st;
+    pst_status status = PST_OK;
+    json_int_t rows = json_integer_value(json_object_get(p->check, "rows"));
+    switch (t->subject->entry->kind) {
+    case PLUGIN_CONNECTOR:
+        drive_rows(t, rows > 0 ? (size_t)rows : ROWS_DEFAULT, out);
+        return;
+    case PLUGIN_NOTIFIER:
+        stand_call(t, CALL_MS);
+        status = drive_send(t);
+        if (status == PST_OK && t->far.told[0] && disk_read(t->far.told, FILE_MAX, out, &st) != STATUS_OK)
+            verdict_fail(t->far.told, "%s", st.text);
+        break;
+    case PLUGIN_METRIC:
+    case PLUGIN_MODEL:
+        drive_inputs(t, 1, 0, &in);
+        stand_call(t, CALL_MS);
+        status = drive_answer(t, &in, out);
+        break;
+    }
+    if (status != PST_OK)
+        verdict_fail(t->error->where, "%s", stand_said(t, status));
+}
+
+/* One line of a text, and the text behind it. */
+static const char *line_next(const char *s, char *out, size_t size)
+{
+    size_t len = strcspn(s, "\n");
+    snprintf(out, size, "%.*s", (int)(len < size ? len : size - 1), s);
+    return s + len + (s[len] != '\0');
+}
+
+static void compare(const char *path, const char *expected, const char *got)
+{
+    char want[240], have[240];
+    for (unsigned line = 1; *expected || *got; line++) {
+        char where[128];
+        bool ended = !*expected, missing = !*got;
+        expected = line_next(expected, want, sizeof want);
+        got = line_next(got, have, sizeof have);
+        if (!ended && !missing && !strcmp(want, have))
+            continue;
+        snprintf(where, sizeof where, "%.100s:%u", path, line);
+        verdict_fail(where, "\n    - %s\n    + %s", ended ? "(nothing more)" : want,
+                     missing ? "(nothing more)" : have);
+    }
+}
+
+/* penstock plugin test --write: what comes out now is what is expected. */
+__attribute__((noreturn)) static void write_down(const char *path, const text *got)
+{
+    char folder[4400];
+    status st;
+    snprintf(folder, sizeof folder, "%s", path);
+    *strrchr(folder, '/') = '\0';
+    if (disk_make_folder(folder, 0755, &st) != STATUS_OK ||
+        disk_write(path, text_or_empty(got), got->len, 0644, &st) != STATUS_OK)
+        verdict_fail(path, "%s", st.text);
+    verdict_measured("written");
+    verdict_pass();
+}
+
+void case_expected(const subject *s)
+{
+    const char *name = project_text(&s->project, "expected");
+    char path[4400];
+    text expected = {0}, got = {0};
+    status st;
+    if (!name)
+        verdict_skip("check.json names no file with what is expected");
+    project_path(&s->project, name, path, sizeof path);
+    stand *t = stand_open(s, FAR_ANSWERS);
+    stand_ready(t);
+    produce(t, &got);
+    if (getenv("PENSTOCK_CHECK_WRITE"))
+        write_down(path, &got);
+    if (disk_read(path, FILE_MAX, &expected, &st) != STATUS_OK)
+        verdict_fail(path, "%s", st.text);
+    compare(name, text_or_empty(&expected), text_or_empty(&got));
+    size_t lines = 0;
+    for (const char *c = text_or_empty(&got); *c; c++)
+        lines += *c == '\n';
+    verdict_measured("%zu lines", lines);
+    verdict_pass();
+}

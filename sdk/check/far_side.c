@@ -1,0 +1,158 @@
+/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 (401 when it
+ * refuses). "smtp": the least of a session. */
+#include "check/far_side.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check/verdict.h"
+
+typedef struct peer {
+    FILE *in;
+    int out;
+    FILE *told;
+    bool refuses;
+} peer;
+
+static void reply(const peer *p, const char *line)
+{
+    size_t len = strlen(line);
+    if (send(p->out, line, len, MSG_NOSIGNAL) != (ssize_t)len)
+        shutdown(p->out, SHUT_RDWR);
+}
+
+static void talk_lines(peer *p)
+{
+    char line[65536];
+    while (fgets(line, sizeof line, p->in)) {
+        fputs(line, p->told);
+        fflush(p->told);
+        reply(p, p->refuses ? "no, not from you\n" : "ok\n");
+    }
+}
+
+static void talk_http(peer *p)
+{
+    char line[65536];
+    size_t body = 0;
+    while (fgets(line, sizeof line, p->in)) {
+        if (!strncasecmp(line, "content-length:", 15))
+            body = strtoul(line + 15, NULL, 10);
+        if (strcmp(line, "\r\n") != 0)
+            continue;
+        for (; body; body--) {
+            int c = fgetc(p->in);
+            if (c == EOF)
+                return;
+            fputc(c, p->told);
+        }
+        fputc('\n', p->told);
+        fflush(p->told);
+        reply(p, p->refuses ? "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+                            : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    }
+}
+
+/* What to say to a line outside of a mail's body. */
+static const char *smtp_answer(const char *line, bool refuses)
+{
+    if (!strncasecmp(line, "EHLO", 4))
+        return "250-far.example\r\n250 AUTH PLAIN\r\n";
+    if (refuses && (!strncasecmp(line, "AUTH", 4) || !strncasecmp(line, "MAIL", 4)))
+        return "535 not from you\r\n";
+    if (!strncasecmp(line, "AUTH PLAIN\r", 11))
+        return "334 \r\n";
+    if (!strncasecmp(line, "DATA", 4))
+        return "354 go on\r\n";
+    return !strncasecmp(line, "QUIT", 4) ? "221 bye\r\n" : "250 fine\r\n";
+}
+
+static void talk_smtp(peer *p)
+{
+    char line[65536];
+    bool body = false, auth = false;
+    reply(p, "220 far.example ESMTP\r\n");
+    while (fgets(line, sizeof line, p->in)) {
+        if (body && strcmp(line, ".\r\n") != 0) {
+            fputs(line, p->told);
+            continue;
+        }
+        fflush(p->told);
+        const char *answer = auth ? "235 welcome\r\n" : body ? "250 fine\r\n" : smtp_answer(line, p->refuses);
+        if (!strncasecmp(line, "AUTH PLAIN ", 11) && !p->refuses)
+            answer = "235 welcome\r\n";
+        reply(p, answer);
+        auth = !strncmp(answer, "334", 3);
+        body = !strncmp(answer, "354", 3);
+    }
+}
+
+static void serve(int listener, const char *protocol, far_mode mode, const char *told)
+{
+    FILE *file = fopen(told, "a");
+    for (int n = 0; file; n++) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd < 0 && errno != EINTR)
+            _exit(1);
+        if (fd < 0 || mode == FAR_SILENT)
+            continue; /* the connection stays open and nothing is ever said */
+        peer p = {fdopen(fd, "r"), fd, file, mode == FAR_REFUSES};
+        if (p.in && !strcmp(protocol, "http"))
+            talk_http(&p);
+        else if (p.in && !strcmp(protocol, "smtp"))
+            talk_smtp(&p);
+        else if (p.in)
+            talk_lines(&p);
+        if (p.in)
+            fclose(p.in);
+    }
+    _exit(1);
+}
+
+void far_side_start(const char *protocol, far_mode mode, far_side *out)
+{
+    memset(out, 0, sizeof *out);
+    if (strcmp(protocol, "lines") != 0 && strcmp(protocol, "http") != 0 && strcmp(protocol, "smtp") != 0)
+        verdict_fail("check.json: far_side", "there is no far side called %s: lines, http or smtp", protocol);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    strcpy(out->told, "/tmp/penstock-check-XXXXXX");
+    int told = mkstemp(out->told);
+    if (listener < 0 || told < 0 || bind(listener, (struct sockaddr *)&at, len) || listen(listener, 16) ||
+        getsockname(listener, (struct sockaddr *)&at, &len))
+        verdict_fail(NULL, "the far side does not start: %s", strerror(errno));
+    close(told);
+    out->port = ntohs(at.sin_port);
+    fflush(NULL);
+    pid_t parent = getpid();
+    out->pid = fork();
+    if (out->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
+        serve(listener, protocol, mode, out->told);
+    }
+    close(listener);
+}
+
+void far_side_stop(far_side *f)
+{
+    if (f->pid > 0) {
+        kill(f->pid, SIGKILL);
+        waitpid(f->pid, NULL, 0);
+    }
+    if (f->told[0])
+        unlink(f->told);
+    memset(f, 0, sizeof *f);
+}

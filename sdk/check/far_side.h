@@ -1,0 +1,24 @@
+/* The server that a plugin talks to while it is checked: on loopback, in a process of its own, so that it
+ * answers while the plugin blocks. It writes what it was told to a file. */
+#ifndef PENSTOCK_CHECK_FAR_SIDE_H
+#define PENSTOCK_CHECK_FAR_SIDE_H
+#include <stdbool.h>
+#include <sys/types.h>
+
+typedef enum far_mode {
+    FAR_ANSWERS,
+    FAR_SILENT,
+    FAR_REFUSES
+} far_mode; /* silent: takes connections, never answers */
+
+typedef struct far_side {
+    int port;
+    pid_t pid;
+    char told[64]; /* the file; far_side_stop removes it */
+} far_side;
+
+/* `protocol`: lines, http or smtp. Child only: failures end the case. It dies with the process that started
+ * it. */
+void far_side_start(const char *protocol, far_mode mode, far_side *out);
+void far_side_stop(far_side *f); /* zeroed is fine */
+#endif

@@ -1,0 +1,265 @@
+/* One small connector or metric engine, right in everything but what DEFECT_… says: each conformance case
+ * must find its own. Without a defect all cases pass. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "penstock/batch.h"
+
+#ifndef DEFECT_NONE
+#define DEFECT_NONE 0
+#endif
+#define EVERY_US 1000000
+
+/* The schema is written here, so that a defect may stand in it. */
+static const char schema[] =
+    "{\"$schema\": \"https://json-schema.org/draft/2020-12/schema\", \"type\": \"object\","
+#ifndef DEFECT_WRONG_CONFIG
+    "\"additionalProperties\": false,"
+#endif
+#ifdef DEFECT_EXAMPLES
+    "\"examples\": [{\"every\": \"soon\"}],"
+#endif
+    "\"properties\": {\"every\": {"
+#ifndef DEFECT_SCHEMA
+    "\"title\": \"Seconds between rows\","
+#endif
+    "\"type\": \"integer\", \"minimum\": 1, \"default\": 1},"
+    "\"token\": {\"title\": \"Token\", \"type\": \"string\", \"format\": \"penstock-secret\"}}}";
+
+typedef struct thing {
+    const pst_host *host;
+    int64_t newest_us;
+    bool starting;
+} thing;
+
+#ifdef DEFECT_PROBE
+__attribute__((constructor)) static void slow(void)
+{
+    usleep(150000);
+}
+#endif
+
+static pst_status on_open(void *self, const pst_call *call, pst_bytes after, pst_error *error)
+{
+    (void)call;
+    thing *t = self;
+    t->starting = !after.len;
+    t->newest_us = t->host->wall_us(t->host) / EVERY_US * EVERY_US;
+    if (after.len && after.len != sizeof t->newest_us)
+        return pst_fail(error, PST_E_DATA, NULL, "not a cursor of this connector");
+    if (after.len)
+        memcpy(&t->newest_us, after.data, sizeof t->newest_us);
+#ifdef DEFECT_REPLAY
+    t->newest_us += after.len ? EVERY_US : 0;
+#endif
+#ifdef DEFECT_ACKED
+    t->newest_us -= after.len ? EVERY_US : 0;
+#endif
+#ifdef DEFECT_SECRETS
+    char token[256];
+    size_t len;
+    if (!t->host->secret(t->host, call, "/token", token, sizeof token, &len, error)) {
+        pst_field field = {"token", token};
+        t->host->log(t->host, PST_LOG_INFO, "logging in", &field, 1);
+    }
+#endif
+    return PST_OK;
+}
+
+/* Waits for nothing at all, as a driver does whose far side is silent. */
+static void linger(const thing *t, const pst_call *call)
+{
+#ifdef DEFECT_CANCEL
+    while (t->host->now_us(t->host) < call->deadline_us - 100000)
+        usleep(20000);
+#elif defined DEFECT_DEADLINE
+    struct pollfd cancel = {.fd = call->cancel_fd, .events = POLLIN};
+    poll(&cancel, 1, 5000);
+    (void)t;
+#else
+    (void)t;
+    (void)call;
+#endif
+}
+
+static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
+                          pst_error *error)
+{
+    thing *t = self;
+    linger(t, call);
+#ifdef DEFECT_BATCHES
+    max_rows += 5;
+#endif
+    int64_t now = t->host->wall_us(t->host), next = t->newest_us + EVERY_US;
+    if (now < next && !t->starting) {
+        out->next_in_ms = 10000;
+        return PST_IDLE;
+    }
+    pst_builder *b = pst_builder_create();
+    int time = pst_builder_column(b, "time", PST_TIME);
+    for (; next <= now && pst_builder_rows(b) < max_rows; next += EVERY_US) {
+        pst_builder_set_int(b, time, next);
+        pst_builder_row(b);
+        t->newest_us = next;
+    }
+    t->starting = false;
+    pst_status status =
+        pst_builder_finish(b, NULL, (pst_bytes){&t->newest_us, sizeof t->newest_us}, 0, out, error);
+    pst_builder_free(b);
+    return status;
+}
+
+static void on_close(void *self)
+{
+    (void)self;
+}
+
+/* ---- The same as a metric engine: the sum of a column ---- */
+
+static pst_status on_prepare(void *self, const pst_call *call, const char *definition, void **prepared,
+                             pst_error *error)
+{
+    (void)self, (void)call, (void)definition, (void)error;
+    *prepared = NULL;
+    return PST_OK;
+}
+
+static double disturb(double sum, const pst_column *c)
+{
+#ifdef DEFECT_SAME_OUTPUT
+    static int calls;
+    sum += calls++;
+#endif
+#ifdef DEFECT_ANY_ORDER
+    sum += pst_column_real(c, 0);
+#endif
+#ifdef DEFECT_CELL
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd >= 0)
+        sum += 1;
+    close(fd);
+#endif
+    (void)c;
+    return sum;
+}
+
+static pst_status on_evaluate(void *self, const pst_call *call, const void *prepared, const char *parameters,
+                              const pst_input *inputs, size_t n, pst_batch *out, pst_error *error)
+{
+    (void)self, (void)call, (void)prepared, (void)parameters;
+    pst_column c;
+    if (!n || pst_column_find(inputs[0].schema, inputs[0].array, "x", &c, error))
+        return PST_E_CONFIG;
+    double sum = 0;
+    for (uint32_t i = 0; i < c.rows; i++)
+        sum += pst_column_real(&c, i);
+    pst_builder *b = pst_builder_create();
+    pst_builder_set_real(b, pst_builder_column(b, "sum", PST_NUMBER), disturb(sum, &c));
+    pst_builder_row(b);
+    pst_status status = pst_builder_finish(b, NULL, (pst_bytes){0}, 0, out, error);
+    pst_builder_free(b);
+    return status;
+}
+
+static void on_discard(void *self, void *prepared)
+{
+    (void)self, (void)prepared;
+}
+
+/* ---- The plugin ---- */
+
+static const void *on_get_interface(const char *id)
+{
+    static const pst_source source = {.struct_size = sizeof source,
+                                      .flags = PST_SOURCE_REPLAYS,
+                                      .open = on_open,
+                                      .read = on_read,
+                                      .close = on_close};
+    static const pst_metric_engine metric = {
+        .struct_size = sizeof metric, .prepare = on_prepare, .evaluate = on_evaluate, .discard = on_discard};
+#ifdef DEFECT_UNKNOWN_NAMES
+    return &source;
+#endif
+#ifdef AS_METRIC
+    (void)source;
+    return !strcmp(id, PST_IF_METRIC) ? &metric : NULL;
+#else
+    (void)metric;
+    return !strcmp(id, PST_IF_SOURCE) ? &source : NULL;
+#endif
+}
+
+#ifdef DEFECT_THREADS
+static void *sleep_for_ever(void *arg)
+{
+    for (;;)
+        pause();
+    return arg;
+}
+#endif
+
+static pst_status on_create(const pst_host *host, void **self, pst_error *error)
+{
+    thing *t = calloc(1, sizeof *t);
+    t->host = host;
+    *self = t;
+#ifdef DEFECT_OLD_HOST
+    if (((const volatile char *)host)[sizeof *host])
+        t->starting = true;
+#endif
+#ifdef DEFECT_NEW_HOST
+    if (host->struct_size != sizeof *host)
+        return pst_fail(error, PST_E_CONFIG, NULL, "another host than the one this was built for");
+#endif
+#ifdef DEFECT_DESCRIPTORS
+    t->newest_us = open("/dev/null", O_RDONLY);
+#endif
+#ifdef DEFECT_THREADS
+    pthread_t thread;
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 65536);
+    pthread_create(&thread, &small, sleep_for_ever, NULL);
+#endif
+#ifdef DEFECT_STARTS_NOTHING
+    if (system("true"))
+        return PST_E_INTERNAL;
+#endif
+    (void)error;
+    return PST_OK;
+}
+
+static void on_destroy(void *self)
+{
+#ifdef DEFECT_HALF_BUILT
+    ((volatile thing *)self)->starting = false;
+#endif
+#ifndef DEFECT_HEAP
+    free(self);
+#else
+    (void)self;
+#endif
+}
+
+#ifdef AS_METRIC
+#define KIND PST_KIND_METRIC
+#else
+#define KIND PST_KIND_CONNECTOR
+#endif
+
+PST_EXPORT const pst_plugin penstock_plugin_v1 = {.struct_size = sizeof(pst_plugin),
+                                                  .abi_minor = PST_ABI_MINOR,
+                                                  .id = "org.penstock.test.defect",
+                                                  .kind = KIND,
+                                                  .version = "1.0.0",
+                                                  .title = "Right but for one thing",
+                                                  .licence = "Apache-2.0",
+                                                  .config_schema = schema,
+                                                  .get_interface = on_get_interface,
+                                                  .create = on_create,
+                                                  .destroy = on_destroy};

@@ -1,0 +1,81 @@
+"""penstock-check: our own plugins keep the contract; each case finds the plugin that is wrong in just that; quirks."""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+BUILD, SOURCE = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+CHECK = BUILD / "sdk/check/penstock-check"
+DEFECTS = BUILD / "tests/defects"
+OWN = ("connectors/csv", "connectors/simulator", "notifiers/email", "notifiers/webhook", "metrics/stats", "models/anomaly")
+# case: the plugin that must fail it
+WRONG = {name: name.replace("-", "_") for name in (
+    "links", "starts-nothing", "probe", "schema", "examples", "wrong-config", "half-built", "old-host", "new-host", "unknown-names",
+    "cancel", "deadline", "secrets", "batches", "replay", "acked", "same-output", "any-order", "cell")}
+METRIC = {"input": "rows.ndjson", "order": "any"}
+
+
+def check(plugin, *flags, expect):
+    done = subprocess.run([CHECK, plugin, "--report", "json", *flags], stdout=subprocess.PIPE, check=False, text=True, timeout=100)
+    if done.returncode != expect:
+        raise SystemExit(f"{plugin.name} {flags}: exit code {done.returncode}, not {expect}\n{done.stdout}")
+    return json.loads(done.stdout)
+
+
+def project(folder, settings, **files):
+    folder = pathlib.Path(folder)
+    (folder / "check.json").write_text(json.dumps(settings))
+    (folder / "rows.ndjson").write_text('{"x":1.5}\n{"x":2}\n{"x":-7}\n{"x":4}\n')
+    for name, content in files.items():
+        (folder / name.replace("_", ".")).write_text(content)
+    return ("--project", str(folder))
+
+
+def own_plugins():
+    for name in OWN:
+        said = check(BUILD / f"plugins/{name}.so", "--project", str(SOURCE / "plugins" / name), expect=0)
+        print(f"{name}: {said['passed']} passed, {said['skipped']} skipped", flush=True)
+
+
+def one_defect(case, plugin, where):
+    found = check(DEFECTS / f"defect_{plugin}.so", "--case", case, *where, expect=1)["cases"]
+    if len(found) != 1 or found[0]["outcome"] != "failed" or not found[0]["why"] or not found[0]["hint"]:
+        raise SystemExit(f"{case}: {found}")
+    print(f"{case}: {found[0]['why'].strip()} | {found[0].get('where', '')}", flush=True)
+
+
+def defects():
+    with tempfile.TemporaryDirectory() as folder:
+        source = project(folder, {"config": {}})
+        check(DEFECTS / "defect_none.so", *source, expect=0)
+        for case, plugin in WRONG.items():
+            if case not in ("same-output", "any-order", "cell"):
+                one_defect(case, plugin, source)
+        for kind in ("heap", "descriptors", "threads"):
+            one_defect("create-destroy", kind, source)
+        metric = project(folder, METRIC)
+        check(DEFECTS / "defect_none_metric.so", *metric, expect=0)
+        for case in ("same-output", "any-order", "cell"):
+            one_defect(case, WRONG[case], metric)
+        one_defect("expected", "none_metric", project(folder, METRIC | {"expected": "expected.ndjson"}, expected_ndjson='{"sum":1}\n'))
+    found = check(BUILD / "tests/plugins/two_exports.so", "--case", "exports", expect=1)["cases"]
+    assert found[0]["outcome"] == "failed" and "exports" in found[0]["why"], found
+
+
+def quirks():
+    with tempfile.TemporaryDirectory() as folder:
+        where = project(folder, {"config": {}}, quirks_json='{"cancel": "the driver cannot be interrupted"}')
+        found = check(DEFECTS / "defect_cancel.so", "--case", "cancel", *where, expect=0)["cases"]
+        assert found[0]["outcome"] == "quirk" and found[0]["quirk"], found
+        found = check(DEFECTS / "defect_none.so", "--case", "cancel", *where, expect=1)["cases"]
+        assert found[0]["outcome"] == "unneeded-quirk", found
+        project(folder, {"config": {}}, quirks_json='{"cancel": ""}')
+        done = subprocess.run([CHECK, DEFECTS / "defect_none.so", *where], stderr=subprocess.PIPE, check=False, text=True)
+        assert done.returncode == 2 and "no reason" in done.stderr, done
+        project(folder, {"confg": {}}, quirks_json="{}")
+        done = subprocess.run([CHECK, DEFECTS / "defect_none.so", *where], stderr=subprocess.PIPE, check=False, text=True)
+        assert done.returncode == 2 and "did you mean config?" in done.stderr, done
+
+
+{"own": own_plugins, "defects": defects, "quirks": quirks}[sys.argv[3]]()
