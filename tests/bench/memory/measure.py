@@ -181,7 +181,8 @@ def running(host):
 
 
 def stored(host, n):
-    return sum(int(host.sql(f"SELECT count(*) FROM datastore.readings_wid{i + 1}")[0][0]) for i in range(n))
+    counts = " + ".join(f"(SELECT count(*) FROM datastore.readings_wid{i + 1})" for i in range(n))
+    return int(host.sql(f"SELECT {counts}")[0][0])
 
 
 def main():
@@ -219,7 +220,7 @@ def measure(given):
     feeder.start()
     time.sleep(given.seconds)
     weigh(host, f"under {given.rate} rows/s", n)
-    took, after = time.monotonic() - began, stored(host, n)
+    after, took = stored(host, n), time.monotonic() - began
     files.ending.set()
     feeder.join()
     say(f"stored meanwhile: {(after - before) / took:.0f} rows/s; cells: {json.dumps(running(host))}")
