@@ -8,4 +8,6 @@ pst_host services_host(void);
 /* What get_service gives; the table is in services.c. */
 extern const pst_files service_files;
 extern const pst_json_service service_json;
+extern const pst_limit_service service_limit;
+extern const pst_state_service service_state;
 #endif

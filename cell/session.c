@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cell/door.h"
 #include "cell/heap.h"
 #include "cell/services.h"
 #include "penstock/batch.h"
@@ -114,6 +115,16 @@ static void put_metrics(session *s, frame_writer *w)
     pthread_mutex_unlock(&s->metrics_lock);
 }
 
+/* A plugin sees only EACCES; what it was refused says more to whoever reads its error. */
+static void add_denial(pst_error *error)
+{
+    char denied[DOOR_TEXT_MAX];
+    door_denied(denied, sizeof denied);
+    size_t len = strnlen(error->message, sizeof error->message);
+    if (*denied && len + 4 < sizeof error->message)
+        snprintf(error->message + len, sizeof error->message - len, " (%s)", denied);
+}
+
 static void put_error(frame_writer *w, const pst_error *error)
 {
     frame_error e = {.vendor_code = error->vendor_code, .retry_after_ms = error->retry_after_ms};
@@ -143,8 +154,10 @@ void session_answer(session *s, uint64_t sequence, pst_status status, frame_writ
         error = &too_large;
     }
     if (status < 0) {
+        pst_error explained = *error;
+        add_denial(&explained);
         *w = session_writer(s);
-        put_error(w, error);
+        put_error(w, &explained);
     }
     if (s->plugin && s->metrics)
         put_metrics(s, w);

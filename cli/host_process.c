@@ -61,8 +61,20 @@ status_class host_process_start(host_process *h, status *st)
         return st->class;
     stack_path(&h->stack, "penstockd.log", log);
     stack_path(&h->stack, "host.pid", pid_file);
-    const char *argv[] = {f.program,        "--state", h->stack.state,      "--listen", f.listen,
-                          "--admin-listen", "",        "--plugins-folders", f.plugins,  NULL};
+    /* A stack for trying things out: what it sends goes to programs on this machine. */
+    bool set = getenv("PENSTOCK_NETWORKS_ALLOW") != NULL;
+    const char *argv[] = {f.program,
+                          "--state",
+                          h->stack.state,
+                          "--listen",
+                          f.listen,
+                          "--admin-listen",
+                          "",
+                          "--plugins-folders",
+                          f.plugins,
+                          set ? NULL : "--networks-allow",
+                          "127.0.0.0/8,::1/128",
+                          NULL};
     /* root's own folder: the database's user walks through it */
     if (disk_make_folder(h->stack.state, geteuid() == 0 ? 0711 : 0700, st) != STATUS_OK)
         return st->class;

@@ -3,7 +3,8 @@
 #include "resource.h"
 #include "tables.h"
 
-static const resource plugins = {.path = "/plugins", .columns = "id,kind,version,since,state,file"};
+static const resource plugins = {
+    .path = "/plugins", .columns = "id,kind,version,state,use.running,use.quarantined,use.deaths,file"};
 static const resource one_plugin = {.path = "/plugins/{0}"};
 static const resource connectors = {.path = "/workspaces/{ws}/connectors",
                                     .columns = "key,plugin,state,rows,lag,error"};
@@ -14,7 +15,8 @@ static const resource notifiers = {.path = "/workspaces/{ws}/notifiers",
 const command plugin_commands[] = {
     {"plugin", "list", "", 0, 0, resource_list_flags, "the plugins that the host has found, broken ones too",
      "plugin list", resource_list, &plugins},
-    {"plugin", "show", "ID", 1, 1, NULL, "one plugin: its versions, who runs which, and the schema of its configuration",
+    {"plugin", "show", "ID", 1, 1, NULL,
+     "one plugin: its versions, who runs which, and the schema of its configuration",
      "plugin show org.penstock.connector.csv", resource_show, &one_plugin},
     {0},
 };

@@ -12,8 +12,8 @@
 /* What was done, without the schema and the lists: those are in -o json. */
 static void show_change(const output *out, const json_t *document)
 {
-    static const char *const members[] = {"id",       "version",          "state", "hash", "switched",
-                                          "refusals", "pause_longest_us", "pinned"};
+    static const char *const members[] = {
+        "id", "version", "state", "hash", "switched", "retried", "refusals", "pause_longest_us", "pinned"};
     if (out->format != OUTPUT_TABLE) {
         output_object(out, document);
         return;
@@ -105,5 +105,8 @@ const command plugin_load_commands[] = {
      "plugin unload org.example.my-thing", run_change, "/plugins/{0}:unload"},
     {"plugin", "rollback", "ID", 1, 1, NULL, "go back to the version of a plugin that served before",
      "plugin rollback org.example.my-thing", run_change, "/plugins/{0}:rollback"},
+    {"plugin", "retry", "ID", 1, 1, NULL,
+     "give a plugin's instances that are in quarantine another chance at once",
+     "plugin retry org.example.my-thing", run_change, "/plugins/{0}:retry"},
     {0},
 };

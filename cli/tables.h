@@ -10,7 +10,8 @@ extern const command template_commands[], workspace_commands[], secret_commands[
 extern const command plugin_commands[], plugin_load_commands[], plugin_kit_commands[], connector_commands[],
     notifier_commands[], dashboard_commands[], report_commands[];
 extern const command ingest_commands[], query_commands[], store_commands[], metric_commands[];
+extern const command featurestore_commands[], retention_commands[];
 extern const command alert_commands[], model_commands[], job_commands[], ledger_commands[],
-    deadletter_commands[];
+    deadletter_commands[], journal_commands[];
 extern const command schema_commands[], completion_commands[];
 #endif

@@ -131,6 +131,7 @@ static const flag apply_flags[] = {
     {"file", 'f', "FILE|DIR", "the template: plan, show, ask, apply"},
     {"plan", 0, "ID", "apply exactly this plan"},
     {"all", 0, NULL, "to every workspace that is made from it"},
+    {"destroy", 0, NULL, "also changes that destroy data: a store that goes, a shorter retention"},
     {"detach", 0, NULL, "print the job's id and do not wait"},
     {0},
 };

@@ -69,7 +69,7 @@ status_class template_plan_apply(invocation *inv, const char *plan_id, status *s
     client *c = client_of(inv, st);
     text_add(&path, "/api/v1/plans/");
     path_escape(&path, plan_id);
-    text_add(&path, ":apply");
+    text_add(&path, flag_given(inv, "destroy") ? ":apply?destroy=true" : ":apply");
     request r = {.method = "POST", .path = path.data, .once = true};
     status_class class = c ? client_call(c, &r, &a, st) : st->class;
     if (class == STATUS_OK)

@@ -68,12 +68,18 @@ static void on_catalog_change(void *arg)
 {
     app *a = arg;
     reload_look(a->reload);
+    flow_retry_sources(a->flow); /* a plugin that was missing may be there now */
 }
 
 static char *cell_program(app *a, status *st)
 {
     const char *set = settings_text(a->settings, "plugins.cell");
     return set ? memory_string(set) : cell_program_find(st);
+}
+
+static const char *cell_user(app *a)
+{
+    return geteuid() == 0 ? settings_text(a->settings, "plugins.user") : NULL;
 }
 
 static instance_deadlines plugin_deadlines(const settings *s)
@@ -101,12 +107,16 @@ static status_class open_plugins(app *a, status *st)
                            .n_folders = n,
                            .state_folder = a->state,
                            .cell_program = cell,
+                           .cell_user = cell_user(a),
                            .spawner = a->nursery};
     status_class class = catalog_create(&cs, &a->catalog, st);
+    const state_keeper keeper = app_state_keeper(a);
     instance_set_settings is = {.spawner = a->nursery,
                                 .cell_program = cell,
+                                .cell_user = cell_user(a),
                                 .memory_bytes = settings_integer(a->settings, "plugins.memory"),
                                 .settings = a->settings,
+                                .keeper = &keeper,
                                 .deadlines = plugin_deadlines(a->settings),
                                 .cells_max = (unsigned)settings_integer(a->settings, "limits.cells")};
     if (class == STATUS_OK)

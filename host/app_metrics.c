@@ -85,7 +85,7 @@ static void collect_sources(flow *f)
 typedef struct plugin_sum {
     char *id;
     unsigned instances, running;
-    uint64_t starts, deaths, calls, failures, rows;
+    uint64_t starts, deaths, swaps, calls, failures, rows;
     int64_t call_us;
 } plugin_sum;
 
@@ -111,6 +111,7 @@ static void add_instance(const instance_state *s, void *arg)
     sum->running += s->pid > 0;
     sum->starts += s->starts;
     sum->deaths += s->deaths;
+    sum->swaps += s->swaps;
     sum->calls += s->calls;
     sum->failures += s->failures;
     sum->rows += s->rows_out;
@@ -131,6 +132,10 @@ static void show_plugin(const plugin_sum *p)
     metric_count(metric_counter("penstock_plugin_cell_deaths_total", "Cells that died.",
                                 METRIC_LABEL("plugin", p->id)),
                  p->deaths);
+    metric_count(metric_counter("penstock_plugin_cell_swaps_total",
+                                "Cells that were replaced without a stop, by a new version or the same.",
+                                METRIC_LABEL("plugin", p->id)),
+                 p->swaps);
     metric_count(
         metric_counter("penstock_plugin_calls_total", "Calls into cells.", METRIC_LABEL("plugin", p->id)),
         p->calls);
@@ -155,6 +160,43 @@ static void collect_plugins(instance_set *instances)
         show_plugin(&sums.all[i]);
 }
 
+/* ---- instances ---- */
+
+/* What went wrong is shown by instance, but only of those with which something did: the number of series
+ * stays small. */
+static void show_instance(const instance_state *s, void *arg)
+{
+    (void)arg;
+    bool quarantined = s->condition == INSTANCE_QUARANTINED;
+    if (!(s->deaths || s->suspects || s->poisons || s->recycles || s->evictions || quarantined))
+        return;
+#define OF_INSTANCE                                                                \
+    METRIC_LABEL("plugin", s->plugin_id), METRIC_LABEL("workspace", s->workspace), \
+        METRIC_LABEL("instance", s->name)
+    metric_count(
+        metric_counter("penstock_instance_deaths_total", "Deaths of an instance's cells.", OF_INSTANCE),
+        s->deaths);
+    metric_count(metric_counter("penstock_instance_suspects_total",
+                                "Calls over again in a fresh cell, after one died of them.", OF_INSTANCE),
+                 s->suspects);
+    metric_count(metric_counter("penstock_instance_poison_rows_total",
+                                "Rows put aside because they kill the plugin.", OF_INSTANCE),
+                 s->poisons);
+    metric_count(metric_counter("penstock_instance_recycles_total", "Cells replaced because they had grown.",
+                                OF_INSTANCE),
+                 s->recycles);
+    metric_count(metric_counter("penstock_instance_evictions_total", "Cells stopped to make room for others.",
+                                OF_INSTANCE),
+                 s->evictions);
+    metric_set(
+        metric_gauge("penstock_instance_quarantined", "1 while the plugin is in quarantine.", OF_INSTANCE),
+        quarantined);
+    metric_set(metric_gauge("penstock_instance_memory_bytes", "Memory of the cell as it was seen last.",
+                            OF_INSTANCE),
+               (double)s->memory_bytes);
+#undef OF_INSTANCE
+}
+
 static void collect(void *arg)
 {
     app *a = arg;
@@ -170,6 +212,7 @@ static void collect(void *arg)
     collect_writers(a->flow);
     collect_sources(a->flow);
     collect_plugins(a->instances);
+    plugin_states(a->instances, show_instance, NULL);
 }
 
 void app_metrics_begin(app *a)

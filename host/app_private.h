@@ -1,5 +1,6 @@
 /* The parts of the host and who makes them: app.c (life), app_database.c (PostgreSQL), app_services.c (what
- * one folder needs of another, as functions). Only these files know everybody. */
+ * one folder needs of another, as functions), app_state.c (what plugins keep). Only these files know
+ * everybody. */
 #ifndef PENSTOCK_APP_PRIVATE_H
 #define PENSTOCK_APP_PRIVATE_H
 #include <limits.h>
@@ -16,6 +17,7 @@
 #include "plugin/catalog.h"
 #include "plugin/instance.h"
 #include "plugin/reload.h"
+#include "plugin/state_keeper.h"
 #include "serve/router.h"
 #include "serve/services.h"
 #include "store/cluster.h"
@@ -71,6 +73,7 @@ void app_metrics_end(void);
 auth_source app_auth(app *a);
 template_plugins app_plugins(app *a);
 instance_secrets app_secrets(app *a);
+state_keeper app_state_keeper(app *a); /* app_state.c */
 /* New versions of plugins, with the flow's instances and the audit. */
 reload *app_reload(app *a);
 /* Puts what the handlers work on into `services`, once it is there. [lane], before the workspaces are loaded

@@ -117,6 +117,8 @@ static void audit_reload(void *self, const char *deed, const char *actor, const 
     if (class != STATUS_OK)
         log_status(LOG_LEVEL_ERROR, "app", "what was done with a plugin is not in the audit", &st);
     json_decref(detail);
+    if (result->serves)
+        flow_retry_sources(a->flow);
 }
 
 reload *app_reload(app *a)

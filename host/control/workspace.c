@@ -250,6 +250,7 @@ static status_class forget(control *c, int32_t wid, status *st)
         " DELETE FROM control.secret WHERE wid = %1$d; DELETE FROM control.alert_state WHERE wid = %1$d;"
         " DELETE FROM control.delivery WHERE wid = %1$d; DELETE FROM control.model_version WHERE wid = %1$d;"
         " DELETE FROM control.model_promotion WHERE wid = %1$d;"
+        " DELETE FROM control.plugin_state WHERE wid = %1$d;"
         " UPDATE control.workspace SET state = 'deleted', document = '{}', login = '', updated = now()"
         " WHERE wid = %1$d",
         wid);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/plugin_state.h"
+
 #define WORKSPACE_COLUMNS \
     "wid, id, key, title, template, version, state, generation, created, paused, document::text, login"
 
@@ -74,7 +76,12 @@ static bool record_new(void *arg, const defined_object *o)
 static bool record_gone(void *arg, const defined_object *o)
 {
     recorder *r = arg;
-    return definition_object(r->to, o->class, o->key) || record(r, o, true) == STATUS_OK;
+    char instance[128];
+    if (definition_object(r->to, o->class, o->key))
+        return true;
+    snprintf(instance, sizeof instance, "%s:%s", class_name(o->class), o->key);
+    const plugin_state_owner owner = {r->to->wid, instance};
+    return record(r, o, true) == STATUS_OK && plugin_state_forget(r->db, &owner, r->st) == STATUS_OK;
 }
 
 status_class workspace_add_objects(connection *db, const definition *from, const definition *to, status *st)

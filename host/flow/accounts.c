@@ -29,7 +29,8 @@ status_class accounts_ledger(connection *c, int32_t wid, int64_t from_us, int64_
     static const char sql[] =
         "SELECT store, sum(received)::bigint AS received, sum(stored)::bigint AS stored,"
         " sum(updated)::bigint AS updated, sum(duplicate)::bigint AS duplicate,"
-        " sum(rejected)::bigint AS rejected, sum(dropped)::bigint AS dropped FROM penstock.ledger_wid#"
+        " sum(rejected)::bigint AS rejected, sum(dropped)::bigint AS dropped,"
+        " sum(too_late)::bigint AS too_late, sum(expired)::bigint AS expired FROM penstock.ledger_wid#"
         " WHERE ($1::timestamptz IS NULL OR minute >= $1) AND ($2::timestamptz IS NULL OR minute < $2)"
         " GROUP BY store ORDER BY store";
     const value params[] = {time_or_null(from_us), time_or_null(to_us)};

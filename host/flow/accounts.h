@@ -5,7 +5,8 @@
 #define PENSTOCK_FLOW_ACCOUNTS_H
 #include "store/connection.h"
 
-/* store, received, stored, updated, duplicate, rejected, dropped of the minutes in [from, to); 0 = open. */
+/* store, received, stored, updated, duplicate, rejected, dropped, too_late, expired of the minutes in [from,
+ * to); 0 = open. */
 status_class accounts_ledger(connection *c, int32_t wid, int64_t from_us, int64_t to_us, rows **out,
                              status *st);
 /* id, store, code, pointer, detail, received, origin, request — newest first, older than `before` (NULL =

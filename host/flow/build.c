@@ -374,6 +374,16 @@ status_class build_backfill(const featurestore_plan *f, connection *c, int64_t f
     return build_insert(c, f, &whole.now, hash, st);
 }
 
+status_class build_read_progress(const featurestore_plan *f, connection *c, build_progress *out, status *st)
+{
+    build_record found;
+    status_class class = build_read(c, f, &found, st);
+    *out = class == STATUS_OK ? found.progress : (build_progress){0};
+    if (class == STATUS_OK)
+        build_record_free(&found);
+    return class;
+}
+
 status_class build_pause(const featurestore_plan *f, connection *c, bool paused, status *st)
 {
     bool found;

@@ -68,6 +68,7 @@ json_t *build_json(const build_progress *p, int64_t now_us);
  * another build of the store is under way. Bounds are widened to borders of buckets. */
 status_class build_backfill(const featurestore_plan *f, connection *c, int64_t from_us, int64_t to_us,
                             status *st);
+status_class build_read_progress(const featurestore_plan *f, connection *c, build_progress *out, status *st);
 /* STATUS_NOT_FOUND when nothing is built. */
 status_class build_pause(const featurestore_plan *f, connection *c, bool paused, status *st);
 #endif

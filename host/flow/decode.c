@@ -363,6 +363,10 @@ static status_class read_body(decoder *d, decode_format format, status *st)
         return decode_csv(d, st);
     case DECODE_LINES:
         return decode_lines(d, st);
+    case DECODE_COLLECTD:
+        return decode_collectd(d, st);
+    case DECODE_PUTVAL:
+        return decode_putval(d, st);
     default:
         return decode_json(d, format == DECODE_NDJSON, st);
     }

@@ -316,7 +316,7 @@ static status_class decode_objects(decoder *d, status *st)
 
 /* ---- one document ---- */
 
-static status_class broken(decoder *d, status *st)
+status_class decode_json_broken(decoder *d, status *st)
 {
     const json_reader *r = &d->reader;
     char where[64];
@@ -354,14 +354,14 @@ static status_class decode_elements(decoder *d, status *st)
         if (d->n_input == d->rows_max)
             return too_many_rows(d, st);
         if (!read_element(d))
-            return broken(d, st);
+            return decode_json_broken(d, st);
         json_reader_space(r);
         if (r->p < r->end && *r->p == ']') {
             r->p++;
             return STATUS_OK;
         }
         if (!json_reader_take(r, ','))
-            return broken(d, st);
+            return decode_json_broken(d, st);
     }
 }
 
@@ -376,13 +376,13 @@ static status_class decode_document(decoder *d, status *st)
         if (class != STATUS_OK)
             return class;
     } else if (!read_element(d)) {
-        return broken(d, st);
+        return decode_json_broken(d, st);
     }
     json_reader_space(r);
     if (r->p == r->end)
         return STATUS_OK;
     json_reader_fail(r, JSON_SYNTAX, r->p);
-    return broken(d, st);
+    return decode_json_broken(d, st);
 }
 
 status_class decode_json(decoder *d, bool lines, status *st)

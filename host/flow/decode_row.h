@@ -122,6 +122,10 @@ void decode_line(decoder *d, line_reader *r);
 void decode_line_limits(const decode_plan *p, line_limits *out);
 
 status_class decode_lines(decoder *d, status *st);
+status_class decode_collectd(decoder *d, status *st);
+status_class decode_putval(decoder *d, status *st);
+/* d->reader has met broken text: the body's status, with its place. */
+status_class decode_json_broken(decoder *d, status *st);
 status_class decode_json(decoder *d, bool lines, status *st);
 status_class decode_csv(decoder *d, status *st);
 #endif

@@ -11,11 +11,12 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
+#include "flow/lost_journal.h"
 #include "flow/store_rows.h"
 #include "flow/tenant.h"
 #include "flow/waiter.h"
 
-enum { WRITERS_DEFAULT = 2, WRITERS_MAX = 16, TICK_MS = 100, REGISTER_WAIT_MS = 5000 };
+enum { WRITERS_DEFAULT = 2, WRITERS_MAX = 16, TICK_MS = 100 };
 
 struct flow {
     flow_parts parts;
@@ -27,6 +28,8 @@ struct flow {
     unsigned n_writers;
     writer *writers[WRITERS_MAX];
     atomic_bool writing;
+    lost_journal lost;
+    atomic_bool held; /* a journal is missing: no writer works and no source is read */
     timer *tick;
     pthread_mutex_t lock;
     tenant **tenants; /* under the lock */
@@ -88,7 +91,7 @@ static tenant *table_put(flow *f, tenant *t)
 
 status_class flow_put(flow *f, const flow_workspace *w, status *st)
 {
-    tenant_parts parts = {&f->parts, f->intake, f->journal, f->models_folder};
+    tenant_parts parts = {&f->parts, f->intake, f->journal, f->partitions, f->models_folder};
     tenant *t, *running = tenant_of(f, w->definition->wid, NULL);
     status_class class = tenant_create(&parts, w, &t, st);
     if (class != STATUS_OK) {
@@ -121,7 +124,8 @@ void flow_remove(flow *f, int32_t wid)
     tenant_release(t);
 }
 
-void flow_make_instances(flow *f, const char *plugin_id)
+/* Retained; the caller releases each and frees the list. */
+static tenant **all_tenants(flow *f, uint32_t *n_out)
 {
     pthread_mutex_lock(&f->lock);
     uint32_t n = f->n_tenants;
@@ -129,8 +133,27 @@ void flow_make_instances(flow *f, const char *plugin_id)
     for (uint32_t i = 0; i < n; i++)
         all[i] = tenant_retain(f->tenants[i]);
     pthread_mutex_unlock(&f->lock);
+    *n_out = n;
+    return all;
+}
+
+void flow_make_instances(flow *f, const char *plugin_id)
+{
+    uint32_t n;
+    tenant **all = all_tenants(f, &n);
     for (uint32_t i = 0; i < n; i++) {
         tenant_make_instances(all[i], plugin_id);
+        tenant_release(all[i]);
+    }
+    free(all);
+}
+
+void flow_retry_sources(flow *f)
+{
+    uint32_t n;
+    tenant **all = all_tenants(f, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        tenant_retry_sources(all[i]);
         tenant_release(all[i]);
     }
     free(all);
@@ -178,34 +201,25 @@ static void start_writers(flow *f)
 
 /* ---- life ---- */
 
-/* A journal that the data plane does not know yet is written down there, so that its loss is noticed later.
- */
-static status_class register_journal(flow *f, status *st)
+static journal_owner owner_of(const flow *f)
 {
-    static const statement add = {
-        "register the journal",
-        "INSERT INTO penstock.journal (incarnation, stack, host) VALUES ($1, $2::uuid, $3)"
-        " ON CONFLICT DO NOTHING"};
-    static const statement others = {
-        "look for lost journals",
-        "SELECT incarnation, made FROM penstock.journal WHERE stack = $2::uuid AND host = $3"
-        " AND incarnation <> $1 AND retired IS NULL"};
-    connection *c;
-    rows *lost = NULL;
-    value params[] = {value_binary(2950, journal_incarnation(f->journal), 16), value_text(f->parts.stack_id),
-                      value_text(f->parts.host_name)};
-    status_class class = pool_borrow(f->parts.data, NULL, REGISTER_WAIT_MS, &c, st);
-    if (class != STATUS_OK)
-        return class;
-    class = connection_run(c, &add, params, 3, NULL, st);
-    if (class == STATUS_OK)
-        class = connection_run(c, &others, params, 3, &lost, st);
-    if (class == STATUS_OK && rows_count(lost) > 0)
-        log_error("flow",
-                  "an earlier journal of this host is missing: rows that were acknowledged may be lost",
-                  LOG_TEXT("incarnation", rows_text(lost, 0, 0)), LOG_TEXT("made", rows_text(lost, 0, 1)));
-    rows_free(lost);
-    pool_return(f->parts.data, c);
+    return (journal_owner){.data = f->parts.data,
+                           .incarnation = journal_incarnation(f->journal),
+                           .stack = f->parts.stack_id,
+                           .host = f->parts.host_name};
+}
+
+static status_class look_for_lost(flow *f, status *st)
+{
+    journal_owner owner = owner_of(f);
+    status_class class = lost_journal_look(&owner, &f->lost, st);
+    atomic_store(&f->held, class == STATUS_OK && f->lost.n > 0);
+    if (class == STATUS_OK && f->lost.n > 0)
+        log_error(
+            "flow",
+            "an earlier journal of this host is missing: rows that were acknowledged may be lost, nothing is "
+            "written until `penstock journal adopt`",
+            LOG_TEXT("incarnation", f->lost.newest), LOG_TEXT("made", f->lost.made));
     return class;
 }
 
@@ -231,7 +245,7 @@ status_class flow_create(const flow_parts *parts, flow **out, status *st)
     pthread_mutex_init(&f->lock, NULL);
     status_class class = open_journal(f, st);
     if (class == STATUS_OK)
-        class = register_journal(f, st);
+        class = look_for_lost(f, st);
     if (class != STATUS_OK) {
         flow_free(f);
         return class;
@@ -250,13 +264,14 @@ static void on_tick(void *arg)
     waiter_expire(f->waiters, clock_monotonic_us());
     pthread_mutex_lock(&f->lock);
     for (uint32_t i = 0; i < f->n_tenants; i++)
-        tenant_tick(f->tenants[i], now_us);
+        tenant_tick(f->tenants[i], now_us, !atomic_load(&f->held));
     pthread_mutex_unlock(&f->lock);
 }
 
 void flow_start(flow *f)
 {
-    start_writers(f);
+    if (!atomic_load(&f->held))
+        start_writers(f);
     pthread_mutex_lock(&f->lock);
     f->started = true;
     for (uint32_t i = 0; i < f->n_tenants; i++)
@@ -381,6 +396,14 @@ json_t *flow_source_status(flow *f, int32_t wid, const char *connector)
     return o;
 }
 
+status_class flow_ask(flow *f, int32_t wid, const flow_demand *demand, json_t **out, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    status_class class = t ? tenant_demand(t, demand, out, st) : st->class;
+    tenant_release(t);
+    return class;
+}
+
 status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st)
 {
     tenant *t = tenant_of(f, wid, st);
@@ -391,12 +414,14 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
 
 static void add_instance(const instance_state *s, void *arg)
 {
-    json_array_append_new(arg, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "workspace",
-                                         s->workspace, "name", s->name, "plugin", s->plugin_id, "version",
-                                         s->version, "condition", instance_condition_name(s->condition),
-                                         "pid", (json_int_t)s->pid, "calls", (json_int_t)s->calls, "failures",
-                                         (json_int_t)s->failures, "deaths", (json_int_t)s->deaths,
-                                         "last_death", s->last_death));
+    json_t *sandbox = json_loads(s->sandbox, 0, NULL); /* NULL before the first start */
+    json_array_append_new(
+        arg, json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:I, s:s, s:o*}", "workspace",
+                       s->workspace, "name", s->name, "plugin", s->plugin_id, "version", s->version,
+                       "condition", instance_condition_name(s->condition), "pid", (json_int_t)s->pid, "calls",
+                       (json_int_t)s->calls, "failures", (json_int_t)s->failures, "deaths",
+                       (json_int_t)s->deaths, "last_death", s->last_death, "denials", (json_int_t)s->denials,
+                       "last_denial", s->last_denial, "sandbox", sandbox));
 }
 
 json_t *flow_host_status(flow *f)
@@ -416,6 +441,11 @@ json_t *flow_host_status(flow *f)
 }
 
 /* ---- work that is asked for ---- */
+
+unsigned flow_retry_plugin(flow *f, const char *plugin_id)
+{
+    return instance_set_retry(f->parts.instances, plugin_id);
+}
 
 status_class flow_train(flow *f, int32_t wid, const char *model, const char *actor, flow_done done, void *arg,
                         status *st)
@@ -448,15 +478,48 @@ bool flow_ready(flow *f, status *st)
         status_set(st, STATUS_UNAVAILABLE, "the journal does not work");
         return false;
     }
+    if (atomic_load(&f->held)) {
+        status_set(st, STATUS_UNAVAILABLE,
+                   "the journal of %s is missing: rows that were acknowledged may be lost; new ones wait",
+                   f->lost.made);
+        status_hint(st, "bring it back, or: penstock journal adopt --accept-loss --confirm %s",
+                    f->parts.stack_id);
+        return false;
+    }
     if (!atomic_load(&f->writing)) {
         status_set(st, STATUS_UNAVAILABLE, "the writers have not started");
         return false;
     }
-    if (flow_writer_figures(f).away) {
+    writer_figures figures = flow_writer_figures(f);
+    if (figures.streams_stopped) {
+        status_set(st, STATUS_UNAVAILABLE,
+                   "%u streams are stopped: the database does not stand where the journal left it (was it "
+                   "restored from "
+                   "an older dump?)",
+                   figures.streams_stopped);
+        status_hint(st, "penstock journal adopt --accept-loss --confirm %s", f->parts.stack_id);
+        return false;
+    }
+    if (figures.away) {
         status_set(st, STATUS_UNAVAILABLE, "the data plane cannot be reached; rows wait in the journal");
         return false;
     }
     return true;
+}
+
+status_class flow_adopt_journal(flow *f, flow_adoption *out, status *st)
+{
+    journal_owner owner = owner_of(f);
+    *out = (flow_adoption){.journals = f->lost.n};
+    status_class class = atomic_load(&f->held) ? lost_journal_accept(&owner, st) : STATUS_OK;
+    if (class != STATUS_OK)
+        return class;
+    if (atomic_exchange(&f->held, false))
+        start_writers(f);
+    f->lost = (lost_journal){0};
+    for (unsigned i = 0; i < f->n_writers && f->writers[i]; i++)
+        out->streams += writer_adopt(f->writers[i]);
+    return STATUS_OK;
 }
 
 journal_stats flow_journal_stats(flow *f)

@@ -66,6 +66,8 @@ void flow_remove(flow *f, int32_t wid); /* [lane] */
 /* Makes the instances of that plugin which tenants make when they need them first, so that a new version can
  * be tried with each. Any thread but the loop's. */
 void flow_make_instances(flow *f, const char *plugin_id);
+/* After another version of a plugin serves: sources that could not run may be able to now. */
+void flow_retry_sources(flow *f);
 /* Retained; NULL if it does not run here. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
 
@@ -97,6 +99,13 @@ status_class flow_metric_run(flow *f, int32_t wid, const char *metric, const met
 /* What the workspace does now: stores with freshness, backlog and problems, sources, models, alerts. A new
  * reference. [lane] */
 json_t *flow_status(flow *f, int32_t wid);
+/* Somebody accepts that rows are lost: of journals that are missing, and where the database stands before
+ * what the journal has. What was held goes on. [lane], one at a time */
+typedef struct flow_adoption {
+    unsigned journals, streams; /* given up; stopped streams that go on */
+} flow_adoption;
+status_class flow_adopt_journal(flow *f, flow_adoption *out, status *st);
+
 /* The host: journal, writers, plugins' instances, workspaces. A new reference. */
 json_t *flow_host_status(flow *f);
 /* One source's state as JSON, or NULL. */
@@ -105,8 +114,27 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
 
 /* ---- work that is asked for ---- */
 
+/* Every instance of that plugin that is in quarantine, or held back, gets another chance at once. Returns how
+ * many instances there are. [lane] */
+unsigned flow_retry_plugin(flow *f, const char *plugin_id);
+
 typedef void (*flow_done)(void *arg, const json_t *result,
                           const status *st); /* result NULL on failure; on the lane */
+typedef enum demand_kind {
+    DEMAND_BACKFILL,
+    DEMAND_PAUSE_BUILD,
+    DEMAND_RESUME_BUILD,
+    DEMAND_RETENTION, /* what it would remove: an array, changes nothing */
+    DEMAND_EXPIRE,    /* run it now */
+} demand_kind;
+typedef struct flow_demand {
+    demand_kind kind;
+    const char *featurestore;
+    int64_t from_us, to_us; /* of a backfill; 0 = open */
+} flow_demand;
+/* Notes what is asked for; the workspace's lane does it. *out is what there is to show (a new reference) or
+ * NULL. [lane] */
+status_class flow_ask(flow *f, int32_t wid, const flow_demand *demand, json_t **out, status *st);
 /* Brings the features up to date, trains, promotes, scores. */
 status_class flow_train(flow *f, int32_t wid, const char *model, const char *actor, flow_done done, void *arg,
                         status *st);

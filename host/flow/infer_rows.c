@@ -7,6 +7,8 @@
 #include "base/batch_json.h"
 #include "base/clock.h"
 
+enum { HELD_BACK_MS = 2000 };
+
 typedef struct scoring {
     const infer_order *order;
     arena *arena;
@@ -103,6 +105,12 @@ static void choose_rows(scoring *s)
     text_free(&json);
 }
 
+/* It may be released before its time. */
+static uint32_t held_back(const instance_call *call)
+{
+    return call->retry_after_ms < HELD_BACK_MS ? call->retry_after_ms : HELD_BACK_MS;
+}
+
 status_class infer_rows(const infer_order *order, arena *a, infer_parts *out, status *st)
 {
     uint32_t n = order->features->rows.n_rows;
@@ -120,7 +128,7 @@ status_class infer_rows(const infer_order *order, arena *a, infer_parts *out, st
     int64_t began = clock_monotonic_us();
     status_class class = infer(&s, 0, s.n_to_score, &call, st);
     if (class == STATUS_OK || !instance_call_suspicious(&call)) {
-        out->retry_after_ms = class != STATUS_OK && call.fault == PLUGIN_FAULT_DIED ? call.retry_after_ms : 0;
+        out->retry_after_ms = class != STATUS_OK && call.fault == PLUGIN_FAULT_DIED ? held_back(&call) : 0;
         return class;
     }
     poison_hunt hunt = {

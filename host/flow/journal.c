@@ -90,7 +90,8 @@ stream_state *stream_make_locked(journal *j, uint32_t wid, const char *store, jo
                              .lane = lane,
                              .shard = shard,
                              .last_seq = from,
-                             .trimmed_seq = from};
+                             .trimmed_seq = from,
+                             .opened_seq = from};
     memcpy(s->at.store, store, strlen(store) + 1);
     s->usage = usage_of(j, wid, store);
     j->streams[s->at.id] = s;
@@ -227,6 +228,8 @@ status_class journal_open(const journal_settings *settings, journal **out, statu
         take_settings(j, settings);
         class = journal_load(j, false, st);
     }
+    for (uint32_t i = 1; class == STATUS_OK && i <= j->n_streams; i++)
+        j->streams[i]->at.opened_seq = j->streams[i]->at.last_seq;
     if (class != STATUS_OK) {
         destroy(j);
         return class;

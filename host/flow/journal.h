@@ -175,6 +175,7 @@ typedef struct journal_stream {
     uint16_t shard;
     uint64_t last_seq, trimmed_seq; /* pending if they differ; trimmed_seq counts trims asked for */
     uint64_t rows, bytes;           /* waiting on disk */
+    uint64_t opened_seq;            /* last_seq when the journal was opened */
     int64_t oldest_received_us;     /* of the first waiting record; 0 = none */
 } journal_stream;
 

@@ -27,7 +27,8 @@ typedef struct line_text { /* unescaped; lives until the next part is read */
     size_t len;
 } line_text;
 
-typedef enum line_kind { LINE_FLOAT, LINE_INT, LINE_UINT, LINE_BOOL, LINE_STRING } line_kind;
+/* The last one is never read from line protocol. */
+typedef enum line_kind { LINE_FLOAT, LINE_INT, LINE_UINT, LINE_BOOL, LINE_STRING, LINE_NULL } line_kind;
 typedef struct line_value {
     line_kind kind;
     bool truth;

@@ -103,6 +103,11 @@ static status_class train_rows(const model_parts *p, const feature_rows *feature
     json_t *info = NULL;
     instance_call call = {.trace = out->run};
     status_class class = instance_train(p->plugin, &call, &input, 1, &artifact, &info, st);
+    if (class != STATUS_OK &&
+        instance_call_suspicious(&call)) { /* once more, alone; there is nothing to halve */
+        call.suspect = true;
+        class = instance_train(p->plugin, &call, &input, 1, &artifact, &info, st);
+    }
     if (class == STATUS_OK && artifact.len > MODEL_ARTIFACT_MAX)
         class = status_set(st, STATUS_LIMIT, "the artifact is larger than %u bytes", MODEL_ARTIFACT_MAX);
     if (class == STATUS_OK)

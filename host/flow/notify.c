@@ -111,8 +111,8 @@ static status_class send_carefully(const notify_parts *p, sending *s, instance_c
 
 static bool is_final(const sending *s, plugin_fault fault, int64_t attempt)
 {
-    if (fault == PLUGIN_FAULT_UNLOADED)
-        return false; /* an operator will load it again: the delivery waits */
+    if (fault == PLUGIN_FAULT_UNLOADED || fault == PLUGIN_FAULT_DIED)
+        return s->poison > 0; /* an operator will load it again, or it recovers: the delivery waits */
     return s->poison || fault == PLUGIN_FAULT_CONFIG || fault == PLUGIN_FAULT_DATA ||
            fault == PLUGIN_FAULT_UNSUPPORTED || attempt >= TRIES_MAX;
 }
@@ -120,8 +120,10 @@ static bool is_final(const sending *s, plugin_fault fault, int64_t attempt)
 /* A plugin that is held back after it died says itself when. */
 static int64_t pause_after(const instance_call *call, int64_t attempt)
 {
-    return call->fault == PLUGIN_FAULT_DIED && call->retry_after_ms ? (int64_t)call->retry_after_ms * 1000
-                                                                    : pause_us(attempt, call->retry_after_ms);
+    if (call->fault != PLUGIN_FAULT_DIED || !call->retry_after_ms)
+        return pause_us(attempt, call->retry_after_ms);
+    int64_t asked = (int64_t)call->retry_after_ms * 1000;
+    return asked < first_pause_us * 2 ? asked : first_pause_us * 2; /* it may be released before its time */
 }
 
 static status_class record_failure(const notify_parts *p, const sending *s, const instance_call *call,

@@ -102,6 +102,8 @@ static void add_source(text *sql, const featurestore_plan *f, const sql_referenc
              " < k.r1 OFFSET 0) s)"); /* OFFSET 0: one index scan a range, whatever the planner guesses */
 }
 
+/* OFFSET 0: the condition on the bucket stays outside. Inside it would be evaluated for each source row, and the
+ * planner would think that it leaves hardly any, and sort them. */
 static void add_insert(text *sql, const featurestore_plan *f, const char *author)
 {
     char label[TABLE_LABEL_SIZE];
@@ -112,7 +114,7 @@ static void add_insert(text *sql, const featurestore_plan *f, const char *author
     text_add(sql, ") SELECT ");
     for (uint32_t i = 0; i < f->table.n_columns; i++)
         add_identifier(sql, i ? ", q." : "q.", f->table.columns[i].name);
-    text_printf(sql, " FROM (%s) q WHERE ", author);
+    text_printf(sql, " FROM (SELECT * FROM (%s) a OFFSET 0) q WHERE ", author);
 }
 
 static void add_key_filter(text *sql, const featurestore_plan *f)

@@ -51,7 +51,5 @@ void source_free(source *s);
 void source_tick(source *s, int64_t now_us);
 void source_pause(source *s, bool paused); /* [any] */
 source_look source_look_at(source *s);     /* [any] */
-void source_wake(source *s);               /* [any] what it waits for may be over: tries at once */
-instance *source_plugin(const source *s);  /* as long as the source lives */
 const char *source_name(const source *s);
 #endif

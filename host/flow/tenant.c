@@ -127,18 +127,46 @@ instance *tenant_engine(tenant *t, const char *metric, status *st)
 
 /* ---- sources ---- */
 
+static void note_problem(tenant *t, uint32_t i, const char *problem)
+{
+    pthread_mutex_lock(&t->lock);
+    free(t->source_problems[i]);
+    t->source_problems[i] = problem ? memory_string(problem) : NULL;
+    pthread_mutex_unlock(&t->lock);
+}
+
 static void make_source(tenant *t, uint32_t i)
 {
     const defined_connector *c = &t->plan->definition->connectors[i];
     status st;
     instance *plugin = NULL;
     if (!tenant_instance(t, &plugin, c->plugin, "connector", c->object.key, c->config, &st)) {
-        t->source_problems[i] = memory_string(st.text);
+        note_problem(t, i, st.text);
         log_status(LOG_LEVEL_WARN, "tenant", "a connector cannot run", &st);
         return;
     }
     source_parts parts = {t->parts.intake, t->parts.journal, t->parts.flow->lanes, t->plan, c, plugin};
-    t->sources[i] = source_create(&parts);
+    source *made = source_create(&parts);
+    pthread_mutex_lock(&t->lock);
+    bool wanted = !t->stopping && !t->sources[i];
+    if (wanted)
+        t->sources[i] = made;
+    pthread_mutex_unlock(&t->lock);
+    if (wanted)
+        note_problem(t, i, NULL);
+    else
+        source_free(made);
+}
+
+void tenant_retry_sources(tenant *t)
+{
+    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
+        pthread_mutex_lock(&t->lock);
+        bool missing = t->started && !t->stopping && !t->paused && !t->sources[i];
+        pthread_mutex_unlock(&t->lock);
+        if (missing)
+            make_source(t, i);
+    }
 }
 
 static int connector_index(const tenant *t, const char *key)
@@ -167,11 +195,11 @@ json_t *tenant_source_status(tenant *t, const char *connector)
     bool there = t->sources[i] != NULL, wanted = t->started && !t->paused;
     if (there)
         look = source_look_at(t->sources[i]);
+    json_t *missing = there ? NULL
+                            : json_pack("{s:s, s:s?}", "state", wanted ? "needs_you" : "paused", "problem",
+                                        t->source_problems[i]);
     pthread_mutex_unlock(&t->lock);
-    if (there)
-        return look_json(&look);
-    return json_pack("{s:s, s:s?}", "state", wanted ? "needs_you" : "paused", "problem",
-                     t->source_problems[i]);
+    return there ? look_json(&look) : missing;
 }
 
 void tenant_each_source(tenant *t,
@@ -327,6 +355,7 @@ static void tenant_free(tenant *t)
         build_release(&t->builds[i]);
     free(t->builds);
     free(t->builds_shown);
+    json_decref(t->retention_shown);
     free(t->refresh_due_us);
     free(t->sources);
     free(t->source_problems);
@@ -377,13 +406,13 @@ static void tick_sources(tenant *t)
             source_tick(t->sources[i], now_us);
 }
 
-void tenant_tick(tenant *t, int64_t now_us)
+void tenant_tick(tenant *t, int64_t now_us, bool read_sources)
 {
     pthread_mutex_lock(&t->lock);
     bool running = t->started && !t->stopping && !t->paused;
     bool go = running && !t->working && (now_us >= t->next_look_us || t->requests);
     t->working = t->working || go;
-    if (running)
+    if (running && read_sources)
         tick_sources(t);
     if (go)
         lane_post(t->lane, tenant_work, t);

@@ -10,6 +10,7 @@
 
 #include "flow/flow.h"
 #include "flow/plan.h"
+#include "store/partitions.h"
 
 typedef struct tenant tenant;
 
@@ -17,6 +18,7 @@ typedef struct tenant_parts {
     const flow_parts *flow; /* outlives every tenant */
     intake *intake;
     journal *journal;
+    partition_cache *partitions;
     const char *models_folder;
 } tenant_parts;
 
@@ -31,19 +33,23 @@ void tenant_stop(tenant *t);
 const flow_plan *tenant_plan(const tenant *t); /* borrowed: as long as the tenant is held */
 bool tenant_paused(const tenant *t);
 /* Loop thread, every tick; cheap. */
-void tenant_tick(tenant *t, int64_t now_us);
+void tenant_tick(tenant *t, int64_t now_us, bool read_sources);
 /* A connection of the workspace's login. */
 status_class tenant_borrow(tenant *t, connection **out, status *st);
 
 poison_ward *tenant_ward(tenant *t); /* rows that kill plugins; as long as the tenant is held */
 /* Those of that plugin that are not there yet; one that cannot be made says so when it is needed. */
 void tenant_make_instances(tenant *t, const char *plugin_id);
+/* Sources that could not be made: another version of their plugin may take their configuration. */
+void tenant_retry_sources(tenant *t);
 /* The plugin instance of a metric engine; NULL for SQL metrics. */
 instance *tenant_engine(tenant *t, const char *metric, status *st);
 
 /* Asked-for work, on the tenant's lane. */
 void tenant_train(tenant *t, const char *model, const char *actor, flow_done done, void *arg);
 void tenant_refresh(tenant *t, flow_done done, void *arg);
+
+status_class tenant_demand(tenant *t, const flow_demand *demand, json_t **out, status *st); /* [lane] */
 
 json_t *tenant_status(tenant *t); /* [lane]: asks the database for freshness */
 json_t *tenant_source_status(tenant *t, const char *connector);

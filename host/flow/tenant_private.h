@@ -43,9 +43,10 @@ struct tenant {
     bool started, working, stopping; /* under the lock */
     bool look_at_builds;             /* somebody changed one; under the lock, as is */
     build_progress *builds_shown;    /* by featurestore */
+    json_t *retention_shown;         /* what the last run did, by store; NULL = none yet */
     tenant_request *requests;
-    work_note *features, *scores, *trainings, *alerts, deliveries; /* under the lock */
-    int64_t next_look_us;                                          /* wall time of the next turn */
+    work_note *features, *scores, *trainings, *alerts, deliveries, expiry; /* under the lock */
+    int64_t next_look_us;                                                  /* wall time of the next turn */
 };
 
 /* The plugin instance behind `*slot`, made from the catalog when it is not there yet. */
@@ -66,6 +67,7 @@ typedef struct work {
 int64_t tenant_next_time(const schedule_rule *rule, int64_t now_us, int64_t otherwise_us);
 /* Builds that are under way, then what is dirty; `now`: whatever the schedule says. */
 void tenant_refresh_features(work *w, bool now);
+void tenant_expire(work *w); /* retention, when it is due */
 /* Its rows are not all there yet: it is new and being built. */
 bool tenant_is_incomplete(const tenant *t, const store_table *store);
 void tenant_work(void *arg);            /* the lane's turn */

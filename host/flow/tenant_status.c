@@ -63,6 +63,43 @@ static void set_backlog(tenant *t, json_t *o, const char *store)
     set_time(o, "oldest_waiting", b.oldest_received_us);
 }
 
+static void set_build(tenant *t, json_t *o, uint32_t i)
+{
+    char building[32];
+    pthread_mutex_lock(&t->lock);
+    build_progress now = t->builds_shown[i];
+    pthread_mutex_unlock(&t->lock);
+    json_t *b = build_json(&now, clock_wall_us());
+    if (!b)
+        return;
+    snprintf(building, sizeof building, "%.1f %%%s", build_percent(&now), now.paused ? ", paused" : "");
+    json_object_set_new(o, "build", b);
+    json_object_set_new(o, "building", json_string(building));
+    if (now.kind == BUILD_FIRST)
+        json_object_set_new(o, "state", json_string("building"));
+}
+
+/* What the last run of retention left of each store. */
+static void set_retention(tenant *t, json_t *stores)
+{
+    size_t i, k;
+    json_t *store, *one;
+    pthread_mutex_lock(&t->lock);
+    json_t *shown = t->retention_shown ? json_deep_copy(t->retention_shown) : NULL;
+    pthread_mutex_unlock(&t->lock);
+    json_array_foreach(stores, i, store) json_array_foreach(shown, k, one)
+    {
+        char name[96];
+        snprintf(name, sizeof name, "%s:%s", json_string_value(json_object_get(store, "class")),
+                 json_string_value(json_object_get(store, "key")));
+        if (strcmp(name, json_string_value(json_object_get(one, "store"))) != 0)
+            continue;
+        json_object_del(one, "store");
+        json_object_set(store, "retention", one);
+    }
+    json_decref(shown);
+}
+
 static json_t *store_base(const store_table *table, connection *c)
 {
     json_t *o = json_pack("{s:s, s:s}", "class", store_class_schema(table->class), "key", table->key);
@@ -85,12 +122,14 @@ static json_t *stores(tenant *t, connection *c)
                         ? store_base(&f->table, c)
                         : json_pack("{s:s, s:s}", "class", "featurestore", "key", f->defined->object.key);
         set_note(t, o, &t->features[i]);
+        set_build(t, o, i);
         if (f->problem)
             json_object_set_new(o, "problem", json_string(f->problem));
         json_array_append_new(list, o);
     }
     for (uint32_t i = 0; i < d->n_inferencestores; i++)
         json_array_append_new(list, store_base(&t->plan->inferencestores[i], c));
+    set_retention(t, list);
     return list;
 }
 

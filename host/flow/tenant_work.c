@@ -354,6 +354,7 @@ static void run_stages(work *w)
     run_requests(w);
     tenant_refresh_features(w, false);
     score_models(w, false);
+    tenant_expire(w);
     train_due(w);
     evaluate_alerts(w);
     deliver(w);

@@ -25,8 +25,10 @@ enum {
 /* What this writer knows of a stream. */
 typedef struct stream_state {
     uint32_t id;
+    bool met;     /* its position was looked at since the start */
     bool known;   /* committed_seq was read from the data plane, or moved there by us */
     bool stopped; /* a gap: needs a person */
+    bool adopted; /* who has said that it may be passed */
     bool queued;
     uint64_t committed_seq;
 } stream_state;
@@ -149,6 +151,8 @@ static void stream_put(writer *w, uint32_t id, bool known, uint64_t committed_se
 {
     pthread_mutex_lock(&w->lock);
     stream_state *s = stream_of(w, id);
+    s->adopted = s->adopted && (!known || s->committed_seq == committed_seq);
+    s->met = s->met || known;
     s->known = known;
     s->committed_seq = committed_seq;
     pthread_mutex_unlock(&w->lock);
@@ -163,6 +167,27 @@ static void stream_stop(writer *w, const journal_record *r, uint64_t position)
     log_error("writer", "a stream is stopped: the data plane's position does not fit the journal",
               LOG_NUMBER("wid", r->wid), LOG_TEXT("store", r->store), LOG_NUMBER("shard", r->shard),
               LOG_NUMBER("position", position), LOG_NUMBER("expected", r->prev_seq));
+}
+
+unsigned writer_adopt(writer *w)
+{
+    unsigned n = 0;
+    pthread_mutex_lock(&w->lock);
+    for (uint32_t i = 0; i < w->n_slots; i++) {
+        stream_state *s = &w->streams[i];
+        if (!s->id || !s->stopped)
+            continue;
+        s->stopped = false;
+        s->adopted = true;
+        n++;
+    }
+    w->figures.streams_stopped = 0;
+    for (uint32_t i = 0; n && i < w->n_slots; i++)
+        if (w->streams[i].id && w->streams[i].adopted)
+            queue_add(w, w->streams[i].id);
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    return n;
 }
 
 /* ---- one turn ---- */
@@ -226,15 +251,14 @@ static status_class find_position(writer *w, const journal_record *first, uint64
     return class;
 }
 
+/* `consent`: a gap before the first record may be passed. */
 static void add_records(writer *w, turn *t, const flow_plan *plan, const journal_record *records, size_t n,
-                        uint64_t position)
+                        uint64_t position, bool consent)
 {
     const datastore_plan *store = flow_plan_datastore(plan, records[0].store);
     for (size_t i = 0; i < n && t->n < TURN_RECORDS; i++) {
         const journal_record *r = &records[i];
-        if (r->seq <= position)
-            continue;
-        if (!journal_record_follows(r, position))
+        if (!journal_record_follows(r, position) && !(consent && i == 0))
             return; /* the next turn finds it first */
         write_record *out = &t->records[t->n++];
         *out = (write_record){.record = r, .store = store, .expected_seq = position};
@@ -251,6 +275,18 @@ static void drop_stream(writer *w, const journal_record *records, size_t n)
              LOG_NUMBER("records", n));
     journal_trim(w->parts.journal, records[0].stream, records[n - 1].seq);
     requeue(w, records[0].stream);
+}
+
+/* Up to where the stream's records are in the database already. When this process meets a stream, the
+ * database cannot stand behind the last record that the journal had when it was opened, unless the journal is
+ * an older copy: what came since must not be taken for stored. */
+static uint64_t settled_seq(writer *w, const stream_state *before, uint64_t position)
+{
+    journal_stream at;
+    bool first_time = !before->met || before->adopted;
+    if (!first_time || !journal_stream_get(w->parts.journal, before->id, &at) || position <= at.opened_seq)
+        return position;
+    return at.opened_seq;
 }
 
 /* Rejected rows without a store are buried like others. */
@@ -276,15 +312,16 @@ static status_class take_stream(writer *w, turn *t, uint32_t id, size_t budget, 
     class = find_position(w, &records[0], &position, st);
     if (class != STATUS_OK)
         return class;
-    settle_old(w, records, n, position);
+    uint64_t settled = settled_seq(w, &s, position);
+    settle_old(w, records, n, settled);
     size_t first = 0;
-    while (first < n && records[first].seq <= position)
+    while (first < n && records[first].seq <= settled)
         first++;
     if (first == n) {
         requeue_if_waiting(w, id, position);
         return STATUS_OK;
     }
-    if (!journal_record_follows(&records[first], position)) {
+    if (!s.adopted && (settled != position || !journal_record_follows(&records[first], position))) {
         stream_stop(w, &records[first], position);
         return STATUS_OK;
     }
@@ -294,7 +331,7 @@ static status_class take_stream(writer *w, turn *t, uint32_t id, size_t budget, 
     else if (state == WRITER_PLAN_LATER || !takes_store(plan, records[0].store))
         return status_set(st, STATUS_UNAVAILABLE, "workspace %u cannot be written now", records[0].wid);
     else
-        add_records(w, t, plan, records + first, n - first, position);
+        add_records(w, t, plan, records + first, n - first, position, s.adopted);
     return STATUS_OK;
 }
 

@@ -48,6 +48,9 @@ void writer_wake(writer *w, uint32_t stream);
 /* Waits until the turn that is under way has ended: later ones use the plans of now. Not on the writer's
  * thread. */
 void writer_barrier(writer *w);
+/* Streams that stopped at a gap go on behind it, because somebody has accepted the loss; returns how many.
+ * [any] */
+unsigned writer_adopt(writer *w);
 /* Finishes the turn at hand and ends the thread; what waits stays in the journal. NULL is fine. */
 void writer_stop(writer *w);
 writer_figures writer_look(writer *w);

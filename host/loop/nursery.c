@@ -154,6 +154,19 @@ static void real_release(nursery *base, nursery_child *child)
     close(child->pidfd);
 }
 
+static status_class real_broker(nursery *base, int socket, pid_t *pid_out, status *st)
+{
+    nursery_order order = {.ask = NURSERY_BROKER, .n_fds = 1};
+    text bytes = {.data = (char *)&order, .len = sizeof order};
+    nursery_answer answer = {0};
+    int none = -1;
+    status_class class = exchange((real_nursery *)base, &bytes, &socket, 1, &answer, &none, st);
+    if (class == STATUS_OK && answer.error)
+        class = status_errno(st, answer.error, "cannot start the broker");
+    *pid_out = class == STATUS_OK ? answer.pid : 0;
+    return class;
+}
+
 static void real_stop(nursery *base)
 {
     real_nursery *n = (real_nursery *)base;
@@ -167,7 +180,8 @@ static const nursery_operations real_operations = {.spawn = real_spawn,
                                                    .wait = real_wait,
                                                    .signal = real_signal,
                                                    .release = real_release,
-                                                   .stop = real_stop};
+                                                   .stop = real_stop,
+                                                   .broker = real_broker};
 
 nursery *nursery_start(status *st)
 {
@@ -226,6 +240,13 @@ void nursery_release(nursery *n, nursery_child *child)
     if (child->pid > 0)
         n->operations->release(n, child);
     *child = (nursery_child){.pidfd = -1};
+}
+
+status_class nursery_broker(nursery *n, int socket, pid_t *pid_out, status *st)
+{
+    if (!n->operations->broker)
+        return status_set(st, STATUS_UNSUPPORTED, "this nursery has no broker");
+    return n->operations->broker(n, socket, pid_out, st);
 }
 
 void nursery_exit_text(const nursery_exit *exit, char *out, size_t size)

@@ -63,6 +63,7 @@ typedef struct nursery_operations {
     int (*signal)(nursery *n, const nursery_child *child, int number);
     void (*release)(nursery *n, nursery_child *child);
     void (*stop)(nursery *n);
+    status_class (*broker)(nursery *n, int socket, pid_t *pid_out, status *st); /* NULL = cannot */
 } nursery_operations;
 
 struct nursery { /* first member of an implementation */
@@ -84,6 +85,9 @@ status_class nursery_wait(nursery *n, const nursery_child *child, int timeout_ms
 int nursery_signal(nursery *n, const nursery_child *child, int number);
 /* Closes the pidfd and forgets the child. An empty child is fine. */
 void nursery_release(nursery *n, nursery_child *child);
+/* Forks the broker (loop/broker.h) with this end of a SEQPACKET socket, which stays the caller's. Like a
+ * child, it dies with the host. UNSUPPORTED by a fake. */
+status_class nursery_broker(nursery *n, int socket, pid_t *pid_out, status *st);
 /* "exit code 3" or "killed by signal 11 (Segmentation fault)". */
 void nursery_exit_text(const nursery_exit *exit, char *out, size_t size);
 #endif

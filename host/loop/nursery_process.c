@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "loop/broker_wire.h"
 #include "loop/nursery_wire.h"
 
 enum { FIRST_FREE_FD = 64, FORGOTTEN = 1 << 0, ENDED = 1 << 1 };
@@ -244,6 +245,23 @@ static void order_spawn(process *n, plan *p)
         close(pidfd);
 }
 
+/* No exec: the broker is this small process once more, with other work. */
+static void order_broker(process *n, int socket)
+{
+    nursery_answer a = {0};
+    pid_t parent = getpid(), pid = child_room(n) ? fork() : -1;
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent || setpgid(0, 0) < 0)
+            _exit(125);
+        broker_process_run(socket);
+    }
+    if (pid > 0)
+        n->children[n->n++] = (kept_child){.pid = pid, .flags = FORGOTTEN};
+    a = (nursery_answer){.pid = pid, .error = pid < 0 ? errno : 0};
+    nursery_message_send(n->socket, &a, sizeof a, NULL, 0);
+}
+
 static void order_wait(process *n, pid_t pid)
 {
     collect_ended(n);
@@ -279,6 +297,8 @@ static void take_order(process *n)
         order_wait(n, o->pid);
     else if (whole && o->ask == NURSERY_FORGET)
         order_forget(n, o->pid);
+    else if (whole && o->ask == NURSERY_BROKER && n_fds == 1)
+        order_broker(n, p.fds[0]);
     else if (whole && o->ask == NURSERY_SPAWN && o->n_fds == n_fds &&
              plan_strings(&p, n->buffer + sizeof *o, n->buffer + got))
         order_spawn(n, &p);

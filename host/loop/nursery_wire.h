@@ -6,7 +6,7 @@
 
 enum { NURSERY_LIMITS_MAX = 16, NURSERY_ARGS_MAX = 1024, NURSERY_CONTROL_BYTES = 256 };
 
-typedef enum nursery_ask { NURSERY_SPAWN = 1, NURSERY_WAIT, NURSERY_FORGET } nursery_ask;
+typedef enum nursery_ask { NURSERY_SPAWN = 1, NURSERY_WAIT, NURSERY_FORGET, NURSERY_BROKER } nursery_ask;
 
 /* Followed by the strings, each with its NUL: program, folder, user ("" = none), argv…, env…. The descriptors
  * travel beside it in the order of `targets`. */

@@ -19,6 +19,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "wire/door.h"
 #include "wire/service.h"
 
 enum {
@@ -142,21 +143,26 @@ static bool too_big(cell *c)
 static status_class spawn(cell *c, int theirs, int plugin_fd, status *st)
 {
     const cell_settings *s = &c->settings;
-    char by_fd[32], *sanitizer[2] = {NULL, NULL};
+    char by_fd[32], broker[48], *sanitizer[2] = {NULL, NULL};
     snprintf(by_fd, sizeof by_fd, "/proc/self/fd/%d", WIRE_PLUGIN_FD);
     const char *argv[] = {"penstock-cell", "--profile", s->profile, plugin_fd >= 0 ? by_fd : s->plugin, NULL};
-    const char *env[6] = {"LD_BIND_NOW=1", "LANG=C.UTF-8", "PATH=/usr/bin:/bin"};
+    const char *env[8] = {"LD_BIND_NOW=1", "LANG=C.UTF-8", "PATH=/usr/bin:/bin"};
     static const char *const options[] = {"ASAN_OPTIONS", "UBSAN_OPTIONS"};
-    for (int i = 0, n = 3; i < 2; i++) {
+    int n = 3;
+    for (int i = 0; i < 2; i++) {
         const char *set = getenv(options[i]);
         if (set && asprintf(&sanitizer[i], "%s=%s", options[i], set) > 0)
             env[n++] = sanitizer[i];
     }
-    nursery_fd fds[] = {{2, 1},
-                        {2, 2},
-                        {theirs, WIRE_SOCKET_FD},
-                        {s->cancel_fd, WIRE_CANCEL_FD},
-                        {plugin_fd, WIRE_PLUGIN_FD}};
+    nursery_fd fds[6] = {{2, 1}, {2, 2}, {theirs, WIRE_SOCKET_FD}, {s->cancel_fd, WIRE_CANCEL_FD}};
+    size_t n_fds = 4;
+    if (plugin_fd >= 0)
+        fds[n_fds++] = (nursery_fd){plugin_fd, WIRE_PLUGIN_FD};
+    if (s->door_fd >= 0) {
+        fds[n_fds++] = (nursery_fd){s->door_fd, WIRE_DOOR_FD};
+        snprintf(broker, sizeof broker, "%s=%d", DOOR_BROKER_VARIABLE, (int)s->broker_pid);
+        env[n] = broker;
+    }
     nursery_limit limits[] = {
         {RLIMIT_CORE, 0}, {RLIMIT_NOFILE, OPEN_FILES}, {RLIMIT_DATA, (uint64_t)s->memory_bytes}};
     bool limit_data = s->limit_data && s->memory_bytes > 0;
@@ -165,7 +171,7 @@ static status_class spawn(cell *c, int theirs, int plugin_fd, status *st)
                          .env = env,
                          .user = s->user,
                          .fds = fds,
-                         .n_fds = plugin_fd >= 0 ? 5 : 4,
+                         .n_fds = n_fds,
                          .limits = limits,
                          .n_limits = s->patient   ? 0
                                      : limit_data ? 3
@@ -263,6 +269,11 @@ pid_t cell_pid(const cell *c)
 const char *cell_sandbox(const cell *c)
 {
     return c->sandbox;
+}
+
+unsigned cell_broker_generation(const cell *c)
+{
+    return c->settings.broker_generation;
 }
 
 bool cell_dead(const cell *c)

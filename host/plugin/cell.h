@@ -55,6 +55,9 @@ typedef struct cell_settings {
     int64_t memory_bytes;       /* killed beyond it; 0 = no limit */
     bool limit_data;            /* RLIMIT_DATA, too */
     int cancel_fd;              /* eventfd of the instance, borrowed */
+    int door_fd;                /* its door to the broker, borrowed; -1 = none: no network */
+    pid_t broker_pid;
+    unsigned broker_generation;
     uint32_t epoch;
     bool patient; /* no deadlines, core dumps on: for a debugger */
     cell_listener listener;
@@ -66,6 +69,7 @@ status_class cell_start(const cell_settings *settings, cell **cell_out, status *
 void cell_stop(cell *c, int timeout_ms);
 pid_t cell_pid(const cell *c);
 const char *cell_sandbox(const cell *c); /* JSON */
+unsigned cell_broker_generation(const cell *c);
 bool cell_dead(const cell *c);
 const char *cell_death(const cell *c); /* why; "" while it lives */
 cell_fate cell_how(const cell *c);

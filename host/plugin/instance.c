@@ -52,8 +52,8 @@ static bool on_cell_service(void *arg, frame_reader question, cell_reply *reply)
     return services_answer(CHECKED(instance, INSTANCE_MAGIC, arg), question, reply);
 }
 
-status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel_fd, cell **cell_out,
-                            status *st)
+status_class instance_spawn(instance *in, const plugin_entry *plugin, const char *config, int cancel_fd,
+                            cell **cell_out, status *st)
 {
     const instance_set_settings *common = &in->set->settings;
     bool pure = plugin->kind == PLUGIN_METRIC || plugin->kind == PLUGIN_MODEL;
@@ -67,10 +67,11 @@ status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel
                        .memory_bytes = common->no_sandbox ? 0 : common->memory_bytes,
                        .limit_data = LIMIT_DATA,
                        .cancel_fd = cancel_fd,
+                       .door_fd = -1,
                        .epoch = atomic_fetch_add(&in->epoch, 1) + 1,
                        .patient = common->no_sandbox,
                        .listener = {.on_log = on_cell_log, .on_service = on_cell_service, .arg = in}};
-    status_class class = cell_start(&s, cell_out, st);
+    status_class class = network_start(in, plugin, config, &s, cell_out, st);
     if (class == STATUS_OK)
         facts_start(in);
     return class;
@@ -78,7 +79,7 @@ status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel
 
 static status_class start_cell(instance *in, status *st)
 {
-    status_class class = instance_spawn(in, in->plugin, in->cancel_fd, &in->cell, st);
+    status_class class = instance_spawn(in, in->plugin, in->config, in->cancel_fd, &in->cell, st);
     if (class != STATUS_OK)
         return class;
     in->too_big = false;
@@ -179,9 +180,8 @@ static status_class waiting(const instance *in, instance_call *call, int64_t wai
 {
     int64_t ms = wait_us / 1000 + 1;
     status_set(st, STATUS_UNAVAILABLE, "%s: the plugin %s, next try in %.1f s: %s", in->name,
-               in->supervisor.quarantined ? "is quarantined after five deaths in ten minutes"
-                                          : "is restarted",
-               (double)ms / 1000, in->last_death);
+               in->supervisor.quarantined ? "is in quarantine" : "is restarted", (double)ms / 1000,
+               in->last_death);
     return fault_set(call, PLUGIN_FAULT_DIED, (uint32_t)ms, STATUS_UNAVAILABLE);
 }
 
@@ -233,6 +233,8 @@ static status_class run(instance *in, instance_call *call, exchange *x, status *
     facts_metrics(in, x->answer);
     if (x->status < 0)
         class = instance_plugin_error(in, call, x->status, x->answer, st);
+    if (x->status == PST_E_RESOURCE)
+        instance_worn(in, call, st->text);
     if (x->status == PST_E_INTERNAL) {
         cell_condemn(in->cell, st->text);
         instance_bury(in, call);
@@ -286,6 +288,8 @@ static status_class ensure_cell(instance *in, instance_call *call, wire_type typ
         status_set(st, STATUS_UNAVAILABLE, "%s: the plugin %s is unloaded", in->name, in->plugin->id);
         return fault_set(call, PLUGIN_FAULT_UNLOADED, UNLOADED_RETRY_MS, STATUS_UNAVAILABLE);
     }
+    if (atomic_exchange(&in->retry_asked, false))
+        instance_release(in);
     int64_t wait = fresh ? 0 : supervise_wait_us(&in->supervisor, clock_monotonic_us());
     if (wait > 0)
         return waiting(in, call, wait, st);
@@ -364,7 +368,7 @@ void instance_exchange_end(instance *in, exchange *x)
 status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class)
 {
     char text[400];
-    text_clear(&in->swap.canary);
+    swap_forget_answer(in);
     snprintf(text, sizeof text, "it handed over a bad answer: %.300s", why->text);
     if (in->cell) {
         cell_condemn(in->cell, text);
@@ -421,6 +425,7 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
                                  .sandbox = ""};
     facts_plugin(in, plugin_entry_hold(settings->plugin));
     pthread_mutex_lock(&set->lock);
+    in->tag = ++set->tags;
     in->next = set->first;
     set->first = in;
     pthread_mutex_unlock(&set->lock);

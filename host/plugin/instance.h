@@ -51,7 +51,9 @@ typedef struct instance_set_settings {
     int64_t memory_bytes;
     instance_deadlines deadlines;
     const struct settings
-        *settings;      /* grants (config/grant.h), the state folder; NULL = nothing is granted */
+        *settings; /* grants (config/grant.h), the state folder; NULL = nothing is granted */
+    const struct state_keeper
+        *keeper;        /* of penstock.state, copied; NULL = memory that lives as long as the set */
     unsigned cells_max; /* of all instances; 0 = no cap. The longest idle one makes room */
     bool no_sandbox;    /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
 } instance_set_settings;
@@ -62,6 +64,10 @@ void instance_set_free(instance_set *set);
 /* Stops the cells of instances without an open source that were not called for `idle_us`; returns how many.
  * Looks at the memory of the others. */
 unsigned instance_set_stop_idle(instance_set *set, int64_t idle_us);
+
+/* Takes every instance of that plugin out of quarantine and back-off, at its next call; returns how many
+ * there are. */
+unsigned instance_set_retry(instance_set *set, const char *plugin_id);
 
 typedef enum instance_condition {
     INSTANCE_STOPPED, /* no cell: not started yet, or stopped while idle */
@@ -162,6 +168,8 @@ typedef enum plugin_death {
     PLUGIN_DEATH_BROKEN, /* broke the protocol, handed over a bad batch, or said itself that it has a bug */
     PLUGIN_DEATH_MEMORY,
     PLUGIN_DEATH_START, /* while it was loaded or configured: before it saw any input */
+    PLUGIN_DEATH_WORN,  /* it answered that it lacks memory or descriptors: its cell is replaced, no death is
+                           counted */
 } plugin_death;
 const char *plugin_death_name(plugin_death death);
 

@@ -77,6 +77,12 @@ void instance_bury(instance *in, instance_call *call)
     show_condition(in);
 }
 
+void instance_worn(instance *in, instance_call *call, const char *why)
+{
+    put_into_call(call, PLUGIN_DEATH_WORN, 0, why);
+    in->too_big = true;
+}
+
 void instance_stillborn(instance *in, instance_call *call, const char *why)
 {
     put_into_call(call, PLUGIN_DEATH_START, 0, why);
@@ -87,12 +93,14 @@ void instance_stillborn(instance *in, instance_call *call, const char *why)
 bool instance_call_suspicious(const instance_call *call)
 {
     return call->death == PLUGIN_DEATH_SIGNAL || call->death == PLUGIN_DEATH_EXIT ||
-           call->death == PLUGIN_DEATH_HANG || call->death == PLUGIN_DEATH_BROKEN;
+           call->death == PLUGIN_DEATH_HANG || call->death == PLUGIN_DEATH_BROKEN ||
+           call->death == PLUGIN_DEATH_WORN;
 }
 
 const char *plugin_death_name(plugin_death death)
 {
-    static const char *const names[] = {"none", "signal", "exit", "hang", "broken", "memory", "start"};
+    static const char *const names[] = {"none",   "signal", "exit",  "hang",
+                                        "broken", "memory", "start", "worn"};
     return names[death];
 }
 
@@ -132,14 +140,19 @@ void instance_quarantine(instance *in, const char *reason)
     pthread_mutex_unlock(&in->lock);
 }
 
-void instance_retry(instance *in)
+void instance_release(instance *in)
 {
-    pthread_mutex_lock(&in->lock);
     bool was = in->supervisor.quarantined;
     supervise_reset(&in->supervisor);
     facts_condition(in, in->cell ? INSTANCE_RUNNING : INSTANCE_STOPPED);
     if (was)
         tell(in, "release", "it is tried again at once, as asked");
+}
+
+void instance_retry(instance *in)
+{
+    pthread_mutex_lock(&in->lock);
+    instance_release(in);
     pthread_mutex_unlock(&in->lock);
 }
 
@@ -184,6 +197,10 @@ enum { WEIGH_EVERY_US = 1000000 };
 void instance_weigh(instance *in)
 {
     int64_t now = clock_monotonic_us(), limit = in->set->settings.memory_bytes, bytes = 0;
+    if (network_lost(in)) { /* an open source is opened again at its newest durable cursor */
+        instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
+        facts_condition(in, INSTANCE_STOPPED);
+    }
     if (!in->cell || in->set->settings.no_sandbox)
         return;
     if (in->weighed_us == 0 || now - in->weighed_us >= WEIGH_EVERY_US) {

@@ -5,20 +5,28 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "loop/broker.h"
 #include "plugin/answer.h"
 #include "plugin/cell.h"
 #include "plugin/input.h"
 #include "plugin/instance.h"
+#include "plugin/limiter.h"
+#include "plugin/state_keeper.h"
 #include "plugin/supervise.h"
 
 struct instance_set {
     instance_set_settings settings;
     char *program, *user;
+    broker *broker;    /* NULL = there is none: no network */
     atomic_uint cells; /* that run or are being started */
     atomic_bool no_swaps;
     atomic_ulong rounds;
     pthread_mutex_t lock; /* of the list */
     instance *first;
+    limiter *limiter;
+    state_keeper keeper;
+    bool own_keeper;
+    uint64_t tags; /* given out */
 };
 
 /* What replacing the cell needs to know of an instance (instance_swap.c). */
@@ -29,20 +37,21 @@ typedef struct swap_place {
     unsigned holds, configured;
     bool ending;
     uint64_t round;
+    text canary; /* arguments of a pure call that went well; written by the caller alone */
+    wire_type canary_type;
+    uint32_t canary_rows;
     /* under the call lock */
     bool unloaded;
     bool owed;         /* rows were handed over whose cursor is not acked */
     text acked, owing; /* cursors: the newest durable one; of the newest rows */
-    text canary;       /* arguments of a pure call that went well */
-    wire_type canary_type;
-    uint32_t canary_rows;
     int64_t canary_us;
 } swap_place;
 
-enum { INSTANCE_DENIALS_TOLD = 16 }; /* different ones that are logged of one instance */
+enum { INSTANCE_DENIALS_TOLD = 128 }; /* different ones that are logged of one instance */
 
 struct instance {
     uint32_t magic;
+    uint64_t tag; /* its name at the broker */
     instance_set *set;
     instance *next;
     char *workspace, *workspace_key, *name;
@@ -50,6 +59,7 @@ struct instance {
     instance_watcher watcher;
     int cancel_fd;
     atomic_uint cancels;
+    atomic_bool retry_asked;
     pthread_mutex_t lock; /* one call at a time; guards all up to `facts_lock` */
     const plugin_entry *plugin;
     char *config; /* written under both locks, like `given` and cancel_fd */
@@ -112,8 +122,12 @@ void instance_drop_cell(instance *in, int timeout_ms);
 /* The cell that is dead: what became of it goes into the call (which may be NULL), the state and the policy.
  */
 void instance_bury(instance *in, instance_call *call);
+/* A cell that says it lacks resources: it is replaced after the call. */
+void instance_worn(instance *in, instance_call *call, const char *why);
 /* A cell that did not come to life. */
 void instance_stillborn(instance *in, instance_call *call, const char *why);
+/* Out of quarantine and back-off. */
+void instance_release(instance *in);
 /* Room for one more cell: true when it may be started. Every true is given back by instance_drop_cell, or
  * here. */
 bool instance_room_take(instance *in);
@@ -123,12 +137,23 @@ void instance_weigh(instance *in);
 /* How long a call may take. */
 int64_t instance_deadline_us(const instance *in, wire_type type);
 /* Starts a cell with that version; it is not configured yet, and not the instance's. */
-status_class instance_spawn(instance *in, const plugin_entry *plugin, int cancel_fd, cell **cell_out,
-                            status *st);
+status_class instance_spawn(instance *in, const plugin_entry *plugin, const char *config, int cancel_fd,
+                            cell **cell_out, status *st);
 void instance_write_configure(frame_writer *w, const instance *in, const char *config);
 /* The plugin answered with an error: what it means. */
 status_class instance_plugin_error(const instance *in, instance_call *call, pst_status code, frame_reader r,
                                    status *st);
+
+/* What its cells may reach (instance_network.c). */
+void network_begin(instance_set *set);
+void network_end(instance_set *set);
+/* Starts the cell with a door to the broker and the rules that follow from `config`. */
+status_class network_start(instance *in, const plugin_entry *plugin, const char *config,
+                           cell_settings *settings, cell **cell_out, status *st);
+/* The cell's broker has died: it reaches nothing any more. The call lock is held. */
+bool network_lost(const instance *in);
+/* A secret is about to be handed out: if it is a URL, the plugin may go there. */
+void network_secret(instance *in, const text *value);
 
 /* Hooks for instance_swap.c; those with "lock" are called with the call lock held. */
 void swap_place_init(instance *in);
@@ -141,6 +166,7 @@ void swap_note_open(instance *in, const void *cursor, size_t len);              
 void swap_note_handed(instance *in, const void *cursor, size_t len);             /* lock */
 void swap_note_acked(instance *in, const void *cursor, size_t len);              /* lock */
 void swap_note_answered(instance *in, const exchange *x, const frame_writer *w); /* lock */
+void swap_forget_answer(instance *in);
 
 /* What others may see (instance_set.c); each takes the short lock. */
 void facts_plugin(instance *in, const plugin_entry *plugin); /* takes over the held entry */

@@ -165,7 +165,11 @@ instance_set *instance_set_create(const instance_set_settings *settings)
     set->settings.cell_user = set->user;
     if (!set->settings.memory_bytes)
         set->settings.memory_bytes = MEMORY_BYTES;
+    set->limiter = limiter_create();
+    set->own_keeper = !settings->keeper;
+    set->keeper = settings->keeper ? *settings->keeper : state_memory_create();
     pthread_mutex_init(&set->lock, NULL);
+    network_begin(set);
     return set;
 }
 
@@ -174,6 +178,10 @@ void instance_set_free(instance_set *set)
     if (!set)
         return;
     assert(!set->first);
+    network_end(set);
+    limiter_free(set->limiter);
+    if (set->own_keeper)
+        state_memory_free(&set->keeper);
     pthread_mutex_destroy(&set->lock);
     free(set->program);
     free(set->user);
@@ -252,6 +260,22 @@ bool instance_room_take(instance *in)
 void instance_room_give(instance *in)
 {
     atomic_fetch_sub(&in->set->cells, 1);
+}
+
+unsigned instance_set_retry(instance_set *set, const char *plugin_id)
+{
+    unsigned n = 0;
+    pthread_mutex_lock(&set->lock);
+    for (instance *in = set->first; in; in = in->next) {
+        pthread_mutex_lock(&in->facts_lock);
+        bool its = strcmp(in->plugin->id, plugin_id) == 0;
+        pthread_mutex_unlock(&in->facts_lock);
+        if (its)
+            atomic_store(&in->retry_asked, true); /* its lock may be held for a whole call */
+        n += its;
+    }
+    pthread_mutex_unlock(&set->lock);
+    return n;
 }
 
 void plugin_states(instance_set *set, void (*on_state)(const instance_state *state, void *arg), void *arg)

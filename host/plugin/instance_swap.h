@@ -52,7 +52,8 @@ void instance_unload(instance *in, bool unloaded);
 
 /* A round is a walk over the instances that takes each of them once, also while others come and go. */
 uint64_t instance_set_round(instance_set *set);
-/* An instance of that plugin (NULL = of any) that was not given for this `round` yet, held; NULL at the end. */
+/* An instance of that plugin (NULL = of any) that was not given for this `round` yet, held; NULL at the end.
+ */
 instance *instance_set_next(instance_set *set, const char *plugin_id, uint64_t round);
 void instance_unhold(instance *in); /* instance_free waits for it */
 /* The content hash of the version that it runs. */

@@ -170,6 +170,7 @@ static status_class refuse(trial *t, const char *actor, status *st)
     write_refusals(t, false);
     if (catalog_refuse(r->settings.catalog, t->entry, t->result->why, &written) != STATUS_OK)
         log_status(LOG_LEVEL_ERROR, "plugin", "a refusal was not written down", &written);
+    catalog_prune(r->settings.catalog); /* what came as bytes is nobody's now */
     tell(r, "refuse", actor, t->result);
     return status_set(st, STATUS_CONFLICT, "version %s of plugin %s was refused: %s", t->entry->version,
                       t->entry->id, t->result->why);
@@ -297,7 +298,7 @@ status_class reload_unload(reload *r, const char *id, const char *actor, reload_
     pthread_mutex_lock(&r->turn);
     const plugin_entry *entry = catalog_find(r->settings.catalog, id, st);
     status_class class = entry ? catalog_unload(r->settings.catalog, id, true, st) : st->class;
-    if (class == STATUS_OK) {
+    if (entry && class == STATUS_OK) {
         snprintf(result_out->id, sizeof result_out->id, "%s", entry->id);
         snprintf(result_out->version, sizeof result_out->version, "%s", entry->version);
         snprintf(result_out->hash, sizeof result_out->hash, "%s", entry->hash);

@@ -6,7 +6,7 @@
 
 #include "plugin/instance_private.h"
 
-static const service *const all[] = {&service_secrets, &service_files};
+static const service *const all[] = {&service_secrets, &service_files, &service_limit, &service_state};
 
 const char *service_take_text(service_call *call, frame_tag tag)
 {
@@ -101,6 +101,8 @@ static status_class on_fetch(service_call *call, status *st)
     status_class class = secrets->fetch(secrets->self, call->workspace, reference, call->subject, &value, st);
     if (class == STATUS_OK && value.len > CELL_SECRET_MAX_BYTES)
         class = status_set(st, STATUS_LIMIT, "the secret has more than %d bytes", CELL_SECRET_MAX_BYTES);
+    if (class == STATUS_OK)
+        network_secret(call->in, &value);
     if (class == STATUS_OK)
         frame_put(&call->reply->body, FRAME_VALUE, 0, value.data, value.len);
     if (value.data)

@@ -6,6 +6,7 @@ void routes_resources(route_table *t)
     routes_rows(t);
     routes_influx(t);
     routes_stores(t);
+    routes_builds(t);
     routes_query(t);
     routes_workspaces(t);
     routes_templates(t);

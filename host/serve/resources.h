@@ -9,6 +9,7 @@ void routes_resources(route_table *t);
 void routes_rows(route_table *t);
 void routes_influx(route_table *t);
 void routes_stores(route_table *t);
+void routes_builds(route_table *t);
 void routes_query(route_table *t); /* …/metrics of a workspace; routes_metrics is Prometheus' */
 void routes_workspaces(route_table *t);
 void routes_templates(route_table *t);

@@ -96,6 +96,9 @@ static bool preconditions_fit(http_request *r)
 static void ask_for_key(http_request *r, const char *why)
 {
     http_header(r, "WWW-Authenticate", "Bearer realm=\"penstock\"");
+    if (r->route &&
+        (r->route->flags & ROUTE_ROWS)) /* collectors send a password only where it is asked for */
+        http_header(r, "WWW-Authenticate", "Basic realm=\"penstock\"");
     problem_answer_text(r, 401, "%s", why);
 }
 

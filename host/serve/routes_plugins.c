@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "serve/instance_form.h"
 #include "serve/problem.h"
 #include "serve/resource.h"
 #include "serve/resources.h"
@@ -74,10 +75,29 @@ static void add_broken(const plugin_entry *e, void *arg)
                                              e->hash, "error", e->broken));
 }
 
+typedef struct summing {
+    const char *id;
+    instance_sum sum;
+} summing;
+
+static void add_to_sum(const instance_state *s, void *arg)
+{
+    summing *one = arg;
+    if (strcmp(s->plugin_id, one->id) == 0)
+        instance_sum_add(&one->sum, s);
+}
+
 static void plugins_list(http_request *r)
 {
-    json_t *items = json_array();
+    json_t *items = json_array(), *item;
+    size_t i;
     catalog_lines(r->services->catalog, NULL, add_line, items);
+    json_array_foreach(items, i, item)
+    {
+        summing one = {.id = json_string_value(json_object_get(item, "id"))};
+        plugin_states(r->services->instances, add_to_sum, &one);
+        json_object_set_new(item, "use", instance_sum_json(&one.sum));
+    }
     catalog_list(r->services->catalog, add_broken, items);
     resource_list(r, items, "id");
 }
@@ -92,14 +112,8 @@ typedef struct runners {
 static void add_runner(const instance_state *s, void *arg)
 {
     runners *all = arg;
-    if (strcmp(s->plugin_id, all->id) != 0)
-        return;
-    json_array_append_new(all->list,
-                          json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:i,s:I,s:I}", "workspace", s->workspace,
-                                    "name", s->name, "version", s->version, "hash", s->hash, "current",
-                                    !strcmp(s->hash, all->current), "condition",
-                                    instance_condition_name(s->condition), "pid", (int)s->pid, "swaps",
-                                    (json_int_t)s->swaps, "deaths", (json_int_t)s->deaths));
+    if (strcmp(s->plugin_id, all->id) == 0)
+        json_array_append_new(all->list, instance_json(s, all->current));
 }
 
 static void show_line(const plugin_line *line, void *arg)
@@ -182,6 +196,18 @@ static void plugin_roll_back(http_request *r)
     plugin_change(r, reload_roll_back);
 }
 
+/* Those in quarantine and those that are held back get another chance at once. */
+static void plugin_retry(http_request *r)
+{
+    const char *id = http_request_param(r, "id");
+    unsigned n = flow_retry_plugin(r->services->flow, id);
+    json_t *v = plugin_document(r, id);
+    if (!v)
+        return;
+    json_object_set_new(v, "retried", json_integer(n));
+    resource_answer(r, 200, v);
+}
+
 static void plugins_load(http_request *r)
 {
     status st;
@@ -211,17 +237,18 @@ static void plugins_load(http_request *r)
     "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"config_schema\",\"instances\"],\"properties\":"  \
     "{" PLUGIN_MEMBERS ",\"licence\":" RESOURCE_TEXT_OR_NULL                                                \
     ",\"interfaces\":{\"type\":\"array\",\"items\":" RESOURCE_TEXT "},\"config_schema\":{},\"instances\":{" \
-    "\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"switched\":" RESOURCE_INTEGER                    \
-    ",\"refusals\":" RESOURCE_INTEGER ",\"pause_longest_us\":" RESOURCE_INTEGER "}}"
+    "\"type\":\"array\",\"items\":" INSTANCE_SCHEMA "},\"retried\":" RESOURCE_INTEGER                       \
+    ",\"switched\":" RESOURCE_INTEGER ",\"refusals\":" RESOURCE_INTEGER                                     \
+    ",\"pause_longest_us\":" RESOURCE_INTEGER "}}"
 
 static const route_parameter load_parameters[] = {
     {.name = "name", .schema = RESOURCE_TEXT, .summary = "What the file is called, for the listing"}};
 
 #define CHANGE_OF_A_PLUGIN(path_, name_, handler_, summary_)                                            \
     {                                                                                                   \
-        .method = HTTP_POST, .path = path_, .name = name_, .tag = "system", .summary = summary_,        \
+        .method = HTTP_POST, .path = (path_), .name = (name_), .tag = "system", .summary = (summary_),  \
         .verb = VERB_ADMIN, .reference = "platform:plugins", .flags = ROUTE_IDEMPOTENT_OPTIONAL,        \
-        .where = ROUTE_ON_LANE, .response_schema = PLUGIN_DOCUMENT, .success = 200, .handler = handler_ \
+        .where = ROUTE_ON_LANE, .response_schema = PLUGIN_DOCUMENT, .success = 200, .handler = (handler_) \
     }
 
 static const route table[] = {
@@ -236,7 +263,7 @@ static const route table[] = {
      .where = ROUTE_ON_LANE,
      .response_schema = RESOURCE_LIST_SCHEMA(
          "{\"type\":\"object\",\"required\":[\"id\",\"state\",\"file\"],\"properties\":{" PLUGIN_MEMBERS
-         "}}"),
+         ",\"use\":" INSTANCE_SUM_SCHEMA "}}"),
      .success = 200,
      .handler = plugins_list},
     {.method = HTTP_POST,
@@ -276,6 +303,8 @@ static const route table[] = {
         "Stop a plugin's instances until it is loaded again; data, cursors and artifacts stay"),
     CHANGE_OF_A_PLUGIN("/api/v1/plugins/{id}:rollback", "plugin_rollback", plugin_roll_back,
                        "Go back to the version that served before"),
+    CHANGE_OF_A_PLUGIN("/api/v1/plugins/{id}:retry", "plugin_retry", plugin_retry,
+                       "Give the instances of a plugin that are in quarantine another chance at once"),
 };
 
 void routes_plugins(route_table *t)

@@ -173,7 +173,8 @@ static const route table[] = {
      .path = "/api/v1/workspaces/{ws}/ledger",
      .name = "ledger",
      .tag = "records",
-     .summary = "Rows received, stored, updated, duplicate, rejected and dropped, per datastore",
+     .summary = "Rows received, stored, updated, duplicate, rejected and dropped, per datastore; too late "
+                "and expired ones, per store",
      .verb = VERB_READ,
      .reference = "datastore:*",
      .flags = ROUTE_LIST,
@@ -182,7 +183,8 @@ static const route table[] = {
          "{\"type\":\"object\",\"required\":[\"store\",\"received\",\"stored\"],\"properties\":{"
          "\"store\":" RESOURCE_TEXT ",\"received\":" RESOURCE_INTEGER ",\"stored\":" RESOURCE_INTEGER
          ",\"updated\":" RESOURCE_INTEGER ",\"duplicate\":" RESOURCE_INTEGER ",\"rejected\":" RESOURCE_INTEGER
-         ",\"dropped\":" RESOURCE_INTEGER "}}"),
+         ",\"dropped\":" RESOURCE_INTEGER ",\"too_late\":" RESOURCE_INTEGER ",\"expired\":" RESOURCE_INTEGER
+         "}}"),
      .success = 200,
      .parameters = ledger_parameters,
      .n_parameters = 2,

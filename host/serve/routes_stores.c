@@ -134,11 +134,13 @@ static void store_show(http_request *r)
 
 static const object_class classes[] = {CLASS_DATASTORE, CLASS_FEATURESTORE, CLASS_INFERENCESTORE};
 
-#define STORE_MEMBERS                                                                          \
-    "\"key\":" RESOURCE_TEXT ",\"title\":" RESOURCE_TEXT ",\"rows\":" RESOURCE_INTEGER_OR_NULL \
-    ",\"newest\":" RESOURCE_TIME_OR_NULL ",\"bytes\":" RESOURCE_INTEGER_OR_NULL                \
-    ",\"age_seconds\":{\"type\":[\"number\",\"null\"]},\"waiting\":" RESOURCE_INTEGER_OR_NULL  \
-    ",\"state\":" RESOURCE_TEXT ",\"origin\":{\"enum\":[\"template\",\"local\"]}"
+#define STORE_MEMBERS                                                                             \
+    "\"key\":" RESOURCE_TEXT ",\"title\":" RESOURCE_TEXT ",\"rows\":" RESOURCE_INTEGER_OR_NULL    \
+    ",\"newest\":" RESOURCE_TIME_OR_NULL ",\"bytes\":" RESOURCE_INTEGER_OR_NULL                   \
+    ",\"age_seconds\":{\"type\":[\"number\",\"null\"]},\"waiting\":" RESOURCE_INTEGER_OR_NULL     \
+    ",\"state\":" RESOURCE_TEXT ",\"building\":" RESOURCE_TEXT                                    \
+    ",\"build\":{\"type\":\"object\"},\"retention\":{\"type\":\"object\"},\"origin\":{\"enum\":[" \
+    "\"template\",\"local\"]}"
 #define STORE_SCHEMA \
     "{\"type\":\"object\",\"required\":[\"key\",\"title\"],\"properties\":{" STORE_MEMBERS "}}"
 #define STORE_SHOWN_SCHEMA                                                                              \

@@ -396,6 +396,52 @@ status_class partitions_drop_before(partition_cache *cache, connection *c, const
     return ret;
 }
 
+status_class partitions_list(connection *c, const store_table *t, rows **out, status *st)
+{
+    char label[TABLE_LABEL_SIZE];
+    table_label(label, t);
+    value name = value_text(label);
+    return connection_run(c, &list_partitions, &name, 1, out, st);
+}
+
+static status_class exec_text(connection *c, text *sql, rows **out, status *st)
+{
+    status_class class = connection_exec(c, sql->data, NULL, 0, out, st);
+    text_clear(sql);
+    return class;
+}
+
+status_class partition_drop(connection *c, const store_table *t, const char *name, int lock_timeout_ms,
+                            uint64_t *rows_out, status *st)
+{
+    char label[TABLE_LABEL_SIZE];
+    text sql = {0};
+    rows *r = NULL;
+    const char *schema = store_class_schema(t->class);
+    table_label(label, t);
+    text_printf(&sql, "SET LOCAL lock_timeout = %d", lock_timeout_ms);
+    status_class class = exec_text(c, &sql, NULL, st);
+    if (class == STATUS_OK) {
+        text_printf(&sql, "ALTER TABLE %s DETACH PARTITION \"%s\".", label, schema);
+        sql_identifier(&sql, name);
+        class = exec_text(c, &sql, NULL, st);
+    }
+    if (class == STATUS_OK) {
+        text_printf(&sql, "SELECT count(*) FROM \"%s\".", schema);
+        sql_identifier(&sql, name);
+        class = exec_text(c, &sql, &r, st);
+    }
+    if (class == STATUS_OK) {
+        *rows_out = (uint64_t)rows_integer(r, 0, 0);
+        text_printf(&sql, "DROP TABLE \"%s\".", schema);
+        sql_identifier(&sql, name);
+        class = exec_text(c, &sql, NULL, st);
+    }
+    rows_free(r);
+    text_free(&sql);
+    return class;
+}
+
 void partition_cache_forget(partition_cache *cache, const store_table *t)
 {
     char label[TABLE_LABEL_SIZE];

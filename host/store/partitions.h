@@ -22,6 +22,12 @@ status_class partitions_ensure(partition_cache *cache, connection *c, const stor
 /* Drops partitions that end at or before `horizon_us`; says how many. */
 status_class partitions_drop_before(partition_cache *cache, connection *c, const store_table *table,
                                     int64_t horizon_us, uint32_t *dropped_out, status *st);
+/* Lower and upper bound (microseconds) and name of each partition, oldest first; empty when there are none.
+ */
+status_class partitions_list(connection *c, const store_table *table, rows **out, status *st);
+/* Detaches and drops one, inside the caller's transaction; *rows_out is how many rows it held. */
+status_class partition_drop(connection *c, const store_table *table, const char *name, int lock_timeout_ms,
+                            uint64_t *rows_out, status *st);
 /* Forget what is known of a table (dropped, restored, partition width changed). */
 void partition_cache_forget(partition_cache *cache, const store_table *table);
 /* The range of width `width` that holds `us`. */

@@ -42,6 +42,7 @@ void case_secrets(const subject *s);
 void case_batches(const subject *s); /* case_source.c */
 void case_replay(const subject *s);
 void case_acked(const subject *s);
+void case_skip(const subject *s);
 void case_same_output(const subject *s); /* case_pure.c */
 void case_any_order(const subject *s);
 void case_cell(const subject *s);     /* case_cell.c */

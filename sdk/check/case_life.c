@@ -11,7 +11,8 @@
 
 enum { WARM_UP = 100, TIMES = 1000, HEAP_SLACK_BYTES = 8192 };
 
-size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak)); /* there in sanitizer builds */
+/* There in sanitizer builds. NOLINTNEXTLINE(bugprone-reserved-identifier) */
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
 typedef struct holdings {
     size_t heap, descriptors, threads;

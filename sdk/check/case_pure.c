@@ -53,13 +53,11 @@ static void compare(const text *a, const text *b, const char *when)
     const char *x = text_or_empty(a), *y = text_or_empty(b);
     if (!strcmp(x, y))
         return;
-    while (*x && *x == *y) {
-        size_t len = strcspn(x, "\n");
-        if (strncmp(x, y, len + 1) != 0)
-            break;
-        x += len + (x[len] != '\0');
-        y += len + (y[len] != '\0');
-    }
+    size_t line = 0;
+    for (size_t i = 0; x[i] && x[i] == y[i]; i++)
+        line = x[i] == '\n' ? i + 1 : line;
+    x += line;
+    y += line;
     verdict_fail("its answer", "differs %s: first %.*s, then %.*s", when, (int)strcspn(x, "\n"), x,
                  (int)strcspn(y, "\n"), y);
 }
@@ -90,7 +88,8 @@ static void sort_lines(text *t)
     char *lines[10000], *copy = text_take(t), *rest = copy;
     for (char *line; n < 10000 && (line = strsep(&rest, "\n")) && *line;)
         lines[n++] = line;
-    qsort(lines, n, sizeof *lines, by_text);
+    if (n)
+        qsort(lines, n, sizeof *lines, by_text);
     for (size_t i = 0; i < n; i++)
         text_printf(t, "%s\n", lines[i]);
     free(copy);

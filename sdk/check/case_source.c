@@ -110,14 +110,11 @@ static void needs_replay(const subject *s)
 /* The first line of the two texts that differs. */
 static void differ(const char *was, const char *is, char *out, size_t size)
 {
-    while (*was && *was == *is) {
-        const char *end = strchr(was, '\n');
-        size_t len = end ? (size_t)(end - was) + 1 : strlen(was);
-        if (strncmp(was, is, len) != 0)
-            break;
-        was += len;
-        is += len;
-    }
+    size_t line = 0; /* where it begins */
+    for (size_t i = 0; was[i] && was[i] == is[i]; i++)
+        line = was[i] == '\n' ? i + 1 : line;
+    was += line;
+    is += line;
     snprintf(out, size, "was %.*s, now %.*s", (int)strcspn(was, "\n"), was, *is ? (int)strcspn(is, "\n") : 7,
              *is ? is : "nothing");
 }
@@ -202,5 +199,39 @@ void case_acked(const subject *s)
     if (!strncmp(text_or_empty(&b.rows), l->text[acked], l->text_len[acked]) &&
         strncmp(l->text[acked], l->text[acked + 1], l->text_len[acked]) != 0)
         verdict_fail("open at a cursor", "the whole batch before the cursor comes again");
+    verdict_pass();
+}
+
+/* The next batch with rows. */
+static bool take_row(stand *t, taken *out)
+{
+    while (drive_take(t, 1, out))
+        if (out->n)
+            return true;
+    return false;
+}
+
+/* From a cursor on: two rows as they are; then the second again, behind a skip of the first. */
+void case_skip(const subject *s)
+{
+    static taken base, first, second, skipped, after;
+    needs_replay(s);
+    stand *t = source_ready(s);
+    drive_open(t, NULL);
+    if (!drive_take(t, 1, &base) || !base.cursor_len || !take_row(t, &first) || !take_row(t, &second))
+        verdict_skip("it gave fewer than two rows behind a cursor");
+    drive_close(t);
+    drive_open(t, &base);
+    if (!drive_skip(t, 1, &skipped))
+        verdict_skip("it has no skip: at a record that kills it, it stands still until a person acts");
+    if (skipped.rejects != 1 || !skipped.cursor_len)
+        verdict_fail("skip", "%zu rejects and a cursor of %zu bytes; one record was asked for",
+                     skipped.rejects, skipped.cursor_len);
+    drive_close(t);
+    drive_open(t, &skipped);
+    if (!take_row(t, &after) || strcmp(text_or_empty(&after.rows), text_or_empty(&second.rows)) != 0)
+        verdict_fail("open behind what was skipped", "comes %.*s, not %.*s",
+                     (int)strcspn(text_or_empty(&after.rows), "\n"), text_or_empty(&after.rows),
+                     (int)strcspn(text_or_empty(&second.rows), "\n"), text_or_empty(&second.rows));
     verdict_pass();
 }

@@ -87,6 +87,22 @@ void drive_ack(stand *t, const taken *b)
         verdict_fail(t->error->where, "ack: %s", stand_said(t, status));
 }
 
+bool drive_skip(stand *t, uint32_t most, taken *out)
+{
+    const pst_source *source = source_of(t);
+    if (!PST_HAS(source, pst_source, skip) || !source->skip)
+        return false;
+    pst_batch *b = fresh_batch();
+    const pst_call *call = stand_call(t, CALL_MS);
+    verdict_doing("skip");
+    pst_status status = source->skip(t->self, call, most, b, t->error);
+    if (status != PST_OK)
+        verdict_fail(t->error->where, "skip: %s", stand_said(t, status));
+    keep(b, 0, out);
+    rows_release(b);
+    return true;
+}
+
 void drive_close(stand *t)
 {
     verdict_doing("close");
@@ -140,7 +156,10 @@ void drive_inputs(const stand *t, unsigned repeat, unsigned seed, inputs *out)
     }
     if (project_text(p, "input"))
         input_add(t, "rows", project_text(p, "input"), repeat, seed, out);
-    json_object_foreach(named, name, file) input_add(t, name, json_string_value(file), repeat, seed, out);
+    json_object_foreach(named, name, file)
+    {
+        input_add(t, name, json_string_value(file), repeat, seed, out);
+    }
     if (!out->n)
         verdict_skip("check.json names no input");
 }

@@ -20,6 +20,8 @@ void drive_open(stand *t, const taken *after); /* NULL = from the start */
  * END, or nothing came for a day of its clock. */
 bool drive_take(stand *t, uint32_t max_rows, taken *out);
 void drive_ack(stand *t, const taken *b);
+/* The next records as rejects. False: the source has no skip. */
+bool drive_skip(stand *t, uint32_t most, taken *out);
 void drive_close(stand *t);
 void drive_release(taken *b);
 /* Up to `n` rows, acked as they come, as text. */

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/name.h"
+#include "check/man.h"
 #include "check/report.h"
 #include "check/runner.h"
 
@@ -49,15 +50,12 @@ static int complain(const char *what)
 
 static int options_read(int argc, char **argv, options *o)
 {
-    static const struct option known[] = {{"config", required_argument, NULL, 'c'},
-                                          {"project", required_argument, NULL, 'p'},
-                                          {"quirks", required_argument, NULL, 'q'},
-                                          {"case", required_argument, NULL, 'o'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {"report", required_argument, NULL, 'r'},
-                                          {"list", no_argument, NULL, 'l'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'}, {"project", required_argument, NULL, 'p'},
+        {"quirks", required_argument, NULL, 'q'}, {"case", required_argument, NULL, 'o'},
+        {"seed", required_argument, NULL, 's'},   {"report", required_argument, NULL, 'r'},
+        {"list", no_argument, NULL, 'l'},         {"help", no_argument, NULL, 'h'},
+        {"man", no_argument, NULL, 'm'},          {0}};
     *o = (options){.seed = SEED_DEFAULT};
     for (int c; (c = getopt_long(argc, argv, "h", known, NULL)) != -1;) {
         switch (c) {
@@ -86,6 +84,9 @@ static int options_read(int argc, char **argv, options *o)
             break;
         case 'h':
             exit(usage(stdout));
+        case 'm':
+            man_print(stdout);
+            exit(0);
         default:
             return usage(stderr);
         }

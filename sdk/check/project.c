@@ -85,11 +85,11 @@ static status_class quirks_check(const json_t *quirks, status *st)
 {
     const char *key;
     json_t *value;
-    json_object_foreach(
-        (json_t *)quirks, key,
-        value) if (!json_is_string(value) ||
-                   !*json_string_value(value)) return status_at(st, STATUS_INVALID, "quirks.json",
-                                                                "the quirk %s has no reason", key);
+    json_object_foreach((json_t *)quirks, key, value)
+    {
+        if (!json_is_string(value) || !*json_string_value(value))
+            return status_at(st, STATUS_INVALID, "quirks.json", "the quirk %s has no reason", key);
+    }
     return STATUS_OK;
 }
 

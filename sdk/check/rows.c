@@ -163,7 +163,10 @@ static void fill(table *t, unsigned repeat, pst_builder *b)
     for (unsigned n = 0; n < repeat; n++) {
         json_array_foreach(t->rows, i, row)
         {
-            json_object_foreach(row, key, value) cell_set(b, column_of(t, key), value);
+            json_object_foreach(row, key, value)
+            {
+                cell_set(b, column_of(t, key), value);
+            }
             pst_builder_row(b);
         }
     }

@@ -111,10 +111,14 @@ static json_t *place_put(json_t *value, const stand *t)
     json_t *copy = json_is_object(value)  ? json_object()
                    : json_is_array(value) ? json_array()
                                           : json_incref(value);
-    if (json_is_object(value))
-        json_object_foreach(value, key, item) json_object_set_new(copy, key, place_put(item, t));
-    if (json_is_array(value))
-        json_array_foreach(value, i, item) json_array_append_new(copy, place_put(item, t));
+    json_object_foreach(value, key, item)
+    {
+        json_object_set_new(copy, key, place_put(item, t));
+    }
+    json_array_foreach(value, i, item)
+    {
+        json_array_append_new(copy, place_put(item, t));
+    }
     return copy;
 }
 

@@ -87,8 +87,8 @@ static pst_status on_list(const pst_host *host, const pst_call *call, const char
         const char *next = NULL;
         for (int i = 0; i < n; i++) {
             const char *name = found[i]->d_name;
-            bool fits = fnmatch(pattern ? pattern : "*", name, FNM_PERIOD) == 0 && strcmp(name, ".") &&
-                        strcmp(name, "..");
+            bool fits = fnmatch(pattern ? pattern : "*", name, FNM_PERIOD) == 0 && strcmp(name, ".") != 0 &&
+                        strcmp(name, "..") != 0;
             if (fits && (!after || strcmp(name, after) > 0) && (!next || strcmp(name, next) < 0))
                 next = name;
         }

@@ -20,6 +20,29 @@ enum { SERVICE_SECRETS_FETCH };
 #define SERVICE_FILES "penstock.files"
 enum { SERVICE_FILES_OPEN, SERVICE_FILES_FIND, SERVICE_FILES_LIST };
 
+/* Expected and returned versions are FRAME_AT: uint64.
+ * GET     FRAME_KEY                                      → FRAME_AT version, FRAME_VALUE
+ * PUT     FRAME_KEY, FRAME_AT int64[2] expected, expires_us, FRAME_VALUE → FRAME_AT version
+ * REMOVE  FRAME_KEY, FRAME_AT expected
+ * LIST    FRAME_TEXT prefix, FRAME_KEY after (maybe), FRAME_NUMBER at most so many → FRAME_KEY, FRAME_AT … */
+#define SERVICE_STATE "penstock.state"
+enum { SERVICE_STATE_GET, SERVICE_STATE_PUT, SERVICE_STATE_REMOVE, SERVICE_STATE_LIST };
+
+/* TAKE    FRAME_NAME provider, FRAME_VALUE service_take   → FRAME_VALUE service_taken
+ * FORGET  FRAME_NAME provider, FRAME_VALUE service_take   (only its ticket counts) */
+#define SERVICE_LIMIT "penstock.limit"
+enum { SERVICE_LIMIT_TAKE, SERVICE_LIMIT_FORGET };
+
+typedef struct service_take {
+    double units, per_second, burst;
+    int64_t max_wait_us;
+    uint64_t ticket; /* 0 = it has none yet */
+} service_take;
+typedef struct service_taken {
+    int64_t wait_us; /* 0 = go; else ask again then, with the ticket */
+    uint64_t ticket; /* 0 with a wait: it would take longer than max_wait_us */
+} service_taken;
+
 typedef struct service_file { /* of FRAME_FILE; its name follows, with its NUL */
     uint64_t device, inode;
     int64_t bytes, modified_us;

@@ -12,7 +12,7 @@ OWN = ("connectors/csv", "connectors/simulator", "notifiers/email", "notifiers/w
 # case: the plugin that must fail it
 WRONG = {name: name.replace("-", "_") for name in (
     "links", "starts-nothing", "probe", "schema", "examples", "wrong-config", "half-built", "old-host", "new-host", "unknown-names",
-    "cancel", "deadline", "secrets", "batches", "replay", "acked", "same-output", "any-order", "cell")}
+    "cancel", "deadline", "secrets", "batches", "replay", "acked", "skip", "same-output", "any-order", "cell")}
 METRIC = {"input": "rows.ndjson", "order": "any"}
 
 

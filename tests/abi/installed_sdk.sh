@@ -10,6 +10,10 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --component dev --prefix "$work/sdk" > "$work/log"
 config=$(find "$work/sdk" -name PenstockConfig.cmake)
 pc=$(find "$work/sdk" -name penstock-sdk.pc)
+for file in bin/penstock-check include/penstock/define.h share/penstock/skeleton/model/my_thing.c share/man/man1/penstock-check.1 \
+    share/man/man7/penstock-plugin.7; do
+  [ -s "$work/sdk/$file" ] || { echo "the SDK is installed without $file"; exit 1; }
+done
 
 export PKG_CONFIG_PATH="$(dirname "$pc")"
 

@@ -32,6 +32,7 @@ SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("PENSTOCK_BUILD") or SOURCE / "build" / "asan")
 HOST, CLI, CELL = BUILD / "host" / "penstockd", BUILD / "cli" / "penstock", BUILD / "cell" / "penstock-cell"
 PLUGINS = BUILD / "plugins"
+LOOPBACK = "127.0.0.0/8,::1/128"
 START_S, STOP_S, POLL_S = 60, 10, 0.05
 SKIPPED = 77
 
@@ -150,6 +151,8 @@ class Host:
     def command(self, port=0):
         words = [HOST, "--state", self.state, "--listen", f"127.0.0.1:{port}", "--admin-listen", "127.0.0.1:0",
                  "--plugins-folders", ",".join(str(p) for p in self.plugins), "--plugins-cell", CELL]
+        if not any(str(s).startswith("--networks-allow") for s in self.settings):
+            words += ["--networks-allow", LOOPBACK]  # where the sinks are
         if os.geteuid() == 0 and not _has_user("penstock"):
             words += ["--database-user", "postgres"]
         if self.files:

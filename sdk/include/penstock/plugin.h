@@ -11,8 +11,10 @@
  * Memory:  constants live as long as the object file. Arguments are borrowed for the call. What goes the other way
  *          carries its own release callback; neither side frees the other's memory. Releases run on the call thread.
  * Growth:  the first field of a struct is struct_size: how far the sender's struct reaches. Fields are only appended;
- *          test a later field with PST_HAS before reading it. Structs that stand in arrays (pst_field, pst_metric,
- *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_refused, pst_file) have no struct_size and never change.
+ *          test a later field with PST_HAS before reading or writing it. abi_minor says which header the sender was
+ *          compiled with; it is for logs, no side decides by it. Structs that stand in arrays (pst_field, pst_metric,
+ *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_refused, pst_file, pst_state_key) have no
+ *          struct_size and never change.
  * Units:   times are int64 microseconds, `_us`; lengths are bytes. Text is UTF-8, NUL-terminated unless it is pst_bytes.
  * Ids end in /draft until the interface is frozen. An unknown id gives NULL, never an error. */
 #ifndef PENSTOCK_PLUGIN_H
@@ -66,7 +68,8 @@ typedef struct pst_field {
     const char *key, *value;
 } pst_field;
 
-/* Bytes that the callee made. The caller zeroes it, sets struct_size, and calls release (if set) when done. */
+/* Bytes that the callee made. The caller zeroes it, sets struct_size, and calls release (if set) when done. It stands in
+ * other structs, so it is final: it never grows. */
 typedef struct pst_blob {
     uint32_t struct_size, flags; /* flags 0 */
     void *data;
@@ -403,39 +406,82 @@ typedef struct pst_files { /* all [lane] */
                        pst_file *out, size_t cap, size_t *n_out, pst_error *);
 } pst_files;
 
-/* Reads protocol fields (next page, token); rows are decoded by the host, not by plugins. */
-#define PST_SERVICE_JSON "penstock.json/1"
-typedef struct pst_json pst_json;
-typedef struct pst_json_service { /* all [lane]; text lives until `discard` of its document */
+/* Reads protocol fields (next page, token) and cuts answers into records; rows are decoded by the host, not by
+ * plugins. Works on a document in the plugin's own process, so also outside calls. */
+#define PST_SERVICE_JSON "penstock.json/1/draft"
+enum { PST_JSON_TEXT_MAX = 67108864, PST_JSON_DEPTH_MAX = 2048 };
+enum {
+    PST_JSON_ABSENT = 0,
+    PST_JSON_NULL = 1,
+    PST_JSON_BOOLEAN = 2,
+    PST_JSON_INTEGER = 3,
+    PST_JSON_REAL = 4,
+    PST_JSON_TEXT = 5,
+    PST_JSON_ARRAY = 6,
+    PST_JSON_OBJECT = 7
+};
+typedef struct pst_json pst_json; /* a document, or a value in it, which lives as long as its document */
+typedef struct pst_json_service { /* all [lane]; every pst_json argument may be NULL: then nothing is there */
     uint32_t struct_size, flags;
-    pst_json *(*parse)(const pst_host *, pst_bytes text, pst_error *); /* NULL on error */
-    void (*discard)(pst_json *);                                       /* NULL is fine */
-    /* `path` is a JSON Pointer. Absent or of another type: NULL, 0, 0.0, false. */
-    bool (*has)(const pst_json *, const char *path);
+    pst_json *(*parse)(const pst_host *, pst_bytes text, pst_error *); /* NULL on error: PST_E_DATA, PST_E_RESOURCE */
+    void (*discard)(pst_json *);                                       /* of what `parse` gave */
+    /* `path` is a JSON Pointer, "" the value itself. Absent or of another type: NULL, 0, 0.0, false. */
+    const pst_json *(*find)(const pst_json *, const char *path);
+    const pst_json *(*item)(const pst_json *, size_t index); /* of an array, or the value of an object's key `index` */
+    int32_t (*kind)(const pst_json *, const char *path);
+    bool (*has)(const pst_json *, const char *path); /* there, and not null */
     const char *(*text)(const pst_json *, const char *path);
     int64_t (*integer)(const pst_json *, const char *path);
-    double (*real)(const pst_json *, const char *path);
+    double (*real)(const pst_json *, const char *path); /* integers too */
     bool (*flag)(const pst_json *, const char *path);
     size_t (*count)(const pst_json *, const char *path);
-    const char *(*key)(const pst_json *, const char *path, size_t index);
+    const char *(*key)(const pst_json *, const char *path, size_t index); /* in the document's order */
+    /* The value as text, compact, keys in the document's order. */
+    pst_status (*print)(const pst_json *, const char *path, pst_blob *out, pst_error *);
 } pst_json_service;
 
-/* Durable keys of an instance. version 0 = absent; put succeeds only if `expected` is the stored version. */
-#define PST_SERVICE_STATE "penstock.state/1"
+/* A few durable values of an instance: tokens, marks, answers worth keeping. They outlive cells, restarts and new
+ * versions of the plugin, are seen by no other instance and no other workspace, and go when the instance is removed. The
+ * host seals what it stores. Not for positions: those are a source's cursor. */
+#define PST_SERVICE_STATE "penstock.state/1/draft"
+enum { PST_STATE_KEY_MAX = 128, PST_STATE_VALUE_MAX = 16384, PST_STATE_KEYS_MAX = 1000 }; /* bytes, bytes, of one instance */
+#define PST_STATE_ANY UINT64_MAX
+typedef struct pst_state_key {
+    char key[PST_STATE_KEY_MAX + 1];
+    uint64_t version;
+} pst_state_key;
 typedef struct pst_state_service { /* all [lane] */
     uint32_t struct_size, flags;
+    /* *version 0: there is none, or it has expired. PST_E_RESOURCE: it has more than `cap` bytes (*len). */
     pst_status (*get)(const pst_host *, const pst_call *, const char *key, void *out, size_t cap, size_t *len,
                       uint64_t *version, pst_error *);
+    /* Durable when it returns. `expected`: 0 = there is none, PST_STATE_ANY, or the version that must be there; if it is
+     * not, PST_E_DATA and nothing is done. expires_us: UTC, 0 = never. version may be NULL. */
     pst_status (*put)(const pst_host *, const pst_call *, const char *key, pst_bytes value, uint64_t expected,
                       int64_t expires_us, uint64_t *version, pst_error *);
+    pst_status (*remove)(const pst_host *, const pst_call *, const char *key, uint64_t expected, pst_error *);
+    /* At most `cap` keys that begin with `prefix` (NULL = all), in byte order, after the key `after` (NULL = from the
+     * first). Fewer than `cap`: no more. */
+    pst_status (*list)(const pst_host *, const pst_call *, const char *prefix, const char *after, pst_state_key *out,
+                       size_t cap, size_t *n_out, pst_error *);
 } pst_state_service;
 
-/* A rate shared over cells and hosts: asks for `amount` of the named limit; wait_us says how long to hold back. */
-#define PST_SERVICE_LIMIT "penstock.limit/1"
+/* A rate that all instances of a host share, over all workspaces, since the far side counts them together: say
+ * "api.example.com". Workspaces that wait are served in turn by what they used, so a busy one does not starve others. */
+#define PST_SERVICE_LIMIT "penstock.limit/1/draft"
+typedef struct pst_rate {
+    uint32_t struct_size, flags; /* flags 0 */
+    double per_second;           /* above 0 */
+    double burst;                /* units that may go at once after a pause; at least 1 */
+} pst_rate;
 typedef struct pst_limit_service { /* all [lane] */
     uint32_t struct_size, flags;
-    pst_status (*take)(const pst_host *, const pst_call *, const char *name, double amount, int64_t *wait_us,
-                       pst_error *);
+    /* Waits until `units` may go: PST_OK. The rate is what this instance knows of its provider: its workspace is held
+     * to it, and all workspaces together to the highest one that is in use. PST_E_UNAVAILABLE: not within
+     * max_wait_us, or the call's deadline; retry_after_ms says when. PST_E_CANCELLED: the call was cancelled.
+     * PST_E_CONFIG: `units` are more than the burst. */
+    pst_status (*acquire)(const pst_host *, const pst_call *, const char *provider, double units, const pst_rate *rate,
+                          int64_t max_wait_us, pst_error *);
 } pst_limit_service;
 
 #ifdef __cplusplus

@@ -114,6 +114,23 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
     return status;
 }
 
+/* One record is one second. */
+static pst_status on_skip(void *self, const pst_call *call, uint32_t max, pst_batch *out, pst_error *error)
+{
+    (void)call;
+    thing *t = self;
+    pst_builder *b = pst_builder_create();
+    for (uint32_t i = 0; i < max; i++)
+        pst_builder_reject(b, "tick", 4, NULL, "skipped");
+#ifndef DEFECT_SKIP
+    t->newest_us += max * EVERY_US;
+#endif
+    pst_status status =
+        pst_builder_finish(b, NULL, (pst_bytes){&t->newest_us, sizeof t->newest_us}, 0, out, error);
+    pst_builder_free(b);
+    return status;
+}
+
 static void on_close(void *self)
 {
     (void)self;
@@ -179,7 +196,8 @@ static const void *on_get_interface(const char *id)
                                       .flags = PST_SOURCE_REPLAYS,
                                       .open = on_open,
                                       .read = on_read,
-                                      .close = on_close};
+                                      .close = on_close,
+                                      .skip = on_skip};
     static const pst_metric_engine metric = {
         .struct_size = sizeof metric, .prepare = on_prepare, .evaluate = on_evaluate, .discard = on_discard};
 #ifdef DEFECT_UNKNOWN_NAMES

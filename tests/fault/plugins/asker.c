@@ -122,8 +122,154 @@ static void ask_files(asker *a, const char *what)
         ask_often(a, files);
 }
 
+/* ---- State ---- */
+
+static void ask_put(asker *a, const pst_state_service *state)
+{
+    pst_error error = {.struct_size = sizeof error};
+    const char *value = word(a, "value");
+    char big[PST_STATE_VALUE_MAX + 1] = {0};
+    int64_t size = number(a, "size"), expected = number(a, "expected");
+    uint64_t version = 0;
+    const pst_bytes bytes = {value ? value : big, value ? strlen(value) : (size_t)size};
+    pst_status status =
+        state->put(a->host, a->call, word(a, "key"), bytes, expected < 0 ? PST_STATE_ANY : (uint64_t)expected,
+                   number(a, "expires"), &version, &error);
+    if (status)
+        tell_failure(a, status, &error);
+    else
+        tell(a, "version %s", version ? "set" : "0");
+}
+
+static void ask_get(asker *a, const pst_state_service *state)
+{
+    pst_error error = {.struct_size = sizeof error};
+    char value[1024];
+    size_t len = 0;
+    uint64_t version = 0;
+    pst_status status =
+        state->get(a->host, a->call, word(a, "key"), value, sizeof value, &len, &version, &error);
+    if (status)
+        tell_failure(a, status, &error);
+    else if (!version)
+        tell(a, "none");
+    else
+        tell(a, "%.*s", (int)len, value);
+}
+
+/* Puts twice against the version that was there first: the second must fail. */
+static void ask_race(asker *a, const pst_state_service *state)
+{
+    pst_error error = {.struct_size = sizeof error};
+    uint64_t first = 0, second = 0;
+    size_t len;
+    const char *key = word(a, "key");
+    state->get(a->host, a->call, key, NULL, 0, &len, &first, &error);
+    const pst_bytes one = {"one", 3}, two = {"two", 3};
+    pst_status win = state->put(a->host, a->call, key, one, first, 0, &second, &error);
+    pst_status lose = state->put(a->host, a->call, key, two, first, 0, NULL, &error);
+    pst_status again = state->put(a->host, a->call, key, two, second, 0, NULL, &error);
+    tell(a, "%d %d %d %s", win, lose, again, second > first ? "grew" : "did not grow");
+}
+
+static void ask_keys(asker *a, const pst_state_service *state)
+{
+    size_t cap = (size_t)number(a, "most"), n = 0;
+    pst_state_key *keys = calloc(cap + 1, sizeof *keys);
+    pst_error error = {.struct_size = sizeof error};
+    pst_status status =
+        state->list(a->host, a->call, word(a, "prefix"), word(a, "after"), keys, cap, &n, &error);
+    if (status)
+        tell_failure(a, status, &error);
+    else
+        tell(a, "%zu:", n);
+    for (size_t i = 0; !status && i < n && i < 5; i++)
+        tell(a, " %s", keys[i].key);
+    free(keys);
+}
+
+/* As many keys as it may have, and then one. */
+static void ask_fill(asker *a, const pst_state_service *state)
+{
+    pst_error error = {.struct_size = sizeof error};
+    pst_status status = PST_OK;
+    int n = 0;
+    for (; status == PST_OK && n <= 2 * PST_STATE_KEYS_MAX; n++) {
+        char key[32];
+        snprintf(key, sizeof key, "k%04d", n);
+        status = state->put(a->host, a->call, key, (pst_bytes){0}, PST_STATE_ANY, 0, NULL, &error);
+    }
+    tell(a, "%d: %d %s", n - 1, status, error.message);
+}
+
+static void ask_state(asker *a, const char *what)
+{
+    const pst_state_service *state = a->host->get_service(a->host, PST_SERVICE_STATE);
+    pst_error error = {.struct_size = sizeof error};
+    if (!strcmp(what, "put"))
+        ask_put(a, state);
+    else if (!strcmp(what, "get"))
+        ask_get(a, state);
+    else if (!strcmp(what, "race"))
+        ask_race(a, state);
+    else if (!strcmp(what, "keys"))
+        ask_keys(a, state);
+    else if (!strcmp(what, "fill"))
+        ask_fill(a, state);
+    else
+        tell(a, "%d", state->remove(a->host, a->call, word(a, "key"), PST_STATE_ANY, &error));
+}
+
+/* ---- Limit ---- */
+
+static void ask_acquire(asker *a)
+{
+    const pst_limit_service *limit = a->host->get_service(a->host, PST_SERVICE_LIMIT);
+    const pst_rate rate = {sizeof rate, 0, (double)number(a, "per_second"), (double)number(a, "burst")};
+    pst_error error = {.struct_size = sizeof error};
+    int64_t began = a->host->now_us(a->host), times = number(a, "times");
+    pst_status status = PST_OK;
+    for (int64_t i = 0; i < (times ? times : 1) && !status; i++)
+        status = limit->acquire(a->host, a->call, word(a, "provider"), (double)number(a, "units"), &rate,
+                                number(a, "wait_ms") * 1000, &error);
+    int64_t ms = (a->host->now_us(a->host) - began) / 1000;
+    if (status)
+        tell(a, "status %d, again in %u ms: %s", status, error.retry_after_ms, error.message);
+    else
+        tell(a, "went after %lld ms", (long long)ms);
+}
+
+/* ---- JSON ---- */
+
+static void ask_json(asker *a)
+{
+    const pst_json_service *json = a->host->get_service(a->host, PST_SERVICE_JSON);
+    const char *text = word(a, "text"), *path = word(a, "path");
+    pst_error error = {.struct_size = sizeof error};
+    pst_blob printed = {.struct_size = sizeof printed};
+    pst_json *doc = json->parse(a->host, (pst_bytes){text, strlen(text)}, &error);
+    if (!doc) {
+        tell(a, "%s", error.message);
+        return;
+    }
+    const char *said = json->text(doc, path), *key = json->key(doc, path, 1);
+    const pst_json *last = json->item(json->find(doc, path), json->count(doc, path) - 1);
+    tell(a, "kind %d, has %d, text %s, integer %lld, real %g, flag %d, count %zu, key %s, last %lld,",
+         json->kind(doc, path), json->has(doc, path), said ? said : "-", (long long)json->integer(doc, path),
+         json->real(doc, path), json->flag(doc, path), json->count(doc, path), key ? key : "-",
+         (long long)json->integer(last, ""));
+    if (json->print(doc, path, &printed, &error) == PST_OK)
+        tell(a, " %s", (const char *)printed.data);
+    else
+        tell(a, " %s", error.message);
+    if (printed.release)
+        printed.release(&printed);
+    json->discard(doc);
+}
+
 static void ask(asker *a)
 {
+    static const char *const of_state[] = {"put", "get", "race", "keys", "fill", "remove"};
     static const char *const of_files[] = {"open", "find", "list", "often"};
     const char *what = word(a, "ask");
     for (size_t i = 0; i < sizeof of_files / sizeof *of_files; i++)
@@ -131,7 +277,17 @@ static void ask(asker *a)
             ask_files(a, what);
             return;
         }
-    tell(a, "%s", a->host->get_service(a->host, what) ? "served" : "no such service");
+    for (size_t i = 0; i < sizeof of_state / sizeof *of_state; i++)
+        if (!strcmp(what, of_state[i])) {
+            ask_state(a, what);
+            return;
+        }
+    if (!strcmp(what, "acquire"))
+        ask_acquire(a);
+    else if (!strcmp(what, "json"))
+        ask_json(a);
+    else
+        tell(a, "%s", a->host->get_service(a->host, what) ? "served" : "no such service");
 }
 
 static pst_status on_discover(void *self, const pst_call *call, pst_blob *json_out, pst_error *error)

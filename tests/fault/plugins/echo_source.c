@@ -105,11 +105,12 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
         out->next_in_ms = 777;
         return PST_END;
     }
-    e->paused = e->pace_ms && !e->paused;
     if (e->paused) {
+        e->paused = false;
         out->next_in_ms = (uint32_t)e->pace_ms;
         return PST_IDLE;
     }
+    e->paused = e->pace_ms > 0;
     pst_status status = trouble_call(&e->trouble, call, error);
     for (int64_t n = e->next; status == PST_OK && n < e->next + max_rows && n < e->rows; n++)
         status = trouble_row(&e->trouble, call, (double)n, error);

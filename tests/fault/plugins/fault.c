@@ -69,7 +69,7 @@ static void die(const char *how, const pst_call *call)
     else if (!strcmp(how, "exit"))
         _exit(0);
     else if (!strcmp(how, "close_socket"))
-        close(3);
+        shutdown(3, SHUT_RDWR); /* closing it is refused */
     else if (!strcmp(how, "garbage_message"))
         send(3, "garbage", 7, 0);
     else if (!strcmp(how, "garbage_long"))

@@ -1,5 +1,5 @@
-"""The documents say what is there: links lead somewhere, the tests that docs/guarantees.md names exist, and the pages of the
-plugins are those that their schemas give."""
+"""The documents say what is there: links lead somewhere, the tests that docs/guarantees.md names exist, the pages of the
+plugins are those that their schemas give, and the ABI reference and its manual page those that the headers give."""
 import pathlib
 import re
 import subprocess
@@ -39,5 +39,6 @@ def missing_tests():
 bad = [*broken_links(), *missing_tests()]
 for line in bad:
     print(line)
-pages = subprocess.run([sys.executable, "-B", str(ROOT / "cmake" / "plugin_pages.py"), "--check"], check=False).returncode
-sys.exit(1 if bad or pages else 0)
+scripts = ("plugin_pages.py", "abi_reference.py", "man_pages.py")
+stale = [subprocess.run([sys.executable, "-B", str(ROOT / "cmake" / script), "--check"], check=False).returncode for script in scripts]
+sys.exit(1 if bad or any(stale) else 0)

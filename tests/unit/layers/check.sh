@@ -6,7 +6,7 @@ set -eu
 # folder: what it may include beside itself (host/app*.c and host/main.c know everybody)
 rules='
 host/base:
-host/loop: base
+host/loop: base wire
 host/config: base loop
 host/schema: base loop config
 host/store: base loop config
@@ -15,7 +15,7 @@ host/control: base loop config schema store
 host/flow: base loop config schema store plugin control
 host/serve: base loop config control flow
 cell: base schema penstock wire
-cli: base loop config schema plugin control flow store check
+cli: base loop config schema plugin control flow store check penstock
 sdk: penstock wire
 sdk/check: base cell check penstock plugin
 plugins: penstock

@@ -174,7 +174,7 @@ static void deaths_back_off_and_end_in_quarantine(void **state)
     assert_int_equal(stand_state(&s).condition, INSTANCE_QUARANTINED);
     clock_fake_advance(&fake, 599000000);
     assert_int_equal(open_and_read(in, &call, &st), STATUS_UNAVAILABLE);
-    assert_non_null(strstr(st.text, "quarantined"));
+    assert_non_null(strstr(st.text, "in quarantine"));
     assert_int_equal(stand_state(&s).deaths, 5);
     clock_fake_advance(&fake, 2000000);
     assert_int_equal(open_and_read(in, &call, &st), STATUS_UNAVAILABLE);

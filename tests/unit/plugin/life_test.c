@@ -37,7 +37,7 @@ static int teardown(void **state)
 static instance *source_in_trouble(const char *trouble)
 {
     char config[300];
-    snprintf(config, sizeof config, "{\"rows\": 1000, \"one_stream\": true, \"trouble\": %s}", trouble);
+    snprintf(config, sizeof config, "{\"rows\": 100000, \"one_stream\": true, \"trouble\": %s}", trouble);
     return stand_instance(&s, "org.penstock.test.echo-source", config);
 }
 
@@ -79,6 +79,22 @@ static void the_way_of_a_death_is_told(void **state)
     dies_by("{\"what\": \"offsets\"}", PLUGIN_DEATH_BROKEN, true);
     dies_by("{\"what\": \"bug\"}", PLUGIN_DEATH_BROKEN, true);
     dies_by("{\"what\": \"leak\"}", PLUGIN_DEATH_MEMORY, false);
+}
+
+static void a_cell_without_descriptors_is_replaced(void **state)
+{
+    (void)state;
+    instance_call call = {0};
+    instance *in = source_in_trouble("{\"what\": \"descriptors\"}");
+    assert_int_equal(read_from(in, &call, NULL, 1), STATUS_OK); /* that little fits as it is */
+    assert_int_not_equal(read_from(in, &call, NULL, 90000), STATUS_OK);
+    assert_int_equal(call.death, PLUGIN_DEATH_WORN);
+    assert_int_equal(call.fault, PLUGIN_FAULT_RESOURCE);
+    assert_true(instance_call_suspicious(&call));
+    assert_int_equal(stand_state(&s).deaths, 0);
+    assert_int_equal(stand_state(&s).recycles, 1);
+    assert_int_equal(stand_state(&s).pid, 0);
+    instance_free(in);
 }
 
 static void a_suspect_is_tried_at_once_and_counts_for_nothing(void **state)
@@ -178,7 +194,7 @@ static void a_hostile_constructor_ends_in_quarantine(void **state)
     assert_int_equal(stand_state(&s).condition, INSTANCE_QUARANTINED);
     assert_non_null(strstr(told, "it quarantine: org.penstock.test.hostile"));
     assert_int_not_equal(instance_start(in, &call, &st), STATUS_OK);
-    assert_non_null(strstr(st.text, "quarantined"));
+    assert_non_null(strstr(st.text, "in quarantine"));
     assert_int_equal(stand_state(&s).deaths, 5);
     instance_retry(in);
     assert_non_null(strstr(told, "it release: "));
@@ -277,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_way_of_a_death_is_told),
+        cmocka_unit_test(a_cell_without_descriptors_is_replaced),
         cmocka_unit_test(a_suspect_is_tried_at_once_and_counts_for_nothing),
         cmocka_unit_test(what_cannot_be_read_is_passed_over),
         cmocka_unit_test(an_explained_death_is_taken_back),

@@ -237,6 +237,118 @@ static void unknown_services_are_null_and_questions_have_a_limit(void **state)
     json_decref(told);
 }
 
+/* Two instances of one set, one after the other: what the first put, the second (of the same name) finds. */
+static void state_lasts_and_is_of_one_instance(void **state)
+{
+    (void)state;
+    status st;
+    json_t *told;
+    const char *first =
+        "{\"steps\": [{\"ask\": \"get\", \"key\": \"a\"},"
+        "{\"ask\": \"put\", \"key\": \"a\", \"value\": \"one\"},"
+        "{\"ask\": \"put\", \"key\": \"a\", \"value\": \"two\"},"
+        "{\"ask\": \"put\", \"key\": \"b\", \"value\": \"2\", \"expected\": -1},"
+        "{\"ask\": \"race\", \"key\": \"r\"},"
+        "{\"ask\": \"put\", \"key\": \"old\", \"value\": \"x\", \"expires\": 1},"
+        "{\"ask\": \"get\", \"key\": \"old\"}, {\"ask\": \"put\", \"key\": \"\", \"value\": \"\"},"
+        "{\"ask\": \"put\", \"key\": \"most\", \"size\": 16384},"
+        "{\"ask\": \"put\", \"key\": \"more\", \"size\": 16385},"
+        "{\"ask\": \"get\", \"key\": \"most\"}]}";
+    const char *second =
+        "{\"steps\": [{\"ask\": \"get\", \"key\": \"a\"}, {\"ask\": \"get\", \"key\": \"r\"},"
+        "{\"ask\": \"keys\", \"most\": 9}, {\"ask\": \"keys\", \"most\": 1, \"after\": \"a\"},"
+        "{\"ask\": \"keys\", \"most\": 9, \"prefix\": \"m\"}, {\"ask\": \"remove\", \"key\": \"a\"},"
+        "{\"ask\": \"get\", \"key\": \"a\"}, {\"ask\": \"fill\"},"
+        "{\"ask\": \"keys\", \"most\": 2000}]}";
+    instance *in = stand_instance(&s, "org.penstock.test.asker", first);
+    must(instance_discover(in, NULL, &told, &st), &st);
+    instance_free(in);
+    static const char *const expected[] = {"none",
+                                           "version set",
+                                           "status -4, code 0: another version of",
+                                           "version set",
+                                           "0 -4 0 grew",
+                                           "version set",
+                                           "none",
+                                           "a key is UTF-8 text of 1 to 128 bytes",
+                                           "version set",
+                                           "the value has 16385 bytes",
+                                           "the value has 16384 bytes, there is room"};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        says(told, i, expected[i]);
+    json_decref(told);
+    in = stand_instance(&s, "org.penstock.test.asker", second);
+    must(instance_discover(in, NULL, &told, &st), &st);
+    instance_free(in);
+    static const char *const later[] = {"one",
+                                        "two",
+                                        "4: a b most r",
+                                        "1: b",
+                                        "1: most",
+                                        "0",
+                                        "none",
+                                        "997: -8 the instance has 1000 keys already",
+                                        "1000: b k0000 k0001"};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++)
+        says(told, i, later[i]);
+    json_decref(told);
+}
+
+static void a_rate_is_kept(void **state)
+{
+    (void)state;
+    status st;
+    json_t *told;
+    const char *steps =
+        "{\"steps\": [{\"ask\": \"acquire\", \"provider\": \"p\", \"units\": 1, \"per_second\": 20, "
+        "\"burst\": 2,"
+        "  \"times\": 6, \"wait_ms\": 5000},"
+        "{\"ask\": \"acquire\", \"provider\": \"p\", \"units\": 2, \"per_second\": 20, \"burst\": 2, "
+        "\"wait_ms\": 1},"
+        "{\"ask\": \"acquire\", \"provider\": \"p\", \"units\": 3, \"per_second\": 20, \"burst\": 2},"
+        "{\"ask\": \"acquire\", \"provider\": \"\", \"units\": 1, \"per_second\": 20, \"burst\": 2}]}";
+    instance *in = stand_instance(&s, "org.penstock.test.asker", steps);
+    must(instance_discover(in, NULL, &told, &st), &st);
+    instance_free(in);
+    long ms = 0;
+    assert_int_equal(sscanf(json_string_value(json_array_get(told, 0)), "went after %ld ms", &ms), 1);
+    assert_true(ms >= 199); /* four of six wait 50 ms each */
+    says(told, 1, "status -3, again in");
+    says(told, 1, "the rate of p is used up");
+    says(told, 2, "status -1, again in 0 ms: 3 units of p never go at once");
+    says(told, 3, "a provider has a name");
+    json_decref(told);
+}
+
+static void json_is_read_by_pointer(void **state)
+{
+    (void)state;
+    status st;
+    json_t *told;
+#define DOC                                                                                        \
+    "\"text\": \"{\\\"next\\\": \\\"p2\\\", \\\"n\\\": [1, 2.5, 7], \\\"o\\\": {\\\"x\\\": null, " \
+    "\\\"y\\\": 4}}\""
+    const char *steps =
+        "{\"steps\": [{\"ask\": \"json\", \"path\": \"/next\", " DOC "},"
+        "{\"ask\": \"json\", \"path\": \"/n\", " DOC "}, {\"ask\": \"json\", \"path\": \"/o\", " DOC "},"
+        "{\"ask\": \"json\", \"path\": \"/n/1\", " DOC "}, {\"ask\": \"json\", \"path\": \"/o/x\", " DOC "},"
+        "{\"ask\": \"json\", \"path\": \"/none\", " DOC "},"
+        "{\"ask\": \"json\", \"path\": \"\", \"text\": \"{\"}]}";
+    instance *in = stand_instance(&s, "org.penstock.test.asker", steps);
+    must(instance_discover(in, NULL, &told, &st), &st);
+    instance_free(in);
+    says(told, 0, "kind 5, has 1, text p2, integer 0, real 0, flag 0, count 0, key -, last 0, \"p2\"");
+    says(told, 1, "kind 6, has 1, text -, integer 0, real 0, flag 0, count 3, key -, last 7, [1,2.5,7]");
+    says(told, 2,
+         "kind 7, has 1, text -, integer 0, real 0, flag 0, count 2, key y, last 4, {\"x\":null,\"y\":4}");
+    says(told, 3, "kind 4, has 1, text -, integer 0, real 2.5");
+    says(told, 4, "kind 1, has 0");
+    says(told, 5, "kind 0, has 0");
+    says(told, 5, "the document has nothing at");
+    says(told, 6, "not JSON:");
+    json_decref(told);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +356,9 @@ int main(void)
         cmocka_unit_test(other_files_are_not),
         cmocka_unit_test(without_a_grant_nothing_is_read),
         cmocka_unit_test(folders_are_listed_in_order),
+        cmocka_unit_test(state_lasts_and_is_of_one_instance),
+        cmocka_unit_test(a_rate_is_kept),
+        cmocka_unit_test(json_is_read_by_pointer),
         cmocka_unit_test(unknown_services_are_null_and_questions_have_a_limit),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

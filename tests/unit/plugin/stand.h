@@ -59,8 +59,8 @@ static inline void stand_up(stand *s, nursery *spawner, const char *const *plugi
     must(catalog_create(&settings, &s->catalog, &st), &st);
     char granted[4200];
     snprintf(granted, sizeof granted, "--files.allow=%s", s->folder);
-    const char *flags[] = {granted};
-    const settings_source source = {.argc = 1, .argv = flags};
+    const char *flags[] = {granted, "--networks.allow=127.0.0.0/8,::1/128"};
+    const settings_source source = {.argc = 2, .argv = flags};
     must(settings_load(&source, &s->settings, &st), &st);
     instance_set_settings common = {
         .spawner = spawner, .cell_program = CELL_PROGRAM, .settings = s->settings};

@@ -139,6 +139,12 @@ void flow_remove(flow *fl, int32_t wid)
     calls.removes++;
 }
 
+unsigned flow_retry_plugin(flow *fl, const char *plugin_id)
+{
+    (void)fl, (void)plugin_id;
+    return 0;
+}
+
 status_class flow_train(flow *fl, int32_t wid, const char *model, const char *actor, flow_done done,
                         void *arg, status *st)
 {
@@ -166,10 +172,29 @@ bool flow_ready(flow *fl, status *st)
     return true;
 }
 
+status_class flow_adopt_journal(flow *fl, flow_adoption *out, status *st)
+{
+    (void)fl;
+    (void)st;
+    *out = (flow_adoption){.journals = 1};
+    return STATUS_OK;
+}
+
 json_t *flow_host_status(flow *fl)
 {
     (void)fl;
     return json_pack("{s:{s:i}}", "journal", "waiting_rows", 0);
+}
+
+status_class flow_ask(flow *f, int32_t wid, const flow_demand *demand, json_t **out, status *st)
+{
+    (void)f;
+    (void)wid;
+    if (demand->kind == DEMAND_PAUSE_BUILD)
+        return status_set(st, STATUS_NOT_FOUND, "nothing of featurestore %s is being built",
+                          demand->featurestore);
+    *out = demand->kind == DEMAND_RETENTION ? json_array() : json_pack("{s:s, s:n}", "key", "k", "build");
+    return STATUS_OK;
 }
 
 status_class flow_source_pause(flow *fl, int32_t wid, const char *connector, bool paused, status *st)

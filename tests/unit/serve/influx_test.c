@@ -148,6 +148,7 @@ static void a_key_writes_where_it_may(void **state)
     assert_int_equal(ask(WRITE, AS(STRANGER) PLAIN, "cpu usage=5", &out), 404);
     assert_int_equal(ask(WRITE, PLAIN, "cpu usage=5", &out), 401);
     assert_non_null(strstr(out.data, "\"code\":\"unauthorized\""));
+    assert_non_null(strstr(out.data, "WWW-Authenticate: Basic ")); /* collectd waits for it */
     assert_int_equal(ask("POST /api/v2/write", AS(GOOD), "cpu usage=5", &out), 400);
     assert_int_equal(ask("POST /api/v2/write?bucket=none", AS(GOOD), "cpu usage=5", &out), 404);
     assert_int_equal(ask("POST /api/v2/write?bucket=plant-a&precision=h", AS(GOOD), "cpu usage=5", &out),
