@@ -53,6 +53,8 @@ static int64_t least(int64_t a, int64_t b)
 static pst_status on_acquire(const pst_host *host, const pst_call *call, const char *provider, double units,
                              const pst_rate *rate, int64_t max_wait_us, pst_error *error)
 {
+    if (!rate || !PST_HAS(rate, pst_rate, burst))
+        return pst_fail(error, PST_E_CONFIG, NULL, "the rate of %s is not given", provider);
     int64_t until = least(call->deadline_us, host->now_us(host) + (max_wait_us > 0 ? max_wait_us : 0));
     service_take take = {.units = units, .per_second = rate->per_second, .burst = rate->burst};
     for (;;) {

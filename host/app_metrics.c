@@ -85,7 +85,7 @@ static void collect_sources(flow *f)
 typedef struct plugin_sum {
     char *id;
     unsigned instances, running;
-    uint64_t starts, deaths, calls, failures, rows;
+    uint64_t starts, deaths, swaps, calls, failures, rows;
     int64_t call_us;
 } plugin_sum;
 
@@ -111,6 +111,7 @@ static void add_instance(const instance_state *s, void *arg)
     sum->running += s->pid > 0;
     sum->starts += s->starts;
     sum->deaths += s->deaths;
+    sum->swaps += s->swaps;
     sum->calls += s->calls;
     sum->failures += s->failures;
     sum->rows += s->rows_out;
@@ -131,6 +132,10 @@ static void show_plugin(const plugin_sum *p)
     metric_count(metric_counter("penstock_plugin_cell_deaths_total", "Cells that died.",
                                 METRIC_LABEL("plugin", p->id)),
                  p->deaths);
+    metric_count(metric_counter("penstock_plugin_cell_swaps_total",
+                                "Cells that were replaced without a stop, by a new version or the same.",
+                                METRIC_LABEL("plugin", p->id)),
+                 p->swaps);
     metric_count(
         metric_counter("penstock_plugin_calls_total", "Calls into cells.", METRIC_LABEL("plugin", p->id)),
         p->calls);

@@ -119,10 +119,20 @@ static void record_drop(catalog *c, size_t index)
     memmove(&c->records[index], &c->records[index + 1], (--c->n - index) * sizeof *c->records);
 }
 
+void catalog_mark(const plugin_entry *entry, char out[COPY_HASH_TEXT])
+{
+    if (entry->hash)
+        snprintf(out, COPY_HASH_TEXT, "%s", entry->hash);
+    else
+        copy_hash(entry->broken, strlen(entry->broken), out);
+}
+
 static bool record_arrived(const catalog *c, const plugin_entry *entry, const char *file)
 {
+    char mark[COPY_HASH_TEXT];
     const generation_file *known = generations_file(&c->generations, file);
-    return !known || strcmp(known->hash, entry->hash ? entry->hash : "") != 0;
+    catalog_mark(entry, mark);
+    return !known || strcmp(known->hash, mark) != 0;
 }
 
 static bool record_current(const record *r, const struct stat *facts)

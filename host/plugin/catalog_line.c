@@ -89,8 +89,9 @@ static void note(catalog *c, const plugin_entry *entry)
 {
     if (*entry->file != '/' || !strncmp(entry->file, c->store, strlen(c->store)))
         return; /* it came as bytes, or is a copy of ours */
-    generations_note_file(&c->generations, entry->file, entry->hash ? entry->hash : "",
-                          entry->broken ? NULL : entry->id);
+    char mark[COPY_HASH_TEXT];
+    catalog_mark(entry, mark);
+    generations_note_file(&c->generations, entry->file, mark, entry->broken ? NULL : entry->id);
     c->unsaved = true;
 }
 

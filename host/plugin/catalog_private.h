@@ -42,6 +42,8 @@ struct catalog {
     void *on_change_arg;
 };
 
+/* What tells one content of a file from another: its hash, or why it could not be read. */
+void catalog_mark(const plugin_entry *entry, char out[COPY_HASH_TEXT]);
 /* Verifies the copy with that hash and asks it what it is. Blocks; without the lock. */
 status_class catalog_probe_copy(const catalog *c, const char *hash, const char *file,
                                 const plugin_entry **entry_out, status *st);

@@ -170,6 +170,7 @@ static status_class refuse(trial *t, const char *actor, status *st)
     write_refusals(t, false);
     if (catalog_refuse(r->settings.catalog, t->entry, t->result->why, &written) != STATUS_OK)
         log_status(LOG_LEVEL_ERROR, "plugin", "a refusal was not written down", &written);
+    catalog_prune(r->settings.catalog); /* what came as bytes is nobody's now */
     tell(r, "refuse", actor, t->result);
     return status_set(st, STATUS_CONFLICT, "version %s of plugin %s was refused: %s", t->entry->version,
                       t->entry->id, t->result->why);

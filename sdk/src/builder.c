@@ -456,6 +456,9 @@ static sent_array *sent_array_make(const pst_builder *b, const char *stream, pst
 pst_status pst_builder_finish(pst_builder *b, const char *stream, pst_bytes cursor, uint32_t flags,
                               pst_batch *out, pst_error *error)
 {
+    if (!PST_HAS(out, pst_batch, reserved))
+        return pst_fail(error, PST_E_UNSUPPORTED, NULL,
+                        "the host's batch is shorter than the first version's");
     if (b->wrong)
         return pst_fail(error, PST_E_INTERNAL, NULL, "column %s was given a value twice or of another type",
                         b->wrong);

@@ -6,15 +6,23 @@
 
 #include "penstock/batch.h"
 
+/* Bytes of the field at `offset` that the host's struct has. */
+static size_t room(const pst_error *error, size_t offset, size_t size)
+{
+    size_t there = error->struct_size > offset ? error->struct_size - offset : 0;
+    return there < size ? there : size;
+}
+
 pst_status pst_fail(pst_error *error, pst_status code, const char *where, const char *format, ...)
 {
     if (!error)
         return code;
     va_list args;
     va_start(args, format);
-    vsnprintf(error->message, sizeof error->message, format, args);
+    vsnprintf(error->message, room(error, offsetof(pst_error, message), sizeof error->message), format, args);
     va_end(args);
-    snprintf(error->where, sizeof error->where, "%s", where ? where : "");
+    snprintf(error->where, room(error, offsetof(pst_error, where), sizeof error->where), "%s",
+             where ? where : "");
     return code;
 }
 

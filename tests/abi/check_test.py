@@ -49,11 +49,14 @@ def defects():
     with tempfile.TemporaryDirectory() as folder:
         source = project(folder, {"config": {}})
         check(DEFECTS / "defect_none.so", *source, expect=0)
+        for case in ("batches", "replay", "acked"):  # with keys that outlive a kill
+            assert check(DEFECTS / "defect_state.so", "--case", case, *source, expect=0)["passed"] == 1
         for case, plugin in WRONG.items():
             if case not in ("same-output", "any-order", "cell"):
                 one_defect(case, plugin, source)
         for kind in ("heap", "descriptors", "threads"):
             one_defect("create-destroy", kind, source)
+        one_defect("half-built", "no_memory", source)
         metric = project(folder, METRIC)
         check(DEFECTS / "defect_none_metric.so", *metric, expect=0)
         for case in ("same-output", "any-order", "cell"):

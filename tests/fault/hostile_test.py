@@ -33,9 +33,10 @@ connectors:
   intruder: {{plugin: org.penstock.test.intruder, config: {net}, into: datastore:attempts}}
 notifiers:
   hook: {{plugin: org.penstock.notifier.webhook, config: {{url: "{hook}"}}}}
+  secret_hook: {{plugin: org.penstock.notifier.webhook, config: {{url_secret: hook_url}}}}
   mail: {{plugin: org.penstock.notifier.email, config: {{url: "{mail}", to: [a@example.org], starttls: never}}}}
 alerts:
-  any: {{metric: number, clock: wall, every: 1s, condition: {{fire_at: "> 0", clear_at: "< 0"}}, for: 0s, notify: [hook, mail]}}
+  any: {{metric: number, clock: wall, every: 1s, condition: {{fire_at: "> 0", clear_at: "< 0"}}, for: 0s, notify: [hook, mail, secret_hook]}}
 """
 
 
@@ -78,6 +79,7 @@ def told_once(host, plugin):
 
 
 def nothing_gets_out():
+    hidden = HttpSink()
     web, post, tcp, udp = HttpSink(), MailSink(), listener(socket.SOCK_STREAM), listener(socket.SOCK_DGRAM)
     host = Host(plugins=[harness.PLUGINS, BUILD / "tests" / "plugins"])
     host.start()
@@ -93,6 +95,7 @@ def nothing_gets_out():
                                         hook=web.url))
     host.cli("template", "apply", "-f", template, "--yes")
     host.workspace("bad", "hostile")
+    host.cli("secret", "set", "hook_url", "-w", "bad", stdin=hidden.url)
     wait_for("the connector's attempts are stored", lambda: host.rows("bad", "datastore:attempts"), 60)
     by_connector, by_engine = host.rows("bad", "datastore:attempts"), host.metric("bad", "attempts")
     for who, rows in (("connector", by_connector), ("metric engine", by_engine)):
@@ -116,6 +119,7 @@ def nothing_gets_out():
     audited = host.sql("SELECT count(*) FROM control.audit WHERE verb LIKE '%denied%'", "penstock_control")
     check(int(audited[0][0]) > 0, "the denials are audited", audited)
     wait_for("the webhook delivers to an address", web.all, 30)
+    wait_for("the webhook delivers to an address that is a secret", hidden.all, 60)
     wait_for("the mail is delivered by a name", post.all, 30)
     check(host.process.poll() is None, "the host runs")
 

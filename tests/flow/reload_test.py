@@ -58,6 +58,40 @@ def bad_versions_replace_nothing(host):
           {plugin_id(s): "2.0.0" for s in SORTS}, "what serves, as listed")
 
 
+def odd_files_replace_nothing(host):
+    file, whole = host.dropped / "metric.so", (reloading.VERSIONS / "versioned_metric_3.so").read_bytes()
+
+    def half():
+        file.write_bytes(whole[:len(whole) // 2])
+
+    def link():
+        file.unlink()
+        file.symlink_to(reloading.VERSIONS / "versioned_metric_3.so")
+
+    def large():
+        file.unlink()
+        with open(file, "wb") as out:
+            out.truncate((64 << 20) + 1)
+
+    for make, says in ((half, "section"), (link, "symbolic link"), (large, "larger than 67108864 bytes")):
+        was = plugin(host, "metric")
+        make()
+        now = reloading.refused(host, "metric", was["refused"])
+        check(says in now["refused"]["why"] and now["hash"] == was["hash"], f"{make.__name__}: told, and nothing replaced", now)
+        listed = [p for p in host.cli_json("plugin", "list")["items"] if p["state"] == "broken"]
+        check(len(listed) == 1 and says in listed[0]["error"], "the file is listed as broken", listed)
+    equal(answers(host, "metric"), 2, "the version that answers")
+    file.unlink()
+    with open(file, "wb") as slow:  # somebody copies slowly: taken when it is whole
+        slow.write(whole[:len(whole) // 2])
+        slow.flush()
+        wait_for("half of it was looked at", lambda: "larger" not in plugin(host, "metric")["refused"]["why"])
+        slow.write(whole[len(whole) // 2:])
+    serves(host, "metric", 3)
+    drop_good(host, "metric", "1")
+    drop_good(host, "metric", "2")
+
+
 def rolled_back_and_loaded(host):
     back = host.cli_json("plugin", "rollback", plugin_id("metric"))
     equal((back["version"], back["pinned"], back["previous"]["version"]), ("1.0.0", True, "2.0.0"), "after the rollback")
@@ -127,6 +161,7 @@ def reload_while_everything_runs():
     host.cli("model", "train", "judge", "-w", "ws")
     timed(every_sort_is_replaced, host)
     timed(bad_versions_replace_nothing, host)
+    timed(odd_files_replace_nothing, host)
     timed(rolled_back_and_loaded, host)
     timed(unloaded_and_loaded, host)
     timed(after_a_restart_all_is_as_before, host)

@@ -11,8 +11,10 @@
  * Memory:  constants live as long as the object file. Arguments are borrowed for the call. What goes the other way
  *          carries its own release callback; neither side frees the other's memory. Releases run on the call thread.
  * Growth:  the first field of a struct is struct_size: how far the sender's struct reaches. Fields are only appended;
- *          test a later field with PST_HAS before reading it. Structs that stand in arrays (pst_field, pst_metric,
- *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_refused, pst_file, pst_state_key) have no struct_size and never change.
+ *          test a later field with PST_HAS before reading or writing it. abi_minor says which header the sender was
+ *          compiled with; it is for logs, no side decides by it. Structs that stand in arrays (pst_field, pst_metric,
+ *          pst_reject, pst_input, pst_attachment, pst_receipt, pst_refused, pst_file, pst_state_key) have no
+ *          struct_size and never change.
  * Units:   times are int64 microseconds, `_us`; lengths are bytes. Text is UTF-8, NUL-terminated unless it is pst_bytes.
  * Ids end in /draft until the interface is frozen. An unknown id gives NULL, never an error. */
 #ifndef PENSTOCK_PLUGIN_H
@@ -66,7 +68,8 @@ typedef struct pst_field {
     const char *key, *value;
 } pst_field;
 
-/* Bytes that the callee made. The caller zeroes it, sets struct_size, and calls release (if set) when done. */
+/* Bytes that the callee made. The caller zeroes it, sets struct_size, and calls release (if set) when done. It stands in
+ * other structs, so it is final: it never grows. */
 typedef struct pst_blob {
     uint32_t struct_size, flags; /* flags 0 */
     void *data;

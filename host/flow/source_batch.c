@@ -1,0 +1,189 @@
+/* One batch of a source on its way: rows to intake with the cursor behind them, records that could not be
+ * read as dead letters, the ack to the plugin after the journal's commit. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "flow/source_private.h"
+
+enum { FULL_MS = 1000 };
+
+static int target_of(const source *s, const char *stream)
+{
+    const defined_connector *c = s->parts.defined;
+    for (uint32_t i = 0; i < c->n_into; i++)
+        if (!c->into[i].stream || strcmp(c->into[i].stream, stream) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* What was read, or skipped, is durable. */
+static void note_hunt(source *s)
+{
+    uint32_t n = s->batch->rows.n_rows + (uint32_t)s->batch->n_rejects;
+    if (s->hunt.on && s->hunt.skip) {
+        instance_absolve(s->parts.plugin, n, s->hunt.worked);
+        source_hunt_end(&s->hunt);
+    } else {
+        source_hunt_read(&s->hunt, n);
+    }
+    s->closed_in_row = 0;
+}
+
+/* On the lane, after the journal's commit: the plugin may forget what it handed over. */
+static void on_taken(void *arg)
+{
+    source *s = arg;
+    instance_call call = {.suspect = s->hunt.on};
+    status st;
+    note_hunt(s);
+    status_class class = s->batch->cursor_len ? instance_ack(s->parts.plugin, &call, s->batch->cursor,
+                                                             s->batch->cursor_len, &st)
+                                              : STATUS_OK;
+    instance_batch_free(s->batch);
+    s->batch = NULL;
+    arena_reset(s->arena);
+    s->back_off_ms = 0;
+    if (class != STATUS_OK)
+        source_failed(s, &call, &st);
+    else
+        source_go_on(s); /* more may be there at once */
+}
+
+static void on_not_taken(void *arg)
+{
+    source *s = arg;
+    instance_batch_free(s->batch);
+    s->batch = NULL;
+    arena_reset(s->arena);
+    source_close(s); /* it is read again from the newest durable cursor */
+    source_rest(s, FULL_MS);
+}
+
+static void on_verdict(void *arg, const intake_verdict *v)
+{
+    source *s = arg;
+    bool taken = v->st.class == STATUS_OK;
+    pthread_mutex_lock(&s->lock);
+    if (taken) {
+        s->look.rows_read += v->received;
+        s->look.rows_rejected += v->rejected;
+        s->look.last_rows_us = v->received ? clock_wall_us() : s->look.last_rows_us;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (!taken)
+        source_set_state(s, SOURCE_DEGRADED, v->st.text);
+    lane_post(s->lane, taken ? on_taken : on_not_taken, s);
+}
+
+static const char *why_skipped(source *s)
+{
+    char name[INSTANCE_PLUGIN_MAX];
+    const source_hunt *h = &s->hunt;
+    instance_plugin(s->parts.plugin, name, sizeof name);
+    return arena_printf(s->arena, "the plugin %s died on this record (%s), %u attempts", name, h->death.cause,
+                        h->attempts);
+}
+
+static const rejected_row *refused_rows(source *s, const instance_batch *b)
+{
+    const char *poison = s->hunt.on && s->hunt.skip ? why_skipped(s) : NULL;
+    rejected_row *out = arena_zero(s->arena, b->n_rejects, sizeof *out);
+    for (size_t i = 0; i < b->n_rejects; i++)
+        out[i] = (rejected_row){.row = i,
+                                .code = poison ? "poison" : "source",
+                                .pointer = b->rejects[i].where,
+                                .detail = poison ? poison : b->rejects[i].reason,
+                                .bytes = b->rejects[i].payload,
+                                .len = b->rejects[i].payload_len};
+    return out;
+}
+
+/* The payloads of a raw batch as one body; a CSV header (`_meta`) goes in front. */
+static void join_payloads(const instance_batch *b, decode_format format, text *body)
+{
+    int payload = instance_batch_column(b, "_payload"), meta = instance_batch_column(b, "_meta");
+    for (uint32_t row = 0; row < b->rows.n_rows && payload >= 0; row++) {
+        const column *c = &b->rows.columns[payload];
+        if (row == 0 && meta >= 0 && format == DECODE_CSV && !column_is_null(&b->rows.columns[meta], 0)) {
+            const column *m = &b->rows.columns[meta];
+            text_add_n(body, m->data + m->offsets[0], (size_t)(m->offsets[1] - m->offsets[0]));
+            text_add_char(body, '\n');
+        }
+        text_add_n(body, c->data + c->offsets[row], (size_t)(c->offsets[row + 1] - c->offsets[row]));
+        if (body->len && body->data[body->len - 1] != '\n')
+            text_add_char(body, '\n');
+    }
+}
+
+/* The amount by which shift_to_now moves this source's rows: decided by its first row, then kept with the
+ * cursor. */
+static void find_shift(source *s, const source_decode *d, const text *body)
+{
+    if (!d || !d->probe || s->shift_us != SOURCE_NO_SHIFT)
+        return;
+    decoder *scratch = decoder_create();
+    decode_context context = {.now_us = clock_wall_us()};
+    decode_result result;
+    status st;
+    if (decode_body(scratch, d->probe, &context, text_or_empty(body), body->len, &result, &st) == STATUS_OK &&
+        result.rows.n_rows > 0)
+        s->shift_us = clock_wall_us() - result.first_us;
+    decoder_free(scratch);
+}
+
+static void submit(source *s, int target, text *body)
+{
+    const defined_connector *c = s->parts.defined;
+    const instance_batch *b = s->batch;
+    char id[27];
+    const source_decode *d = c->format && s->decoders ? &s->decoders[target] : NULL;
+    find_shift(s, d, body);
+    text_clear(&s->cursor);
+    text_add_n(&s->cursor, &s->shift_us, SOURCE_CURSOR_HEAD);
+    text_add_n(&s->cursor, b->cursor, b->cursor_len);
+    ulid_make(id);
+    journal_cursor cursor = {(uint32_t)s->parts.plan->wid, s->instance_name, s->cursor.data, s->cursor.len};
+    intake_order order = {.store = flow_plan_datastore(s->parts.plan, c->into[target].store.key),
+                          .decode = d ? d->plan : NULL,
+                          .origin = s->origin,
+                          .request_id = id,
+                          .time_shift_us = s->shift_us == SOURCE_NO_SHIFT ? 0 : s->shift_us,
+                          .cursor = b->cursor_len ? &cursor : NULL,
+                          .refused = refused_rows(s, b),
+                          .n_refused = (uint32_t)b->n_rejects,
+                          .done = on_verdict,
+                          .arg = s};
+    if (b->rows.n_rows == 0)
+        intake_cursor(s->parts.intake, &order);
+    else if (b->raw)
+        intake_body(s->parts.intake, &order, text_or_empty(body), body->len);
+    else
+        intake_columns(s->parts.intake, &order, &b->rows, b->names);
+}
+
+void source_take_batch(source *s)
+{
+    int target = target_of(s, s->batch->stream);
+    text body = {0};
+    if (target < 0 && s->batch->rows.n_rows == 0)
+        target = 0; /* what could not be read belongs to no stream */
+    if (target < 0 || (s->batch->raw && !s->decoders)) {
+        char why[200];
+        snprintf(why, sizeof why,
+                 target < 0 ? "no store is named for its stream %.80s"
+                            : "it hands over raw payloads%.0s: say their format:",
+                 s->batch->stream);
+        instance_batch_free(s->batch);
+        s->batch = NULL;
+        source_close(s);
+        source_set_state(s, SOURCE_NEEDS_YOU, why);
+        source_rest_for_ever(s);
+        return;
+    }
+    if (s->batch->raw)
+        join_payloads(s->batch, s->decoders[target].format, &body);
+    submit(s, target, &body);
+    text_free(&body);
+}
