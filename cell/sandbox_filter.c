@@ -42,9 +42,9 @@ static const int calls_of_all[] = {
     /* threads */
     SCMP_SYS(futex), SCMP_SYS(futex_waitv), SCMP_SYS(set_robust_list), SCMP_SYS(get_robust_list),
     SCMP_SYS(rseq), SCMP_SYS(set_tid_address), SCMP_SYS(gettid), SCMP_SYS(arch_prctl), SCMP_SYS(sched_yield),
-    SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_setaffinity), SCMP_SYS(sched_getparam),
-    SCMP_SYS(sched_getscheduler), SCMP_SYS(sched_get_priority_max), SCMP_SYS(sched_get_priority_min),
-    SCMP_SYS(getcpu), SCMP_SYS(exit), SCMP_SYS(exit_group), SCMP_SYS(restart_syscall),
+    SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_getparam), SCMP_SYS(sched_getscheduler),
+    SCMP_SYS(sched_get_priority_max), SCMP_SYS(sched_get_priority_min), SCMP_SYS(getcpu), SCMP_SYS(exit),
+    SCMP_SYS(exit_group), SCMP_SYS(restart_syscall),
     /* signals of its own */
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigpending),
     SCMP_SYS(rt_sigsuspend), SCMP_SYS(rt_sigtimedwait), SCMP_SYS(sigaltstack), SCMP_SYS(pause),
@@ -66,9 +66,9 @@ static const int fcntl_asks[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,     F_SETFD,
 static const int prctl_asks[] = {
     PR_SET_NAME,         PR_GET_NAME,         0x53564d41 /* PR_SET_VMA */, PR_GET_DUMPABLE,   PR_CAPBSET_READ,
     PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_SET_TIMERSLACK,           PR_GET_TIMERSLACK, PR_GET_SECCOMP};
-static const int socket_options[] = {SO_REUSEADDR, SO_KEEPALIVE, SO_BROADCAST, SO_LINGER,
-                                     SO_SNDBUF,    SO_RCVBUF,    SO_RCVTIMEO,  SO_SNDTIMEO,
-                                     SO_OOBINLINE, SO_RCVLOWAT,  SO_TIMESTAMP};
+/* Not SO_LINGER: closing its duplicate of such a socket could keep the broker waiting. */
+static const int socket_options[] = {SO_REUSEADDR, SO_KEEPALIVE, SO_BROADCAST, SO_SNDBUF,   SO_RCVBUF,
+                                     SO_RCVTIMEO,  SO_SNDTIMEO,  SO_OOBINLINE, SO_RCVLOWAT, SO_TIMESTAMP};
 static const int tcp_options[] = {TCP_NODELAY,  TCP_KEEPIDLE,     TCP_KEEPINTVL, TCP_KEEPCNT, TCP_CORK,
                                   TCP_QUICKACK, TCP_USER_TIMEOUT, TCP_SYNCNT,    TCP_MAXSEG,  TCP_LINGER2};
 static const int ip_options[] = {IP_TOS,     IP_TTL,           IP_MTU_DISCOVER,
@@ -114,7 +114,7 @@ static void add_common(filter f)
     static const int asks[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, 0x5401 /* TCGETS, asked by isatty */};
     const unsigned long spaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
                                  CLONE_NEWPID | CLONE_NEWNET | CLONE_PTRACE | CLONE_UNTRACED;
-    const int self = getpid();
+    const int self = getpid(), own_thread = 0;
     allow(f, calls_of_all, COUNT(calls_of_all));
     allow_other_fds(f, SCMP_SYS(close), 0);
     allow_other_fds(f, SCMP_SYS(dup2), 1);
@@ -124,6 +124,7 @@ static void add_common(filter f)
     allow_values(f, SCMP_SYS(prctl), 0, prctl_asks, COUNT(prctl_asks));
     allow_values(f, SCMP_SYS(kill), 0, &self, 1);
     allow_values(f, SCMP_SYS(tgkill), 0, &self, 1);
+    allow_values(f, SCMP_SYS(sched_setaffinity), 0, &own_thread, 1);
     allow_values(f, SCMP_SYS(sendmsg), 0, wires, COUNT(wires));
     /* without an address */
     seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 1, SCMP_A4_64(SCMP_CMP_EQ, 0));
@@ -158,6 +159,38 @@ static void add_network(filter f)
     add_options(f, IPPROTO_IPV6, ipv6_options, COUNT(ipv6_options));
 }
 
+static void refuse_fd(filter f, int call, unsigned argument, int fd)
+{
+    seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), call, 1, is(argument, fd));
+}
+
+static void refuse_fd_ask(filter f, int call, int fd, int request)
+{
+    seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), call, 2, is(0, fd), is(1, request));
+}
+
+/* A filter of its own, whose refusals go before the other's permissions: descriptors that the host shares
+ * with the cell stay as they are, also through a duplicate. Without O_NONBLOCK on the eventfd, the host would
+ * wait for it. */
+static bool keep_shared_descriptors(void)
+{
+    static const int changes[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_SETFL};
+    filter f = seccomp_init(SCMP_ACT_ALLOW);
+    if (!f)
+        return false;
+    for (int fd = 1; fd <= WIRE_FDS_KEPT; fd++) {
+        refuse_fd(f, SCMP_SYS(dup), 0, fd);
+        refuse_fd(f, SCMP_SYS(dup2), 0, fd);
+        refuse_fd(f, SCMP_SYS(dup3), 0, fd);
+        for (size_t i = 0; i < COUNT(changes); i++)
+            refuse_fd_ask(f, SCMP_SYS(fcntl), fd, changes[i]);
+        refuse_fd_ask(f, SCMP_SYS(ioctl), fd, FIONBIO);
+    }
+    bool loaded = seccomp_load(f) == 0;
+    seccomp_release(f);
+    return loaded;
+}
+
 static bool load(sandbox_profile profile, bool notify, int *listener_out)
 {
     filter f = seccomp_init(notify ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(EPERM));
@@ -180,5 +213,7 @@ static bool load(sandbox_profile profile, bool notify, int *listener_out)
 bool sandbox_filter(sandbox_profile profile, bool door, int *listener_out)
 {
     *listener_out = -1;
+    if (!keep_shared_descriptors())
+        return false;
     return (door && load(profile, true, listener_out)) || load(profile, false, listener_out);
 }

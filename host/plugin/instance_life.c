@@ -117,6 +117,7 @@ void instance_absolve(instance *in, unsigned n_rows, bool worked)
 {
     char text[100];
     pthread_mutex_lock(&in->lock);
+    bool was = in->supervisor.quarantined;
     if (worked || in->supervisor.proved)
         supervise_absolve(&in->supervisor);
     facts_add(in, FACT_POISON, n_rows);
@@ -126,6 +127,8 @@ void instance_absolve(instance *in, unsigned n_rows, bool worked)
     snprintf(text, sizeof text, "%u row%s that killed it %s put aside as dead letters", n_rows,
              n_rows == 1 ? "" : "s", n_rows == 1 ? "was" : "were");
     tell(in, "poison", text);
+    if (was && !in->supervisor.quarantined)
+        tell(in, "release", "what killed it was a row, which is put aside");
     pthread_mutex_unlock(&in->lock);
 }
 
@@ -168,6 +171,12 @@ void instance_drop_cell(instance *in, int timeout_ms)
         instance_room_give(in);
     facts_memory(in, 0);
     facts_open(in, false);
+}
+
+void instance_quit(instance *in)
+{
+    instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
+    show_condition(in);
 }
 
 void instance_rest(instance *in)

@@ -7,9 +7,10 @@
 
 #include "check/case.h"
 #include "check/drive.h"
+#include "check/memory_fault.h"
 #include "check/verdict.h"
 
-enum { WARM_UP = 100, TIMES = 1000, HEAP_SLACK_BYTES = 8192 };
+enum { WARM_UP = 100, TIMES = 1000, HEAP_SLACK_BYTES = 8192, ALLOCATIONS_MAX = 500 };
 
 /* There in sanitizer builds. NOLINTNEXTLINE(bugprone-reserved-identifier) */
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
@@ -81,6 +82,25 @@ void case_create_destroy(const subject *s)
     verdict_pass();
 }
 
+/* create, with each of its allocations failing in turn. How many there were. */
+static unsigned starve(stand *t)
+{
+    unsigned n = 0;
+    bool more = true;
+    memory_fault_install(t->handle);
+    while (more && n < ALLOCATIONS_MAX) {
+        memory_fault_arm(++n);
+        pst_status status = stand_create(t);
+        more = memory_fault_fired();
+        memory_fault_arm(0);
+        if (more && status != PST_OK && status != PST_E_RESOURCE)
+            verdict_fail("create", "allocation %u fails, and create says %s; RESOURCE is expected", n,
+                         stand_said(t, status));
+        stand_destroy(t);
+    }
+    return n - 1;
+}
+
 void case_half_built(const subject *s)
 {
     stand *t = stand_open(s, FAR_ANSWERS);
@@ -89,9 +109,10 @@ void case_half_built(const subject *s)
     verdict_doing("destroy(NULL)");
     t->plugin->destroy(NULL);
     t->no_services = true; /* create may give up here, with or without an object */
-    if (stand_create(t) != PST_OK)
-        verdict_measured("create gave up half-way and left %s", t->self ? "an object" : "nothing");
+    stand_create(t);
     stand_destroy(t);
+    t->no_services = false;
+    verdict_measured("%u allocations failed, one at a time", starve(t));
     verdict_pass();
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "check/stand.h"
+#include "check/stand_state.h"
 
 __attribute__((noreturn)) static void child(const subject *s, const check_case *c, verdict *shared)
 {
@@ -64,6 +65,7 @@ void runner_run(const subject *s, const check_case *c, verdict *shared, result *
 {
     int state = 0;
     verdict_reset(shared);
+    stand_state_reset();
     int64_t from = stand_now_us();
     fflush(NULL);
     pid_t pid = fork();

@@ -36,10 +36,10 @@ void *stand_guarded(size_t size)
 static void load(stand *t)
 {
     verdict_doing("loading it");
-    void *handle = dlopen(t->subject->file, RTLD_NOW | RTLD_LOCAL);
-    if (!handle)
+    t->handle = dlopen(t->subject->file, RTLD_NOW | RTLD_LOCAL);
+    if (!t->handle)
         verdict_fail(t->subject->file, "cannot be loaded: %s", dlerror());
-    t->plugin = dlsym(handle, "penstock_plugin_v1");
+    t->plugin = dlsym(t->handle, "penstock_plugin_v1");
     if (!t->plugin)
         verdict_fail(t->subject->file, "does not export penstock_plugin_v1");
 }

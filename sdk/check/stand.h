@@ -16,6 +16,7 @@
 
 typedef struct stand {
     const subject *subject;
+    void *handle; /* dlopen's */
     const pst_plugin *plugin;
     pst_host *host;
     pst_call *call;

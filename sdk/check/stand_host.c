@@ -5,6 +5,7 @@
 #include "cell/pointer.h"
 #include "cell/services.h"
 #include "check/stand.h"
+#include "check/stand_state.h"
 
 static stand *of(const pst_host *host)
 {
@@ -107,11 +108,20 @@ static pst_status on_secret(const pst_host *host, const pst_call *call, const ch
 
 static const void *on_service(const pst_host *host, const char *id)
 {
-    if (of(host)->no_services)
-        return NULL;
-    if (!strcmp(id, PST_SERVICE_FILES))
-        return &stand_files;
-    return !strcmp(id, PST_SERVICE_JSON) ? &service_json : NULL;
+    const struct {
+        const char *id;
+        const void *service;
+        bool for_pure; /* as in a cell: metric engines and models are functions of their input */
+    } services[] = {{PST_SERVICE_JSON, &service_json, true},
+                    {PST_SERVICE_FILES, &stand_files, false},
+                    {PST_SERVICE_STATE, &stand_state, false},
+                    {PST_SERVICE_LIMIT, &stand_limit, false}};
+    plugin_kind kind = of(host)->subject->entry->kind;
+    bool pure = kind == PLUGIN_METRIC || kind == PLUGIN_MODEL;
+    for (size_t i = 0; !of(host)->no_services && i < sizeof services / sizeof *services; i++)
+        if (!strcmp(id, services[i].id) && (services[i].for_pure || !pure))
+            return services[i].service;
+    return NULL;
 }
 
 void stand_host_fill(stand *t)

@@ -1,11 +1,13 @@
 """New versions of plugins again and again, half of them bad, while a source delivers as fast as it may and models, metric
 engines and notifiers work: no number is lost or there twice, and a switch holds calls up for milliseconds at most.
 
-PENSTOCK_RELOADS says how often (default 6). PENSTOCK_RELOADS_LONG (default 0 = not at all): so many reloads one after the
-other, judged by what the host has grown between the hundredth and the last. PENSTOCK_PAUSE_MS: what a switch may hold
-calls up on average (default: printed, not judged, as with sanitizers on a busy machine).
+PENSTOCK_RELOADS says how often (default 6), PENSTOCK_KILLS how often the host is killed in the middle of one (default 2).
+PENSTOCK_RELOADS_LONG (default 0 = not at all): so many reloads one after the other, judged by what the host has grown
+between the hundredth and the last. PENSTOCK_PAUSE_MS: what a switch may hold calls up on average (default: printed, not
+judged, as with sanitizers on a busy machine).
 """
 import os
+import random
 import re
 import time
 
@@ -17,6 +19,7 @@ from reloading import BAD, SORTS, drop_bad, drop_good, plugin
 RELOADS = int(os.environ.get("PENSTOCK_RELOADS", "6"))
 LONG = int(os.environ.get("PENSTOCK_RELOADS_LONG", "0"))
 PAUSE_MS = float(os.environ.get("PENSTOCK_PAUSE_MS", "0"))
+KILLS = int(os.environ.get("PENSTOCK_KILLS", "2"))
 SETTLED, GROWTH_KIB = 100, 1024
 
 
@@ -105,4 +108,22 @@ def many_reloads_leave_nothing_behind():
     check(grown[0] <= GROWTH_KIB and grown[1] <= 0, f"at most {GROWTH_KIB} KiB and no descriptor", grown)
 
 
-harness.main(reloads_under_load, many_reloads_leave_nothing_behind)
+def a_kill_in_the_middle_of_a_reload():
+    """Whenever the host is killed: it comes up with a good version, and takes the new file in the end."""
+    host = make_host(pace=50, sleep_ms=10)
+    for i in range(KILLS):
+        sort, version, moment = SORTS[i % len(SORTS)], str(i % 2 + 2), random.uniform(0, 0.3)
+        reloading.put(host.dropped, sort, version)
+        time.sleep(moment)
+        host.kill()
+        host.start()
+        shown = reloading.serves(host, sort, version)
+        say(f"killed {moment * 1000:.0f} ms after version {version} of the {sort} was dropped in: it serves,"
+            f" after {shown['previous']['version']}")
+        drop_bad(host, sort, "configure")
+    rows = reloading.numbers(host)[0]
+    wait_for("the source goes on", lambda: reloading.numbers(host)[0] > rows)
+    say(f"{KILLS} kills: {reloading.whole(host)} numbers, each there once")
+
+
+harness.main(reloads_under_load, a_kill_in_the_middle_of_a_reload, many_reloads_leave_nothing_behind)

@@ -44,10 +44,42 @@ __attribute__((constructor)) static void slow(void)
 }
 #endif
 
+#ifdef USES_STATE
+/* Counts in a durable key how often it was opened; every step must be answered as the header says. */
+static pst_status count_opening(const pst_host *host, const pst_call *call, pst_error *error)
+{
+    const pst_state_service *state = host->get_service(host, PST_SERVICE_STATE);
+    uint64_t version = 0, newer = 0;
+    uint32_t times = 0;
+    size_t len = 0, n = 0;
+    pst_state_key keys[2];
+    pst_status status = state->get(host, call, "opened", &times, sizeof times, &len, &version, error);
+    times++;
+    if (!status)
+        status =
+            state->put(host, call, "opened", (pst_bytes){&times, sizeof times}, version, 0, &newer, error);
+    if (!status && (newer <= version || state->put(host, call, "opened", (pst_bytes){"", 0}, version, 0, NULL,
+                                                   error) != PST_E_DATA))
+        status = pst_fail(error, PST_E_INTERNAL, NULL, "an old version was taken");
+    if (!status)
+        status = state->list(host, call, "open", NULL, keys, 2, &n, error);
+    if (!status && (n != 1 || strcmp(keys[0].key, "opened") != 0 || keys[0].version != newer))
+        status = pst_fail(error, PST_E_INTERNAL, NULL, "the list is wrong");
+    if (!status && state->remove(host, call, "opened", version, error) != PST_E_DATA)
+        status = pst_fail(error, PST_E_INTERNAL, NULL, "an old version was removed");
+    return status;
+}
+#endif
+
 static pst_status on_open(void *self, const pst_call *call, pst_bytes after, pst_error *error)
 {
     (void)call;
     thing *t = self;
+#ifdef USES_STATE
+    pst_status counted = count_opening(t->host, call, error);
+    if (counted)
+        return counted;
+#endif
     t->starting = !after.len;
     t->newest_us = t->host->wall_us(t->host) / EVERY_US * EVERY_US;
     if (after.len && after.len != sizeof t->newest_us)
@@ -224,6 +256,10 @@ static void *sleep_for_ever(void *arg)
 static pst_status on_create(const pst_host *host, void **self, pst_error *error)
 {
     thing *t = calloc(1, sizeof *t);
+#ifndef DEFECT_NO_MEMORY
+    if (!t)
+        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
+#endif
     t->host = host;
     *self = t;
 #ifdef DEFECT_OLD_HOST

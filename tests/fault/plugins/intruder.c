@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -147,6 +148,8 @@ static void try_process(run *r, pid_t pid, const char *who)
     note(r, own, "SIGIO to the %s", who);
     struct rlimit limit = {0};
     note(r, syscall(SYS_prlimit64, pid, 7, NULL, &limit), "limits of the %s", who);
+    unsigned long one = 1;
+    note(r, syscall(SYS_sched_setaffinity, pid, sizeof one, &one), "bind the %s to a processor", who);
     note(r, syscall(SYS_sched_setscheduler, pid, 0, NULL) < 0 && errno != EPERM ? 0 : -1, "schedule the %s",
          who);
 }
@@ -188,6 +191,15 @@ static void try_kernel(run *r)
         note(r, syscall(SYS_dup2, 0, 0x100000000ULL + (unsigned)fd), "dup2 over 2^32 + %d", fd);
     }
     note(r, syscall(SYS_close_range, 3, 6, 0), "close_range");
+    for (int fd = 1; fd <= 6; fd++) {
+        int waits = 0;
+        note(r, fcntl(fd, F_SETFL, 0), "make the host wait for descriptor %d", fd);
+        note(r, ioctl(fd, FIONBIO, &waits), "FIONBIO on descriptor %d", fd);
+        note(r, dup(fd), "dup descriptor %d", fd);
+        note(r, dup2(fd, 50), "dup2 descriptor %d", fd);
+        note(r, dup3(fd, 50, 0), "dup3 descriptor %d", fd);
+        note(r, fcntl(fd, F_DUPFD, 50), "F_DUPFD descriptor %d", fd);
+    }
 }
 
 /* ---- The network ---- */
@@ -223,6 +235,8 @@ static void try_tcp(run *r, const char *address, int64_t port)
     int on = 1;
     note(r, s < 0 ? -1 : setsockopt(s, IPPROTO_TCP, 30 /* TCP_FASTOPEN_CONNECT */, &on, sizeof on),
          "a lazy connect");
+    struct linger long_time = {1, 1000};
+    note(r, s < 0 ? -1 : setsockopt(s, SOL_SOCKET, SO_LINGER, &long_time, sizeof long_time), "SO_LINGER");
     note(r,
          s < 0                                                                                        ? -1
          : setsockopt(s, SOL_SOCKET, 26 /* SO_ATTACH_FILTER */, &on, sizeof on) < 0 && errno != EPERM ? 0

@@ -4,7 +4,7 @@
 #include "penstock/batch.h"
 #include "penstock/plugin.h"
 
-enum { INTRUDER_OUTCOMES_MAX = 128 };
+enum { INTRUDER_OUTCOMES_MAX = 256 };
 
 typedef struct intruder_targets { /* 0 or NULL: not tried */
     int64_t host, sibling;        /* process ids */

@@ -296,6 +296,41 @@ static void ending_and_configuring_anew_give_a_swap_up(void **state)
     stand_down(&s);
 }
 
+static void *swap_held(void *arg)
+{
+    swapping *s = arg;
+    s->class = instance_swap(s->in, s->plugin, "test", &s->report, &s->st);
+    instance_unhold(s->in);
+    return NULL;
+}
+
+static void an_instance_may_end_at_any_step_of_a_swap(void **state)
+{
+    (void)state;
+    stand s;
+    unsigned done = 0;
+    instance *in = instance_of(&s, "metric", "{}");
+    const plugin_entry *second = version_of("metric", "2");
+    for (useconds_t i = 0; i < 10; i++) {
+        swapping w = {.plugin = second};
+        assert_int_equal(version_of_metric(in), 1);
+        w.in = instance_set_next(s.set, ID "metric", instance_set_round(s.set));
+        assert_ptr_equal(w.in, in);
+        assert_null(instance_set_next(s.set, ID "metric", 1));
+        assert_int_equal(pthread_create(&w.thread, NULL, swap_held, &w), 0);
+        usleep(i * 2000);
+        instance_free(in); /* waits for the swap, whatever it comes to */
+        pthread_join(w.thread, NULL);
+        done += w.class == STATUS_OK;
+        assert_true(w.class == STATUS_OK || w.class == STATUS_CANCELLED);
+        in = stand_instance(&s, ID "metric", "{}");
+    }
+    print_message("10 instances ended during a swap, %u of them after the switch\n", done);
+    instance_free(in);
+    plugin_entry_release(second);
+    stand_down(&s);
+}
+
 static atomic_bool enough;
 
 static void *ask_all_the_time(void *arg)
@@ -376,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_source_that_cannot_open_leaves_the_old_one_open),
         cmocka_unit_test(a_stopped_instance_is_tried_and_stays_stopped),
         cmocka_unit_test(ending_and_configuring_anew_give_a_swap_up),
+        cmocka_unit_test(an_instance_may_end_at_any_step_of_a_swap),
         cmocka_unit_test(a_busy_instance_is_replaced_again_and_again),
         cmocka_unit_test(an_unloaded_plugin_answers_nothing),
     };

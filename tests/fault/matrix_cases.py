@@ -1,0 +1,249 @@
+"""The cases of matrix_test.py: a workspace with one faulty plugin of one kind, how its fault is provoked, and what must be
+there afterwards.
+
+A fault is either tied to a row (it kills again when the work is done again, until the row is put aside) or comes once, in a
+process's second call; the plugin's own configuration says which (plugins/README.md).
+"""
+import contextlib
+import uuid
+
+from harness import check, equal, wait_for
+
+PLUGINS = ["echo_source", "echo_notifier", "echo_metric", "echo_model", "hostile_late"]
+KINDS = ["source", "notifier", "metric", "model"]
+TIED = ["segv", "abort", "exit", "garbage", "release", "offsets"]  # to a row
+STOPS = ["hang", "spin"]
+ONCE = [*STOPS, "leak", "descriptors", "thread"]
+NO_BATCH = {("notifier", "release"), ("notifier", "offsets")}  # a notifier hands over no batch
+ALL = [(k, f) for k in KINDS for f in [*TIED, *ONCE] if (k, f) not in NO_BATCH] + [("source", "constructor")]
+ROWS, PILL, MINUTES = 10100, 10050, 20  # a source is read 10,000 rows at a time: the pill is in the second batch
+DEADLINE_S = 1.0
+
+TEMPLATE = """
+apiVersion: penstock/v1
+kind: Template
+metadata: {{key: {key}, version: 1.0.0}}
+datastores:
+  load:
+    schema:
+      type: object
+      required: [time, device_id, n]
+      additionalProperties: false
+      properties:
+        time: {{type: string, format: date-time}}
+        device_id: {{type: string, maxLength: 64}}
+        n: {{type: integer}}
+    time: time
+    entity: [device_id]
+    accept: {{past: any, future: any}}
+"""
+READINGS = """
+  readings:
+    schema:
+      type: object
+      required: [time, device_id, value]
+      additionalProperties: false
+      properties:
+        time: {{type: string, format: date-time}}
+        device_id: {{type: string, maxLength: 64}}
+        value: {{type: number}}
+    time: time
+    entity: [device_id]
+    unique: [device_id, time]
+    accept: {{past: any, future: any}}
+"""
+PARTS = {
+    "source": """
+  echoed:
+    schema:
+      type: object
+      required: [time, n]
+      properties:
+        time: {{type: string, format: date-time}}
+        n: {{type: integer}}
+        value: {{type: [number, "null"]}}
+        name: {{type: string}}
+        odd: {{type: boolean}}
+        small: {{type: integer}}
+        day: {{type: string, format: date}}
+        id: {{type: string, format: uuid}}
+        doc: {{type: object}}
+    time: time
+    accept: {{past: any, future: any}}
+connectors:
+  echo:
+    plugin: {plugin}
+    config: {config}
+    into: datastore:echoed
+""",
+    "notifier": READINGS + """
+metrics:
+  seen:
+    value: n
+    labels: [device_id]
+    sql: SELECT device_id, count(*) AS n FROM datastore:readings GROUP BY 1
+notifiers:
+  hook:
+    plugin: org.penstock.test.echo-notifier
+    config: {config}
+alerts:
+  any:
+    metric: seen
+    clock: wall
+    every: 1s
+    condition: {{fire_at: "> 0", clear_at: "< 0"}}
+    for: 0s
+    severity: warning
+    notify: [hook]
+""",
+    "metric": READINGS + """
+metrics:
+  total:
+    plugin: org.penstock.test.echo-metric
+    config: {config}
+    inputs:
+      x: {{sql: "SELECT value FROM datastore:readings WHERE device_id = :device", params: {{device: $device}}}}
+    params: {{device: {{type: string, default: d0}}}}
+    definition: {{sum: value}}
+""",
+    "model": READINGS + """
+featurestores:
+  minutes:
+    from: [datastore:readings]
+    bucket: 1m
+    key: [bucket, device_id]
+    refresh: {{every: 1s}}
+    sql: |
+      SELECT penstock.time_bucket(:bucket, time) AS bucket, device_id, max(value) AS value FROM datastore:readings GROUP BY 1, 2
+models:
+  judge:
+    plugin: org.penstock.test.echo-model
+    config: {config}
+    train: {{from: featurestore:minutes, window: all, every: 7d}}
+    infer: {{from: featurestore:minutes, on: change, context: 4, into: inferencestore:judged}}
+inferencestores:
+  judged:
+    key: [bucket, device_id]
+    schema:
+      type: object
+      properties:
+        bucket: {{type: string, format: date-time}}
+        device_id: {{type: string}}
+        score: {{type: number}}
+""",
+}
+
+
+def config(kind, fault):
+    words = {"source": f"rows: {ROWS}, one_stream: true, pace_ms: 300", "model": "window: 4"}.get(kind, "")
+    if fault is None or fault == "constructor":
+        return "{" + words + "}" if fault is None else "{how: none}"
+    when = "call: 2" if fault in ONCE else "text: pill" if kind == "notifier" else f"value: {PILL}"
+    what = "length" if (kind, fault) == ("model", "offsets") else fault  # its answer has no text
+    return "{" + words + (", " if words else "") + f"trouble: {{what: {what}, {when}}}}}"
+
+
+def workspace(host, name, kind, fault):
+    template = host.folder / "case.yaml"
+    plugin = "org.penstock.test.hostile" if fault == "constructor" else "org.penstock.test.echo-source"
+    key = f"{kind}-{fault or 'well'}"
+    template.write_text((TEMPLATE + PARTS[kind]).format(key=key, plugin=plugin, config=config(kind, fault)))
+    host.apply(template)
+    host.workspace(name, key)
+
+
+def reading(device, minute, value):
+    return {"time": f"2026-01-01T00:{minute:02}:00Z", "device_id": device, "value": value}
+
+
+class Case:
+    """One fault (None: the same work without it) in one kind of plugin, in workspace number `wid`."""
+
+    def __init__(self, kind, fault, wid):
+        self.kind, self.fault, self.wid = kind, fault, wid
+        self.ws = f"case{wid}"
+        self.poison = 1 if fault in TIED else 0
+
+    def count(self, host, table):
+        return int(host.sql(f"SELECT count(*) FROM {table}_wid{self.wid}")[0][0])
+
+    def make(self, host):
+        workspace(host, self.ws, self.kind, self.fault)
+        if self.kind == "source" and self.fault != "constructor":
+            wait_for("its first batch", lambda: self.count(host, "datastore.echoed") >= 10000, 30)
+
+    def evaluate(self, host, device):
+        """The answer's status; asked again while it is 503, as a client would: a death for memory repeats nothing by itself."""
+        ask = lambda: host.request("POST", f"/api/v1/workspaces/{self.ws}/metrics/total:run", {"params": {"device": device}},
+                                   headers={"Idempotency-Key": str(uuid.uuid4())}).status
+        return wait_for("an answer", lambda: (status := ask()) != 503 and status, 30)
+
+    def deliveries(self, host):
+        return {d["labels"]["device_id"]: d["state"] for d in host.api("GET", f"/workspaces/{self.ws}/deliveries").json["items"]}
+
+    def settled(self, host, *devices):
+        states = self.deliveries(host)
+        return all(states.get(d) in ("sent", "failed", "accepted") for d in devices) and states
+
+    def judged(self, host):
+        return self.count(host, "inferencestore.judged")
+
+    def warm(self, host):
+        """One call that goes well: the fault that comes once comes in the second."""
+        if self.kind == "notifier":
+            host.ingest(self.ws, "readings", [reading("d0", 0, 1.0)])
+            wait_for("the first message", lambda: self.settled(host, "d0"), 30)
+        elif self.kind == "metric":
+            host.ingest(self.ws, "readings", [reading("d0", 0, 1.0), reading("pill", 0, PILL), reading("pill", 1, 2.0)])
+            equal(self.evaluate(host, "d0"), 200, "the first evaluation")
+        elif self.kind == "model":
+            host.ingest(self.ws, "readings", [reading("d0", m, float(m)) for m in range(MINUTES)])
+            wait_for("features", lambda: self.count(host, "featurestore.minutes") == MINUTES, 30)
+            host.cli("model", "train", "judge", "-w", self.ws)
+            wait_for("first scores", lambda: self.judged(host) == MINUTES, 30)
+
+    def provoke(self, host):
+        if self.kind in ("notifier", "model"):
+            host.ingest(self.ws, "readings", [reading("pill", m, PILL if m == 2 else float(m)) for m in range(5)], wait=None)
+        elif self.kind == "metric":
+            self.answer = self.evaluate(host, "pill")
+
+    def done(self, host):
+        """Until the work has come to its end."""
+        if self.fault == "constructor":
+            wait_for("the connector is held back", lambda: self.conditions(host) == ["quarantined"], 60)
+        elif self.kind == "source":
+            wait_for("all rows", lambda: self.count(host, "datastore.echoed") >= ROWS - self.poison, 60)
+        elif self.kind == "notifier":
+            wait_for("all messages", lambda: self.settled(host, "d0", "pill"), 60)
+        elif self.kind == "model":
+            wait_for("all scores", lambda: self.judged(host) >= MINUTES + 5 - self.poison, 60)
+
+    def conditions(self, host):
+        own = host.api("GET", f"/workspaces/{self.ws}").json["id"]
+        return [i["condition"] for i in host.api("GET", "/system").json["instances"] if i["workspace"] == own]
+
+    def judge(self, host):
+        """The row that kills is put aside, and nothing else."""
+        letters = lambda: host.api("GET", f"/workspaces/{self.ws}/dead-letters").json["items"]
+        with contextlib.suppress(Exception):
+            wait_for("the dead letter", lambda: len(letters()) >= self.poison, 10)
+        equal(len(letters()), self.poison, f"{self.kind} {self.fault}: dead letters")
+        if self.kind == "source" and self.fault != "constructor":
+            numbers = host.sql(f"SELECT count(*), count(DISTINCT n) FROM datastore.echoed_wid{self.wid}")[0]
+            equal(numbers, [str(ROWS - self.poison)] * 2, f"source {self.fault}: rows, different ones")
+        elif self.kind == "notifier":
+            expected = {"d0": "sent", "pill": "failed" if self.poison else "sent"}
+            states = {d: "sent" if s == "accepted" else s for d, s in self.deliveries(host).items()}
+            equal(states, expected, f"notifier {self.fault}: deliveries")
+        elif self.kind == "metric":
+            equal(self.answer, 409 if self.poison else 200, f"metric {self.fault}: the answer")
+            equal(self.evaluate(host, "d0"), 200, "another evaluation afterwards")
+        elif self.kind == "model":
+            equal(self.judged(host), MINUTES + 5 - self.poison, f"model {self.fault}: scores")
+        quarantined = ["quarantined"] if self.fault == "constructor" else []
+        equal([c for c in self.conditions(host) if c == "quarantined"], quarantined, f"{self.kind} {self.fault}: quarantines")
+        check(self.conditions(host), "its instance is listed")
+
+    def remove(self, host):
+        host.cli("workspace", "delete", self.ws, "--confirm", self.ws)
