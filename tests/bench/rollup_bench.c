@@ -67,12 +67,12 @@ typedef struct bench {
 
 static bench running;
 
-/* However it ends: the server would outlive it. */
 static void on_signal(int number)
 {
     exit(128 + number); /* a measurement, not a daemon: what clean_up does is fine here */
 }
 
+/* However it ends: the server would outlive it. */
 static void clean_up(void)
 {
     status st;
