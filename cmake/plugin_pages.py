@@ -49,7 +49,8 @@ def page_of(folder):
 def pages():
     found = sorted(p.parent for p in (ROOT / "plugins").glob("*/*/config.schema.json"))
     index = ["# Plugins", "", "To write one: [a connector in ten minutes](tutorial.md), [what a plugin may expect](abi.md),",
-             "`penstock help plugin`, `man penstock-check`.", "", "## Those that ship", "",
+             "`penstock help plugin`, `man penstock-check`.", "",
+             "To put a new version in its place while everything runs: [replacing a plugin](replacing.md).", "", "## Those that ship", "",
              "Made by `cmake/plugin_pages.py` from the schemas beside the sources.", ""]
     for folder in found:
         name = f"{folder.parent.name}-{folder.name}.md"

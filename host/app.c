@@ -149,6 +149,7 @@ static status_class open_flow(app *a, status *st)
                         .query_timeout_ms =
                             (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
                         .writers = (unsigned)settings_integer(a->settings, "writers"),
+                        .build_share = (unsigned)settings_integer(a->settings, "build_share"),
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
     status_class class = flow_create(&parts, &a->flow, st);

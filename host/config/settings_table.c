@@ -69,6 +69,8 @@ const setting_key settings_table[] = {
      SECOND / 10, 600 * SECOND, NULL},
     {"lanes.threads", SETTING_INTEGER, "0", "worker threads; 0 = by the number of cores", false, 0, 256,
      NULL},
+    {"build_share", SETTING_INTEGER, "50", "percent of its time that the build of a featurestore computes",
+     false, 1, 100, NULL},
     {"writers", SETTING_INTEGER, "2", "datastore writers", false, 1, 64, NULL},
 };
 const size_t settings_table_n = sizeof settings_table / sizeof *settings_table;

@@ -16,11 +16,17 @@ typedef struct command {
     collectd_list list;
 } command;
 
+/* Words in quotes are copies: their faults lie at the command. */
+static const char *place(const command *c, const char *at)
+{
+    return at >= c->d->body && at <= c->d->body_end ? at : c->list.at;
+}
+
 static bool fail_command(command *c, const char *at, const char *fault)
 {
     if (!c->fault) {
         c->fault = fault;
-        c->fault_at = at;
+        c->fault_at = place(c, at);
     }
     return false;
 }
@@ -135,7 +141,7 @@ static bool read_value(command *c, const line_text *s)
     size_t len = s->len - (size_t)(bare - s->data);
     int n = snprintf(c->numbers[c->list.n], sizeof c->numbers[0], "%u", c->list.n % COLLECTD_VALUES_MAX);
     v->ds = (line_text){c->numbers[c->list.n++], (size_t)n};
-    v->at = s->data;
+    v->at = place(c, s->data);
     v->dstype = (line_text){"", 0};
     v->known = !is_word(bare, len, "nan") && !is_word(s->data, s->len, "u");
     return !v->known || read_number(c, s->data, s->len, &v->number);

@@ -10,7 +10,11 @@
 #include "flow/dirty_marks.h"
 #include "store/copy.h"
 
-enum { STEP_ARENA_BYTES = 65536, PARAMS_MAX = 2 * (TABLE_KEY_COLUMNS_MAX + 2) + 8 };
+enum {
+    STEP_ARENA_BYTES = 65536,
+    BLOCK_RANGES = 4 /* fewer are as quick one by one */,
+    PARAMS_MAX = 2 * (TABLE_KEY_COLUMNS_MAX + 2) + 8
+};
 
 typedef struct step {
     const featurestore_plan *f; /* whose rows are computed */
@@ -102,7 +106,44 @@ static value host_parameter(step *s, const char *name)
     return value_text(d->timezone);
 }
 
-static unsigned bind_values(step *s, value *out)
+/* The block that all ranges lie in: the hull of their times, the entities once each. */
+typedef struct block {
+    int64_t from_us, to_us;
+    uint32_t n_entities, *firsts; /* number of the first range of each entity */
+    bool dense;                   /* at least half of it is dirty */
+} block;
+
+static block block_of(step *s)
+{
+    block b = {INT64_MAX, INT64_MIN, 0, arena_zero(s->arena, s->n_ranges + 1, sizeof(uint32_t)), false};
+    double dirty = 0;
+    for (uint32_t i = 0; i < s->n_ranges; i++) {
+        dirty_key one = {0, s->range_entities[i]}, last = {0, i ? s->range_entities[i - 1] : NULL};
+        if (i == 0 || !same_entity(&one, &last, s->f->table.n_entity))
+            b.firsts[b.n_entities++] = i;
+        b.from_us = s->range_starts[i] < b.from_us ? s->range_starts[i] : b.from_us;
+        b.to_us = s->range_ends[i] > b.to_us ? s->range_ends[i] : b.to_us;
+        dirty += (double)(s->range_ends[i] - s->range_starts[i]);
+    }
+    b.dense = s->n_ranges >= BLOCK_RANGES && dirty * 2 >= (double)(b.to_us - b.from_us) * b.n_entities;
+    return b;
+}
+
+static unsigned bind_block(step *s, const block *b, value *out)
+{
+    unsigned n = 0;
+    out[n++] = value_time_us(b->from_us);
+    out[n++] = value_time_us(b->to_us);
+    for (uint32_t part = 0; part < s->f->table.n_entity; part++) {
+        const char **texts = arena_zero(s->arena, b->n_entities, sizeof *texts);
+        for (uint32_t i = 0; i < b->n_entities; i++)
+            texts[i] = s->range_entities[b->firsts[i]][part];
+        out[n++] = value_texts(texts, b->n_entities);
+    }
+    return n;
+}
+
+static unsigned bind_values(step *s, const block *b, value *out)
 {
     unsigned n = 0;
     for (uint32_t i = 0; i < s->f->n_params; i++)
@@ -110,6 +151,8 @@ static unsigned bind_values(step *s, value *out)
     out[n++] = key_times(s);
     for (uint32_t i = 0; i < s->f->table.n_entity; i++)
         out[n++] = key_entities(s, i);
+    if (b->dense)
+        return n + bind_block(s, b, out + n);
     out[n++] = times_value(s, s->range_starts, s->n_ranges);
     out[n++] = times_value(s, s->range_ends, s->n_ranges);
     for (uint32_t i = 0; i < s->f->table.n_entity; i++)
@@ -153,8 +196,9 @@ static status_class insert_keys(step *s, uint64_t *rows_out, status *st)
 {
     value params[PARAMS_MAX];
     rows *done;
-    statement insert = {"compute features", s->f->refresh_sql};
-    status_class class = connection_run(s->c, &insert, params, bind_values(s, params), &done, st);
+    block b = block_of(s);
+    statement insert = {"compute features", b.dense ? s->f->block_sql : s->f->refresh_sql};
+    status_class class = connection_run(s->c, &insert, params, bind_values(s, &b, params), &done, st);
     if (class != STATUS_OK)
         return status_wrap(st, "featurestore %s", s->f->defined->object.key);
     *rows_out = (uint64_t)rows_affected(done);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
+#include "flow/live.h"
 #include "flow/lost_journal.h"
 #include "flow/store_rows.h"
 #include "flow/tenant.h"
@@ -24,6 +25,7 @@ struct flow {
     journal *journal;
     intake *intake;
     waiter_table *waiters;
+    live_hub *live;
     partition_cache *partitions;
     unsigned n_writers;
     writer *writers[WRITERS_MAX];
@@ -176,6 +178,11 @@ static void on_appended(void *arg, uint32_t stream)
         writer_wake(f->writers[s.shard % f->n_writers], stream);
 }
 
+static void on_committed(void *arg, const write_record *record)
+{
+    live_push(((flow *)arg)->live, record);
+}
+
 static void start_writers(flow *f)
 {
     for (unsigned i = 0; i < f->n_writers; i++) {
@@ -184,6 +191,7 @@ static void start_writers(flow *f)
                               .partitions = f->partitions,
                               .waiters = f->waiters,
                               .plan_of = plan_for_writer,
+                              .on_committed = on_committed,
                               .arg = f,
                               .number = i,
                               .of = f->n_writers};
@@ -253,6 +261,7 @@ status_class flow_create(const flow_parts *parts, flow **out, status *st)
     f->waiters = waiter_table_create();
     f->partitions = partition_cache_create();
     f->intake = intake_create(f->journal, f->waiters, f->n_writers);
+    f->live = live_create(parts->lanes, f->journal, f->n_writers);
     *out = f;
     return STATUS_OK;
 }
@@ -262,6 +271,7 @@ static void on_tick(void *arg)
     flow *f = arg;
     int64_t now_us = clock_wall_us();
     waiter_expire(f->waiters, clock_monotonic_us());
+    live_tick(f->live, clock_monotonic_us());
     pthread_mutex_lock(&f->lock);
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_tick(f->tenants[i], now_us, !atomic_load(&f->held));
@@ -283,6 +293,7 @@ void flow_start(flow *f)
 void flow_dismiss(flow *f)
 {
     waiter_expire(f->waiters, INT64_MAX);
+    live_stop(f->live);
 }
 
 void flow_stop(flow *f)
@@ -305,6 +316,7 @@ void flow_free(flow *f)
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_release(f->tenants[i]);
     free(f->tenants);
+    live_free(f->live);
     journal_close(f->journal);
     waiter_table_free(f->waiters);
     intake_free(f->intake);
@@ -338,6 +350,29 @@ status_class flow_store_rows(flow *f, int32_t wid, const store_query *q, arena *
     pool_return(f->parts.data, c);
     tenant_release(t);
     return class;
+}
+
+status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t seq, uint32_t limit, arena *a,
+                              metric_result *out, uint64_t *last_out, status *st)
+{
+    connection *c = NULL;
+    *out = (metric_result){0};
+    tenant *t = tenant_of(f, wid, st);
+    if (!t)
+        return st->class;
+    const datastore_plan *d = flow_plan_datastore(tenant_plan(t), store);
+    status_class class =
+        d ? tenant_borrow(t, &c, st) : status_set(st, STATUS_NOT_FOUND, "there is no datastore %s", store);
+    if (class == STATUS_OK)
+        class = store_rows_since(&d->table, c, seq, limit, a, out, last_out, st);
+    pool_return(f->parts.data, c);
+    tenant_release(t);
+    return class;
+}
+
+live_hub *flow_live(flow *f)
+{
+    return f->live;
 }
 
 static status_class run_metric(flow *f, tenant *t, const metric_plan *m, const metric_request *q, arena *a,

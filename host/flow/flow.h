@@ -11,6 +11,7 @@
 #include "control/definition.h"
 #include "flow/intake.h"
 #include "flow/journal.h"
+#include "flow/live.h"
 #include "flow/metric.h"
 #include "flow/plan.h"
 #include "flow/source.h"
@@ -87,6 +88,14 @@ typedef struct store_query {
 } store_query;
 status_class flow_store_rows(flow *f, int32_t wid, const store_query *q, arena *a, metric_result *out,
                              const char **next_out, status *st);
+
+/* Rows of a datastore behind `seq` in the order of `_seq`, with the system columns; *last_out is the last
+ * one's
+ * (`seq` when there is none). [lane] */
+status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t seq, uint32_t limit, arena *a,
+                              metric_result *out, uint64_t *last_out, status *st);
+/* Who watches what is committed: live.h. */
+live_hub *flow_live(flow *f);
 
 /* ---- questions ---- */
 

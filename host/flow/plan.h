@@ -54,6 +54,7 @@ typedef struct featurestore_plan {
     store_table table;
     bucket_rule bucket;
     const char *refresh_sql; /* of keys, see refresh_sql.h; NULL = cannot be refreshed, `problem` says why */
+    const char *block_sql;   /* of keys that lie together */
     const char *range_sql;   /* of a stretch of time */
     const char *problem;
     const char *const *params; /* names of $k behind the host's own, in refresh_sql */

@@ -62,6 +62,17 @@ static void add_key_tables(text *sql, const featurestore_plan *f, unsigned first
     text_add(sql, "))");
 }
 
+/* The same keys, alone: their sources are read in one block. */
+static void add_block_keys(text *sql, const featurestore_plan *f, unsigned first)
+{
+    uint32_t n = f->table.n_entity;
+    text_add(sql, "WITH \"penstock keys\" AS MATERIALIZED (SELECT * FROM unnest(");
+    add_arrays(sql, first, 1, n);
+    text_add(sql, ") AS k(b0");
+    add_entity_names(sql, "e", n);
+    text_add(sql, "))");
+}
+
 /* True if the store has an event time and every entity column of the featurestore: then only the ranges are
  * read. */
 static bool is_restricted(const featurestore_plan *f, const store_table *source)
@@ -102,8 +113,8 @@ static void add_source(text *sql, const featurestore_plan *f, const sql_referenc
              " < k.r1 OFFSET 0) s)"); /* OFFSET 0: one index scan a range, whatever the planner guesses */
 }
 
-/* OFFSET 0: the condition on the bucket stays outside. Inside it would be evaluated for each source row, and the
- * planner would think that it leaves hardly any, and sort them. */
+/* OFFSET 0: the condition on the bucket stays outside. Inside it would be evaluated for each source row, and
+ * the planner would think that it leaves hardly any, and sort them. */
 static void add_insert(text *sql, const featurestore_plan *f, const char *author)
 {
     char label[TABLE_LABEL_SIZE];
@@ -150,6 +161,55 @@ static status_class check_key(const featurestore_plan *f, const sql_statement *c
         return status_hint(st, "bucket: 1m, or a width that fits the rows");
     }
     return STATUS_OK;
+}
+
+/* ---- many keys that lie together ---- */
+
+/* Behind the keys: from, to, then one array of values for each entity column. */
+static void add_block_source(text *sql, const featurestore_plan *f, const sql_reference *reference,
+                             const store_table *source, unsigned from)
+{
+    char label[TABLE_LABEL_SIZE], name[TABLE_NAME_SIZE + 20];
+    table_label(label, source);
+    snprintf(name, sizeof name, "%s:%s", reference->store_class, reference->key);
+    add_identifier(sql, ", ", name);
+    text_printf(sql, " AS NOT MATERIALIZED (SELECT * FROM %s", label);
+    if (is_restricted(f, source)) {
+        const char *time = source->columns[source->time_column].name;
+        add_identifier(sql, " WHERE ", time);
+        text_printf(sql, " >= $%u::timestamptz AND ", from);
+        sql_identifier(sql, time);
+        text_printf(sql, " < $%u::timestamptz", from + 1);
+        for (uint32_t i = 0; i < f->table.n_entity; i++) {
+            const char *part = f->table.columns[f->table.entity[i]].name;
+            add_identifier(sql, " AND ", part);
+            text_printf(sql, " = ANY ($%u::text[]::%s[])", from + 2 + i,
+                        column_sql_type(source->columns[table_column_find(source, part)].type));
+        }
+    }
+    text_add_char(sql, ')');
+}
+
+static const char *make_block_sql(arena *a, const flow_plan *plan, const featurestore_plan *f,
+                                  const sql_statement *checked)
+{
+    text sql = {0};
+    unsigned first = checked->n_params + 1, from = first + 1 + f->table.n_entity;
+    add_block_keys(&sql, f, first);
+    text_printf(&sql, ", \"penstock block\" AS (SELECT $%u::timestamptz AS r0, $%u::timestamptz AS r1", from,
+                from + 1);
+    for (uint32_t i = 0; i < f->table.n_entity; i++)
+        text_printf(&sql, ", $%u::text[] AS e%u", from + 2 + i, i + 1);
+    text_add_char(&sql, ')');
+    for (uint32_t i = 0; i < checked->n_references; i++) {
+        const sql_reference *r = &checked->references[i];
+        add_block_source(&sql, f, r, referenced(plan, r->store_class, r->key), from);
+    }
+    add_insert(&sql, f, checked->sql);
+    add_key_filter(&sql, f);
+    const char *copy = arena_string_n(a, sql.data, sql.len);
+    text_free(&sql);
+    return copy;
 }
 
 /* ---- a stretch of time ---- */
@@ -215,6 +275,7 @@ status_class refresh_sql_make(arena *a, const flow_plan *plan, featurestore_plan
     }
     add_insert(&sql, f, checked->sql);
     add_key_filter(&sql, f);
+    f->block_sql = make_block_sql(a, plan, f, checked);
     f->range_sql = make_range_sql(a, plan, f, checked);
     f->refresh_sql = arena_string_n(a, sql.data, sql.len);
     f->params = checked->params;

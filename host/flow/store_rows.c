@@ -163,3 +163,28 @@ status_class store_rows_read(const store_table *table, connection *c, const stor
     text_free(&built.sql);
     return class;
 }
+
+status_class store_rows_since(const store_table *table, connection *c, uint64_t seq, uint32_t limit, arena *a,
+                              metric_result *out, uint64_t *last_out, status *st)
+{
+    char label[TABLE_LABEL_SIZE];
+    text sql = {0};
+    rows *found;
+    value params[] = {value_integer((int64_t)seq)};
+    table_label(label, table);
+    text_add(&sql, "SELECT ");
+    add_columns(&sql, table, true);
+    text_printf(&sql, " FROM %s WHERE \"_seq\" > $1 ORDER BY \"_seq\" LIMIT %u", label, limit);
+    statement read = {"read what is new in a store", sql.data};
+    status_class class = connection_run(c, &read, params, 1, &found, st);
+    text_free(&sql);
+    if (class != STATUS_OK)
+        return class;
+    metric_result_of_rows(found, a, out);
+    rows_free(found);
+    *last_out = seq;
+    uint32_t column = table->n_columns + table->has_extra; /* `_seq` stands behind them */
+    if (out->rows.n_rows)
+        *last_out = (uint64_t)((const int64_t *)out->rows.columns[column].values)[out->rows.n_rows - 1];
+    return STATUS_OK;
+}

@@ -229,6 +229,8 @@ static void settle_old(writer *w, const journal_record *records, size_t n, uint6
 {
     uint64_t upto = 0;
     for (size_t i = 0; i < n && records[i].seq <= seq; i++) {
+        if (w->parts.on_committed)
+            w->parts.on_committed(w->parts.arg, &(write_record){.record = &records[i]});
         waiter_report(w->parts.waiters, records[i].request_id, records[i].n_rows, 0, 0);
         upto = records[i].seq;
     }
@@ -373,9 +375,9 @@ static void settle(writer *w, const write_record *records, uint32_t n)
     for (uint32_t i = 0; i < n; i++) {
         const write_record *r = &records[i];
         bool last = i + 1 == n || records[i + 1].record->stream != r->record->stream;
-        bool last_of_store = last && (i + 1 == n || records[i + 1].record->wid != r->record->wid ||
-                                      strcmp(records[i + 1].record->store, r->record->store) != 0);
         stored += r->stored, duplicate += r->duplicate, dead += r->dead;
+        if (w->parts.on_committed)
+            w->parts.on_committed(w->parts.arg, r);
         waiter_report(w->parts.waiters, r->record->request_id, r->stored, r->duplicate,
                       r->record->kind == JOURNAL_ROWS ? r->dead : 0);
         if (last) {
@@ -383,8 +385,6 @@ static void settle(writer *w, const write_record *records, uint32_t n)
             journal_trim(w->parts.journal, r->record->stream, r->record->seq);
             requeue_if_waiting(w, r->record->stream, r->record->seq);
         }
-        if (last_of_store && w->parts.on_stored)
-            w->parts.on_stored(w->parts.arg, r->record->wid, r->record->store);
     }
     pthread_mutex_lock(&w->lock);
     w->figures.transactions++;

@@ -14,6 +14,7 @@
 #include "flow/journal.h"
 #include "flow/plan.h"
 #include "flow/waiter.h"
+#include "flow/write_set.h"
 #include "store/partitions.h"
 #include "store/pool.h"
 
@@ -29,8 +30,9 @@ typedef struct writer_parts {
     /* The plan of a workspace, retained; LATER = it exists but cannot be used now, GONE = it was deleted.
      * [any] */
     writer_plan (*plan_of)(void *arg, uint32_t wid, const flow_plan **plan_out);
-    /* After a commit, once a store that got rows. On the writer's thread, must not block. */
-    void (*on_stored)(void *arg, uint32_t wid, const char *store);
+    /* After a commit and before the journal is trimmed, once a record; without a store: the record had been
+     * committed before. May be NULL. On the writer's thread, must not block. */
+    void (*on_committed)(void *arg, const write_record *record);
     void *arg;
     unsigned number, of; /* this writer's shards: shard % of == number */
 } writer_parts;

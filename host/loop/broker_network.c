@@ -236,7 +236,7 @@ static void take_sendto(guest *g, const struct seccomp_notif *call)
 /* errno or 0; *data_out is one piece. */
 static int gather(const guest *g, const struct msghdr *m, uint8_t **data_out, size_t *len_out)
 {
-    struct iovec parts[PARTS_MAX];
+    struct iovec parts[PARTS_MAX] = {0};
     size_t n = m->msg_iovlen < PARTS_MAX ? m->msg_iovlen : PARTS_MAX, len = 0;
     *data_out = NULL;
     if (!broker_memory_read(g, (uint64_t)(uintptr_t)m->msg_iov, parts, n * sizeof *parts))
@@ -256,7 +256,7 @@ static int gather(const guest *g, const struct msghdr *m, uint8_t **data_out, si
 /* errno or 0: address and data of the message at `at`. Descriptors and options beside it are refused. */
 static int take_message(guest *g, int socket, uint64_t at, target *to, uint8_t **data_out, size_t *len_out)
 {
-    struct msghdr m;
+    struct msghdr m = {0};
     *data_out = NULL;
     if (!broker_memory_read(g, at, &m, sizeof m) ||
         !read_target(g, (uint64_t)(uintptr_t)m.msg_name, m.msg_namelen, to))

@@ -20,8 +20,16 @@ typedef struct known_address { /* what a name of the reach resolved to */
     uint32_t name; /* index into the reach */
 } known_address;
 
-typedef struct guest {
-    struct guest *next;
+typedef struct guest guest;
+
+typedef struct watched { /* what an event is about */
+    guest *guest;
+    bool call; /* a call at the listener, else a question at the door */
+} watched;
+
+struct guest {
+    guest *next;
+    watched at_door, at_listener;
     uint64_t tag;
     bool network, landlock, gone;
     int door, listener, process; /* process: a pidfd; -1 = none yet */
@@ -40,7 +48,7 @@ typedef struct guest {
     char unreached[DOOR_TEXT_MAX]; /* the last place that was refused, for the plugin's error; "" = told */
     int job_fds[GUEST_JOBS_MAX];   /* sockets that jobs wait on, -1 = none */
     unsigned jobs;
-} guest;
+};
 
 extern pthread_mutex_t broker_lock;
 
@@ -55,7 +63,7 @@ void broker_call_take(guest *g);
 void broker_call_answer(int listener, uint64_t id, int64_t value, int error);
 /* Copies out of the guest's memory; false if it is not there. */
 bool broker_memory_read(const guest *g, uint64_t at, void *out, size_t len);
-bool broker_memory_write(const guest *g, uint64_t at, const void *data, size_t len);
+bool broker_memory_write(const guest *g, uint64_t at, void *data, size_t len);
 
 /* broker_network.c: answers connect, bind, sendto, sendmsg, sendmmsg now or later. With the lock held. */
 void broker_network_take(guest *g, const struct seccomp_notif *call);

@@ -19,7 +19,7 @@
 #include "loop/broker_private.h"
 #include "loop/nursery_wire.h"
 
-enum { EVENTS_MAX = 32, LISTENER_BIT = 1 };
+enum { EVENTS_MAX = 32 };
 
 pthread_mutex_t broker_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -155,7 +155,9 @@ static void admit(const broker_order *o, const broker_reach *reach, const broker
                  .next = guests};
     memset(g->job_fds, -1, sizeof g->job_fds);
     guests = g;
-    watch_add(door, g);
+    g->at_door = (watched){.guest = g};
+    g->at_listener = (watched){.guest = g, .call = true};
+    watch_add(door, &g->at_door);
 }
 
 static void extend(uint64_t tag, const broker_reach *more)
@@ -217,7 +219,7 @@ static void begin(guest *g, const door_ask *ask, int listener)
         g->landlock = ask->flags & DOOR_LANDLOCK;
         g->object = strdup(ask->name);
         fcntl(listener, F_SETFD, FD_CLOEXEC);
-        watch_add(listener, (void *)((uintptr_t)g | LISTENER_BIT));
+        watch_add(listener, &g->at_listener);
     }
     send(g->door, &a, sizeof a, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -272,20 +274,17 @@ static void take_ask(guest *g)
 
 static void take_event(const struct epoll_event *e)
 {
-    if (!e->data.ptr) {
+    const watched *w = e->data.ptr;
+    if (!w)
         broker_orders_take();
+    else if (w->guest->gone)
         return;
-    }
-    guest *g = (guest *)((uintptr_t)e->data.ptr & ~(uintptr_t)LISTENER_BIT);
-    bool call = (uintptr_t)e->data.ptr & LISTENER_BIT;
-    if (g->gone)
-        return;
-    if (call && e->events & EPOLLIN)
-        broker_call_take(g);
-    else if (call)
-        close_fd(&g->listener); /* every thread with the filter has ended */
+    else if (!w->call)
+        take_ask(w->guest);
+    else if (e->events & EPOLLIN)
+        broker_call_take(w->guest);
     else
-        take_ask(g);
+        close_fd(&w->guest->listener); /* every thread with the filter has ended */
 }
 
 static void become(int socket)

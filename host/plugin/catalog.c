@@ -119,6 +119,22 @@ static void record_drop(catalog *c, size_t index)
     memmove(&c->records[index], &c->records[index + 1], (--c->n - index) * sizeof *c->records);
 }
 
+status_class catalog_verify(const catalog *c, const plugin_entry *entry, status *st)
+{
+    status ignored;
+    text bytes = {0};
+    char hash[COPY_HASH_TEXT] = "";
+    status_class class = copy_verify(c->store, entry->hash, st);
+    if (class == STATUS_OK)
+        return class;
+    if (copy_read_source(entry->file, &bytes, &ignored) == STATUS_OK)
+        copy_hash(text_or_empty(&bytes), bytes.len, hash);
+    if (!strcmp(hash, entry->hash))
+        class = copy_keep(c->store, text_or_empty(&bytes), bytes.len, hash, st);
+    text_free(&bytes);
+    return class;
+}
+
 void catalog_mark(const plugin_entry *entry, char out[COPY_HASH_TEXT])
 {
     if (entry->hash)

@@ -123,6 +123,9 @@ void catalog_hold_back(catalog *c, const char *id, const char *workspace, const 
 const plugin_entry *catalog_previous(catalog *c, const char *id, status *st);
 /* The newest usable file with that id; the version that serves if there is none; held. */
 const plugin_entry *catalog_newest(catalog *c, const char *id, status *st);
+/* The copy that its cells will load is still what its hash says; one that is damaged is made anew from the
+ * file, if that has the content still. */
+status_class catalog_verify(const catalog *c, const plugin_entry *entry, status *st);
 /* A version that comes as bytes: copied and probed; `name` stands for its file. Held. */
 const plugin_entry *catalog_take_bytes(catalog *c, const char *name, const void *data, size_t len,
                                        status *st);

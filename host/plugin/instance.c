@@ -282,6 +282,12 @@ static status_class ensure_cell(instance *in, instance_call *call, wire_type typ
         instance_drop_cell(in, 0);
         facts_add(in, FACT_SUSPECT, 1);
     }
+    /* A cell that was started for a suspect is no way around quarantine. */
+    bool held = in->supervisor.quarantined && !(call && call->suspect) && type != WIRE_CLOSE &&
+                supervise_wait_us(&in->supervisor, clock_monotonic_us()) > 0 &&
+                !atomic_load(&in->retry_asked);
+    if (in->cell && held)
+        instance_quit(in);
     if (in->cell)
         return STATUS_OK;
     if (in->swap.unloaded) {

@@ -173,6 +173,12 @@ void instance_drop_cell(instance *in, int timeout_ms)
     facts_open(in, false);
 }
 
+void instance_quit(instance *in)
+{
+    instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
+    show_condition(in);
+}
+
 void instance_rest(instance *in)
 {
     pthread_mutex_lock(&in->lock);

@@ -126,6 +126,8 @@ void instance_bury(instance *in, instance_call *call);
 void instance_worn(instance *in, instance_call *call, const char *why);
 /* A cell that did not come to life. */
 void instance_stillborn(instance *in, instance_call *call, const char *why);
+/* Stops a cell that must not be used: in quarantine. */
+void instance_quit(instance *in);
 /* Out of quarantine and back-off. */
 void instance_release(instance *in);
 /* Room for one more cell: true when it may be started. Every true is given back by instance_drop_cell, or

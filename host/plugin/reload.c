@@ -186,6 +186,8 @@ static status_class apply(reload *r, const plugin_entry *entry, const char *deed
     snprintf(result->id, sizeof result->id, "%s", entry->id);
     snprintf(result->version, sizeof result->version, "%s", entry->version);
     snprintf(result->hash, sizeof result->hash, "%s", entry->hash);
+    if (catalog_verify(r->settings.catalog, entry, st) != STATUS_OK)
+        return status_wrap(st, "plugin %s", entry->id);
     if (r->settings.make_instances)
         r->settings.make_instances(r->settings.arg, entry->id);
     sweep(&t, true);

@@ -114,6 +114,8 @@ http_stream *http_answer_stream(http_request *r, int status, const char *type);
 bool http_stream_write(http_stream *s, const void *data, size_t len);
 /* Never waits; false = gone, or so far behind that it was cut off (SSE on the loop thread). */
 bool http_stream_offer(http_stream *s, const void *data, size_t len);
+size_t http_stream_waiting(http_stream *s); /* bytes that the client has not taken yet */
+#define HTTP_STREAM_OFFER_ROOM (4 << 20)    /* what may be offered beyond that */
 /* Ends the answer and gives the handle back; `whole` = false cuts the connection instead of ending it
  * properly. */
 void http_stream_end(http_stream *s, bool whole);

@@ -101,7 +101,7 @@ bool http_stream_write(http_stream *s, const void *data, size_t len)
 bool http_stream_offer(http_stream *s, const void *data, size_t len)
 {
     pthread_mutex_lock(&s->lock);
-    if (!s->gone && s->buffer.len + len > STREAM_ROOM)
+    if (!s->gone && s->buffer.len - s->taken + len > HTTP_STREAM_OFFER_ROOM)
         s->gone = true; /* the next pull cuts it off */
     bool there = !s->gone;
     if (there)
@@ -109,6 +109,14 @@ bool http_stream_offer(http_stream *s, const void *data, size_t len)
     pthread_mutex_unlock(&s->lock);
     http_pull_wake(s->puller);
     return there;
+}
+
+size_t http_stream_waiting(http_stream *s)
+{
+    pthread_mutex_lock(&s->lock);
+    size_t n = s->buffer.len - s->taken;
+    pthread_mutex_unlock(&s->lock);
+    return n;
 }
 
 void http_stream_end(http_stream *s, bool whole)

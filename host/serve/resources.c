@@ -5,6 +5,7 @@ void routes_resources(route_table *t)
 {
     routes_rows(t);
     routes_influx(t);
+    routes_live(t);
     routes_stores(t);
     routes_builds(t);
     routes_query(t);

@@ -8,6 +8,7 @@ void routes_resources(route_table *t);
 
 void routes_rows(route_table *t);
 void routes_influx(route_table *t);
+void routes_live(route_table *t);
 void routes_stores(route_table *t);
 void routes_builds(route_table *t);
 void routes_query(route_table *t); /* …/metrics of a workspace; routes_metrics is Prometheus' */

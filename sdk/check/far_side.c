@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -97,9 +98,9 @@ static void talk_smtp(peer *p)
     }
 }
 
-static void serve(int listener, const char *protocol, far_mode mode, const char *told)
+static void serve(int listener, const char *protocol, far_mode mode, int told)
 {
-    FILE *file = fopen(told, "a");
+    FILE *file = fdopen(told, "a");
     for (int n = 0; file; n++) {
         int fd = accept(listener, NULL, NULL);
         if (fd < 0 && errno != EINTR)
@@ -127,12 +128,11 @@ void far_side_start(const char *protocol, far_mode mode, far_side *out)
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    strcpy(out->told, "/tmp/penstock-check-XXXXXX");
-    int told = mkstemp(out->told);
-    if (listener < 0 || told < 0 || bind(listener, (struct sockaddr *)&at, len) || listen(listener, 16) ||
-        getsockname(listener, (struct sockaddr *)&at, &len))
+    out->told_fd = memfd_create("told", MFD_CLOEXEC);
+    snprintf(out->told, sizeof out->told, "/proc/self/fd/%d", out->told_fd);
+    if (listener < 0 || out->told_fd < 0 || bind(listener, (struct sockaddr *)&at, len) ||
+        listen(listener, 16) || getsockname(listener, (struct sockaddr *)&at, &len))
         verdict_fail(NULL, "the far side does not start: %s", strerror(errno));
-    close(told);
     out->port = ntohs(at.sin_port);
     fflush(NULL);
     pid_t parent = getpid();
@@ -141,7 +141,7 @@ void far_side_start(const char *protocol, far_mode mode, far_side *out)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(1);
-        serve(listener, protocol, mode, out->told);
+        serve(listener, protocol, mode, out->told_fd);
     }
     close(listener);
 }
@@ -153,6 +153,6 @@ void far_side_stop(far_side *f)
         waitpid(f->pid, NULL, 0);
     }
     if (f->told[0])
-        unlink(f->told);
+        close(f->told_fd);
     memset(f, 0, sizeof *f);
 }

@@ -14,7 +14,8 @@ typedef enum far_mode {
 typedef struct far_side {
     int port;
     pid_t pid;
-    char told[64]; /* the file; far_side_stop removes it */
+    int told_fd;   /* what it was told: a file in memory, gone with the process */
+    char told[64]; /* its path */
 } far_side;
 
 /* `protocol`: lines, http or smtp. Child only: failures end the case. It dies with the process that started

@@ -211,6 +211,7 @@ static void a_bad_command_costs_itself(void **state)
         "PUTVAL a//c 1:1",
         "PUTVAL a/b/c\xff 1:1",
         "PUTVAL a/b/c interval=x 1:1",
+        "PUTVAL a/b/c \"1:x\"",
     };
     (void)state;
     kit k = kit_open(values, "time", (decode_limits){0});

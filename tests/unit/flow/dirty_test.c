@@ -90,12 +90,57 @@ static void several_key_columns(void **state)
     dirty_free(set);
 }
 
+/* A row at 35:00 matters to the 10-minute buckets that read from 20 minutes before to 10 behind themselves:
+ * those that begin at 20, 30, 40 and 50 minutes. */
+static void a_row_dirties_the_buckets_that_reach_it(void **state)
+{
+    (void)state;
+    int64_t minute = WIDTH_US / 10, times[] = {35 * minute, 36 * minute, 40 * minute};
+    int32_t offsets[] = {0, 1, 2, 3};
+    column columns[] = {{.type = COLUMN_TIMESTAMP, .values = times},
+                        {.type = COLUMN_TEXT, .offsets = offsets, .data = "aaa"}};
+    batch one = {1, 2, columns}, all = {3, 2, columns};
+    dirty_rule reaching = rule;
+    dirty_set *set = dirty_create();
+    reaching.before_us = 20 * minute;
+    reaching.after_us = 10 * minute;
+    assert_int_equal(dirty_add(set, &one, &reaching), 0);
+    assert_int_equal(dirty_count(set), 4);
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(dirty_at(set, i).bucket_us, (20 + 10 * (int64_t)i) * minute);
+    assert_int_equal(dirty_add(set, &all, &reaching), 0);
+    assert_int_equal(dirty_count(set), 5); /* 40:00 is read by the bucket of 60, too */
+    dirty_free(set);
+}
+
+static void rows_beyond_the_horizon_are_counted(void **state)
+{
+    (void)state;
+    int64_t times[] = {0, WIDTH_US - 1, WIDTH_US, 2 * WIDTH_US};
+    int32_t offsets[] = {0, 1, 2, 3, 4};
+    column columns[] = {{.type = COLUMN_TIMESTAMP, .values = times},
+                        {.type = COLUMN_TEXT, .offsets = offsets, .data = "aaaa"}};
+    batch rows = {4, 2, columns};
+    dirty_rule late = rule;
+    dirty_set *set = dirty_create();
+    late.oldest_us = WIDTH_US; /* at the limit counts as in time */
+    assert_int_equal(dirty_add(set, &rows, &late), 2);
+    assert_int_equal(dirty_count(set), 2);
+    late.oldest_us = WIDTH_US + 1;
+    assert_int_equal(dirty_add(set, &rows, &late), 3);
+    late.oldest_us = WIDTH_US - 1;
+    assert_int_equal(dirty_add(set, &rows, &late), 2);
+    dirty_free(set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_edge_belongs_to_the_later_bucket),
         cmocka_unit_test(every_key_once),
         cmocka_unit_test(several_key_columns),
+        cmocka_unit_test(a_row_dirties_the_buckets_that_reach_it),
+        cmocka_unit_test(rows_beyond_the_horizon_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

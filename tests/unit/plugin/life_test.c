@@ -153,6 +153,20 @@ static void a_plugin_that_dies_of_everything_is_not_excused(void **state)
         clock_fake_advance(&fake, 31000000);
     }
     assert_int_equal(stand_state(&s).condition, INSTANCE_QUARANTINED);
+    /* What was in hand is still tried alone, but its cell is no way around quarantine. */
+    status st;
+    instance_batch *b = NULL;
+    instance_call suspect = {.suspect = true}, call = {0};
+    must(instance_open(in, &suspect, NULL, 0, &st), &st);
+    must(instance_skip(in, &suspect, 1, &b, &st), &st);
+    instance_batch_free(b);
+    instance_turn turn;
+    uint32_t wait;
+    assert_int_equal(instance_read(in, &call, 10, &turn, &b, &wait, &st), STATUS_UNAVAILABLE);
+    assert_int_equal(call.fault, PLUGIN_FAULT_DIED);
+    assert_non_null(strstr(st.text, "in quarantine"));
+    assert_int_equal(stand_state(&s).deaths, 5);
+    assert_int_equal(stand_state(&s).condition, INSTANCE_QUARANTINED);
     instance_free(in);
     clock_use(NULL);
 }

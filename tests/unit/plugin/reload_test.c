@@ -295,10 +295,11 @@ static void bytes_are_loaded_without_a_file(void **state)
     instance_free(in);
 }
 
-static void a_damaged_copy_is_noticed_at_the_start(void **state)
+static void a_damaged_copy_is_noticed(void **state)
 {
     (void)state;
     status st;
+    reload_result result;
     char path[4200];
     put("2");
     const plugin_entry *e = catalog_find(s.catalog, ID, &st);
@@ -309,6 +310,11 @@ static void a_damaged_copy_is_noticed_at_the_start(void **state)
     restart(); /* the file is still there: it is copied anew */
     assert_string_equal(look().current, "2.0.0");
     instance *in = instance_in("a", "{}");
+    assert_int_equal(answered_by(in), 2);
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_int_equal(truncate(path, 1000), 0);
+    must(reload_roll_back(r, ID, "me", &result, &st), &st);
+    must(reload_load(r, ID, "me", &result, &st), &st); /* while it runs, from the file */
     assert_int_equal(answered_by(in), 2);
     instance_free(in);
     assert_int_equal(chmod(path, 0644), 0);
@@ -361,14 +367,10 @@ int main(void)
 {
 #define RELOAD_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        RELOAD_TEST(a_new_file_is_taken_by_all),
-        RELOAD_TEST(a_version_that_all_refuse_serves_nobody),
-        RELOAD_TEST(who_refuses_stays_behind_alone),
-        RELOAD_TEST(rolled_back_and_loaded_again),
-        RELOAD_TEST(unloaded_until_loaded),
-        RELOAD_TEST(bytes_are_loaded_without_a_file),
-        RELOAD_TEST(a_damaged_copy_is_noticed_at_the_start),
-        RELOAD_TEST(a_disk_that_does_not_write_is_told),
+        RELOAD_TEST(a_new_file_is_taken_by_all),     RELOAD_TEST(a_version_that_all_refuse_serves_nobody),
+        RELOAD_TEST(who_refuses_stays_behind_alone), RELOAD_TEST(rolled_back_and_loaded_again),
+        RELOAD_TEST(unloaded_until_loaded),          RELOAD_TEST(bytes_are_loaded_without_a_file),
+        RELOAD_TEST(a_damaged_copy_is_noticed),      RELOAD_TEST(a_disk_that_does_not_write_is_told),
     };
     return cmocka_run_group_tests(tests, start_spawner, stop_spawner);
 }

@@ -29,6 +29,7 @@ typedef struct fixture {
     journal *journal;
     waiter_table *waiters;
     intake *intake;
+    live_hub *live;
     yaml_tree *yaml;
     atomic_uint pages;
     char asked_params[256];
@@ -49,6 +50,15 @@ intake *flow_intake(flow *fl)
     (void)fl;
     return f.intake;
 }
+
+live_hub *flow_live(flow *fl)
+{
+    (void)fl;
+    return f.live;
+}
+
+status_class flow_store_since(flow *fl, int32_t wid, const char *store, uint64_t seq, uint32_t limit,
+                              arena *a, metric_result *out, uint64_t *last_out, status *st);
 
 json_t *flow_status(flow *fl, int32_t wid)
 {
@@ -72,6 +82,21 @@ static inline void fill(metric_result *out, arena *a, const char *device, int64_
     batch_builder_end_row(out->builder);
     out->rows = batch_builder_freeze(out->builder);
     out->names = names;
+}
+
+/* One row, `_seq` 5: the past. */
+status_class flow_store_since(flow *fl, int32_t wid, const char *store, uint64_t seq, uint32_t limit,
+                              arena *a, metric_result *out, uint64_t *last_out, status *st)
+{
+    (void)fl, (void)wid, (void)store, (void)limit, (void)st;
+    static const char *const past_names[] = {"device", "_seq"};
+    *last_out = seq;
+    if (seq >= 5)
+        return STATUS_OK;
+    fill(out, a, "past", 5);
+    out->names = past_names;
+    *last_out = 5;
+    return STATUS_OK;
 }
 
 /* Two pages of one row. */
@@ -239,6 +264,7 @@ static inline bool serve(const auth_source *auth, const idempotency_store *kept,
 {
     f.loop = loop_create();
     f.pool = lane_pool_create(4);
+    f.live = live_create(f.pool, f.journal, 2);
     f.table = route_table_create();
     routes_openapi(f.table);
     routes_resources(f.table);
@@ -269,6 +295,7 @@ static inline void on_drained(void *arg)
 
 static inline void drain(void *arg)
 {
+    live_stop(f.live);
     router_drain(f.router, 300, on_drained, arg);
 }
 
@@ -277,6 +304,7 @@ static inline void stop(void)
     loop_post(f.loop, drain, f.loop);
     pthread_join(f.thread, NULL);
     job_desk_free(f.services.jobs);
+    live_free(f.live);
     lane_pool_free(f.pool);
     loop_free(f.loop);
     route_table_free(f.table);

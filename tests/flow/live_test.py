@@ -1,0 +1,197 @@
+"""A page that watches a store: what is committed comes by itself, nothing is missed over a reconnect, who does not read
+is let go without holding up the rows, permissions and limits hold."""
+import http.client
+import json
+import queue
+import socket
+import threading
+import time
+
+import harness
+from harness import check, equal
+
+HERE = harness.SOURCE / "tests" / "flow"
+ROWS = "/workspaces/w/datastores/pump"
+MINUTE = 60
+
+
+class Watch:
+    """A client of the events: a thread that reads and takes the stream apart."""
+
+    def __init__(self, host, path=ROWS + "/events", last=None, key=None, reads=True):
+        self.connection = http.client.HTTPConnection("127.0.0.1", host.port, timeout=MINUTE)
+        headers = {"Authorization": f"Bearer {key or host.key}", "Accept": "text/event-stream"}
+        if last:
+            headers["Last-Event-ID"] = str(last)
+        self.connection.request("GET", "/api/v1" + path, headers=headers)
+        self.response = self.connection.getresponse()
+        self.status, self.id, self.events = self.response.status, last, queue.Queue()
+        if self.status == 200:
+            equal(self.response.readline(), b"retry: 3000\n", "the stream begins")
+            if reads:
+                threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        event = {}
+        try:
+            for line in iter(self.response.readline, b""):
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name == "" and value == "":
+                    if event:
+                        self.events.put(event)
+                    event = {}
+                elif name:
+                    event[name] = value
+        except (OSError, ValueError, AttributeError, http.client.HTTPException):  # closed while it reads
+            pass
+        self.events.put(None)
+
+    def rows(self, n):
+        """The next n rows."""
+        found = []
+        while len(found) < n:
+            try:
+                event = self.events.get(timeout=10)
+            except queue.Empty:
+                raise harness.Failed(f"no more rows come; {n} were waited for, the last was {found[-1:]}") from None
+            check(event is not None, "the stream goes on", found)
+            self.id = event.get("id", self.id)  # of what was taken
+            if event.get("event") == "row":
+                found.append(json.loads(event["data"]))
+        return found
+
+    def until(self, wanted):
+        """Reads on until every one of these counts was there; a row may come twice."""
+        seen = set()
+        while not wanted <= seen:
+            seen.add(self.rows(1)[0]["count"])
+        return seen
+
+    def last_word(self):
+        """The reason that the stream gives at its end."""
+        reason = None
+        while (event := self.events.get(timeout=MINUTE)) is not None:
+            if event.get("event") == "end":
+                reason = json.loads(event["data"])["reason"]
+        return reason
+
+    def close(self):
+        if self.connection.sock:
+            self.connection.sock.shutdown(socket.SHUT_RDWR)  # ends the thread's read first
+        self.connection.close()
+
+
+def row(i, device="a"):
+    return {"time": f"2026-01-01T{i // 3600:02d}:{i // 60 % 60:02d}:{i % 60:02d}Z", "device": device, "count": i}
+
+
+def host_with_stores():
+    host = harness.Host().start()
+    host.apply(HERE / "formats.yaml")
+    host.workspace("w", "formats")
+    return host
+
+
+def new_rows_come_and_none_is_missed(host):
+    watch = Watch(host)
+    equal(watch.status, 200, "the stream")
+    equal(watch.response.headers["Content-Type"], "text/event-stream", "Content-Type")
+    host.ingest("w", "pump", [row(1), row(2, "b")])
+    first = watch.rows(2)
+    equal({(r["device"], r["count"]) for r in first}, {("a", 1), ("b", 2)}, "rows as they are committed")
+    check(all(r["_seq"] and r["_received"] and r["time"] == "2026-01-01T00:00:0%dZ" % r["count"] for r in first), "whole rows", first)
+    check(watch.id, "the last event has an id", first)
+    watch.close()
+    host.ingest("w", "pump", [row(i, f"d{i % 7}") for i in range(10, 3000)])  # more than a page of the past
+    again = Watch(host, last=watch.id)
+    missed = again.until(set(range(10, 3000)))
+    check(missed <= set(range(3000)), "what was committed meanwhile, and perhaps what came last", missed)
+    host.ingest("w", "pump", [row(5000)])
+    again.until({5000})
+    again.close()
+
+
+def filters(host):
+    watch = Watch(host, ROWS + "/events?columns=count&filter%5Bdevice%5D=x")
+    host.ingest("w", "pump", [row(1), row(2, "x"), row(3, "y"), row(4, "x")])
+    found = watch.rows(2)
+    equal([sorted(r) for r in found], [["_received", "_seq", "count"]] * 2, "only these columns")
+    equal([r["count"] for r in found], [2, 4], "only these rows")
+    watch.close()
+    for query in ("columns=none", "filter%5Bnone%5D=1", "after=x"):
+        equal(Watch(host, f"{ROWS}/events?{query}").status, 400, query)
+    equal(Watch(host, "/workspaces/w/datastores/none/events").status, 404, "a store that is not there")
+
+
+def reconnecting_under_load(host):
+    """A writer without pause, a client that comes back again and again: every row at least once."""
+    stop, sent = threading.Event(), []
+
+    def feed():
+        while not stop.is_set():
+            rows = [row(len(sent) + i, f"e{i}") for i in range(20)]
+            host.ingest("w", "pump", rows, wait="journal")
+            sent.extend(rows)
+
+    watch, seen = Watch(host), set()  # the feeder waits for the journal only
+    feeder = threading.Thread(target=feed)
+    feeder.start()
+    try:
+        for _ in range(6):
+            seen |= {r["count"] for r in watch.rows(150)}
+            watch.close()
+            watch = Watch(host, last=watch.id)
+    finally:
+        stop.set()
+        feeder.join()
+    wanted = set(range(len(sent)))
+    seen |= watch.until(wanted - seen)  # of one writer later than of the other; what is missed never comes
+    watch.close()
+
+
+def a_client_that_does_not_read(host):
+    """One that does is not cut off by a large body; one that does not holds up nobody."""
+    reader = Watch(host)
+    host.ingest("w", "pump", [row(i, "r" * 200) for i in range(5000)])
+    reader.until(set(range(5000)))
+    reader.close()
+    idle = Watch(host, reads=False)
+    began, n = time.monotonic(), 0
+    wide = [{**row(i), "device": "w" * 200} for i in range(2000)]
+    while n < 30:
+        host.ingest("w", "pump", wide, wait="journal")
+        n += 1
+    check(time.monotonic() - began < 30, "rows are taken as before")
+    host.ingest("w", "pump", wide[:1])  # stored: so is what was sent before
+    threading.Thread(target=idle.read, daemon=True).start()
+    equal(idle.last_word(), "too_slow", "why the stream ended")
+
+
+def limits_and_permissions(host):
+    made = host.cli_json("key", "create", "reader", "--scope", "read:datastore:pump", "-w", "w")
+    reader = made["key"]
+    watches = [Watch(host, key=reader) for _ in range(16)]
+    equal({w.status for w in watches}, {200}, "as many as one key may have")
+    equal(Watch(host, key=reader).status, 429, "one more")
+    equal(Watch(host).status, 200, "another key")
+    equal(Watch(host, "/workspaces/w/datastores/cpu/events", key=reader).status, 403, "a store that it may not read")
+    for w in watches:
+        w.close()
+
+
+def the_host_stops(host):
+    watch = Watch(host)
+    host.stop()
+    equal(watch.last_word(), "stopped", "a host that stops says so")
+
+
+def live():
+    host = host_with_stores()
+    for part in (new_rows_come_and_none_is_missed, filters, reconnecting_under_load, a_client_that_does_not_read,
+                 limits_and_permissions, the_host_stops):
+        began = time.monotonic()
+        part(host)
+        harness.say(f"  {part.__name__} ({time.monotonic() - began:.1f} s)")
+
+
+harness.main(live)
