@@ -1,6 +1,6 @@
 /* Guards that tests take out, one at a time, to show that each of them matters. PENSTOCK_FAULT names what is
  * taken out
- * ("position", "mark_order", "ack"), comma-separated. Only builds with fault hooks have them. */
+ * ("position", "mark_order", "ack", "live"), comma-separated. Only builds with fault hooks have them. */
 #ifndef PENSTOCK_BASE_FAULT_H
 #define PENSTOCK_BASE_FAULT_H
 #include <stdbool.h>

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #include "base/arena.h"
 #include "base/batch_json.h"
+#include "base/fault.h"
 
 enum { TICK_US = 15000000, ITEM_ARENA_BYTES = 4096, OWNER_SIZE = 40 };
 
@@ -90,6 +92,19 @@ void live_free(live_hub *h)
 unsigned live_watches(const live_hub *h)
 {
     return atomic_load(&h->n_watches);
+}
+
+static void on_settled(void *arg)
+{
+    atomic_store((atomic_bool *)arg, true);
+}
+
+void live_settle(live_hub *h)
+{
+    atomic_bool settled = false;
+    lane_post(h->lane, on_settled, &settled);
+    while (!atomic_load(&settled))
+        sched_yield();
 }
 
 /* Under either lock. */
@@ -427,7 +442,8 @@ static uint64_t find_mark(const live_hub *h, const live_store *s)
         if (waits && s->marks[i] < least)
             least = s->marks[i];
     }
-    return least < all ? least : all;
+    return least < all && !fault_active("live") ? least
+                                                : all; /* the fault: the last _seq, whoever is behind */
 }
 
 static size_t batch_bytes(const batch *b)

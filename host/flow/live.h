@@ -71,4 +71,6 @@ void live_push(live_hub *h, const write_record *record);
 /* Now and then: signs of life, so that who is gone is noticed. */
 void live_tick(live_hub *h, int64_t now_us);
 unsigned live_watches(const live_hub *h);
+/* Waits until what was pushed has been handed on. Not on the hub's lane. */
+void live_settle(live_hub *h);
 #endif

@@ -246,6 +246,33 @@ void pst_builder_row(pst_builder *b)
     b->failed |= b->rows == INT32_MAX;
 }
 
+void pst_builder_payload(pst_builder *b, const void *data, size_t len, const char *meta)
+{
+    if (!b->n_columns &&
+        (pst_builder_column(b, "_payload", PST_BINARY) < 0 || pst_builder_column(b, "_meta", PST_TEXT) < 0)) {
+        b->failed = true;
+        return;
+    }
+    if (b->n_columns != 2 || strcmp(b->columns[0].name, "_payload") != 0) {
+        b->wrong = "_payload";
+        return;
+    }
+    pst_builder_set_bytes(b, 0, data, len);
+    pst_builder_set_text(b, 1, meta);
+    pst_builder_row(b);
+}
+
+void pst_builder_clear(pst_builder *b)
+{
+    for (uint32_t i = 0; i < b->n_columns; i++)
+        column_drop(&b->columns[i]);
+    buffer_drop(&b->texts);
+    buffer_drop(&b->rejects);
+    b->rows = 0;
+    b->failed = false;
+    b->wrong = NULL;
+}
+
 uint32_t pst_builder_rows(const pst_builder *b)
 {
     return b->rows;

@@ -56,7 +56,10 @@ static void on_destroy(void *self)
 /* An empty builder: rows of a read that failed must not come again. */
 static bool builder_renew(csv *c)
 {
-    pst_builder_free(c->builder);
+    if (c->builder) {
+        pst_builder_clear(c->builder);
+        return true;
+    }
     c->builder = pst_builder_create();
     if (!c->builder)
         return false;

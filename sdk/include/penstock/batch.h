@@ -51,6 +51,11 @@ void pst_builder_set_text(pst_builder *b, int column, const char *value); /* TEX
 void pst_builder_set_bytes(pst_builder *b, int column, const void *data,
                            size_t len); /* BINARY, TEXT and its kin */
 void pst_builder_row(pst_builder *b);   /* ends the row */
+/* One row of a raw batch (PST_BATCH_RAW): an undecoded record, and its `_meta` (a CSV header, a topic) or NULL. The
+ * builder has these two columns, which the first call makes, and no others. */
+void pst_builder_payload(pst_builder *b, const void *data, size_t len, const char *meta);
+/* Drops rows, rejects and what went wrong, and keeps the columns: before a read is tried again. */
+void pst_builder_clear(pst_builder *b);
 uint32_t pst_builder_rows(const pst_builder *b);
 size_t pst_builder_bytes(const pst_builder *b); /* roughly what the rows take: stop at a few MiB */
 /* A record that is not a row; everything is copied. */

@@ -30,6 +30,22 @@ static int64_t cursor_number(pst_bytes cursor)
     return strtoll(text, NULL, 10);
 }
 
+/* Logs how often this instance was opened, over all its cells and hosts. */
+static pst_status remember(const echo *e, const pst_call *call, pst_error *error)
+{
+    const pst_state_service *state = e->host->get_service(e->host, PST_SERVICE_STATE);
+    char text[32] = "";
+    size_t len;
+    uint64_t version;
+    pst_status status = state->get(e->host, call, "opened", text, sizeof text - 1, &len, &version, error);
+    if (status != PST_OK)
+        return status;
+    int n = snprintf(text, sizeof text, "%lld", strtoll(text, NULL, 10) + 1);
+    const pst_field field = {"times", text};
+    e->host->log(e->host, PST_LOG_INFO, "remembered", &field, 1);
+    return state->put(e->host, call, "opened", (pst_bytes){text, (size_t)n}, version, 0, NULL, error);
+}
+
 static pst_status on_open(void *self, const pst_call *call, pst_bytes resume_after, pst_error *error)
 {
     echo *e = self;
@@ -38,6 +54,11 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume_aft
     e->next = cursor_number(resume_after);
     const pst_field fields[] = {{"cursor", resume_after.len ? "given" : "none"}};
     e->host->log(e->host, PST_LOG_INFO, "opened", fields, 1);
+    if (e->host->config_flag(e->host, "/remember")) {
+        pst_status kept = remember(e, call, error);
+        if (kept != PST_OK)
+            return kept;
+    }
     if (!e->host->config_has(e->host, "/token"))
         return PST_OK;
     pst_status status = e->host->secret(e->host, call, "/token", token, sizeof token, &len, error);

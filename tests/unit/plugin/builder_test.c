@@ -5,7 +5,7 @@
 #include "penstock/batch.h"
 #include "support/check.h"
 
-static pst_error error;
+static pst_error error = {.struct_size = sizeof error};
 
 static void what_was_built_reads_back(void **state)
 {
@@ -137,6 +137,41 @@ static void the_number_of_columns_has_a_limit(void **state)
     pst_builder_free(b);
 }
 
+static void raw_records_need_no_columns(void **state)
+{
+    (void)state;
+    pst_builder *b = pst_builder_create();
+    pst_batch out = {.struct_size = sizeof out};
+    pst_column payload, meta;
+    pst_builder_payload(b, "dropped", 7, NULL);
+    pst_builder_reject(b, "x", 1, NULL, "dropped too");
+    pst_builder_clear(b);
+    pst_builder_payload(b, "1;\xff", 3, "n;junk");
+    pst_builder_payload(b, "", 0, NULL);
+    assert_int_equal(pst_builder_finish(b, NULL, (pst_bytes){0}, PST_BATCH_RAW, &out, &error), PST_OK);
+    assert_int_equal(out.n_rejects, 0);
+    assert_int_equal(pst_column_find(&out.schema, &out.array, "_payload", &payload, &error), PST_OK);
+    assert_int_equal(pst_column_find(&out.schema, &out.array, "_meta", &meta, &error), PST_OK);
+    assert_int_equal(payload.rows, 2);
+    assert_memory_equal(pst_column_bytes(&payload, 0).data, "1;\xff", 3);
+    assert_int_equal(pst_column_bytes(&payload, 1).len, 0);
+    assert_true(!pst_column_null(&meta, 0) && pst_column_null(&meta, 1));
+    out.array.release(&out.array);
+    out.schema.release(&out.schema);
+    pst_builder_free(b);
+    b = pst_builder_create();
+    pst_builder_column(b, "n", PST_INTEGER);
+    pst_builder_payload(b, "x", 1, NULL);
+    assert_int_equal(pst_builder_finish(b, NULL, (pst_bytes){0}, 0, &out, &error), PST_E_INTERNAL);
+    pst_builder_clear(b); /* and it is as good as new */
+    pst_builder_set_int(b, 0, 5);
+    pst_builder_row(b);
+    assert_int_equal(pst_builder_finish(b, NULL, (pst_bytes){0}, 0, &out, &error), PST_OK);
+    out.array.release(&out.array);
+    out.schema.release(&out.schema);
+    pst_builder_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +179,7 @@ int main(void)
         cmocka_unit_test(a_builder_is_used_for_one_batch_after_the_other),
         cmocka_unit_test(misuse_is_told_by_name),
         cmocka_unit_test(the_number_of_columns_has_a_limit),
+        cmocka_unit_test(raw_records_need_no_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
