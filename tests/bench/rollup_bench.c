@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,11 @@ typedef struct bench {
 } bench;
 
 static bench running;
+
+static void on_signal(int number)
+{
+    exit(128 + number); /* a measurement, not a daemon: what clean_up does is fine here */
+}
 
 /* However it ends: the server would outlive it. */
 static void clean_up(void)
@@ -124,6 +130,8 @@ static void start_server(bench *b)
     if (!mkdtemp(b->folder))
         exit(1);
     atexit(clean_up);
+    signal(SIGTERM, on_signal);
+    signal(SIGINT, on_signal);
     snprintf(sockets, sizeof sockets, "%s/s", b->folder);
     cluster_options o = {.state = b->folder,
                          .user = geteuid() == 0 && getpwnam("postgres") ? "postgres" : NULL,
@@ -372,6 +380,8 @@ static void round_of(bench *b, figures *f, bool with_full)
     uint64_t keys;
     if (with_full)
         note(&f->full, build_all(b));
+    else
+        settle(b); /* as before a full build: new pages are summarised for the index on time */
     note(&f->idle, idle_step(b));
     add_late(b);
     note(&f->late, refresh(b, &keys));
