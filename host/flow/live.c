@@ -430,17 +430,18 @@ void live_tick(live_hub *h, int64_t now_us)
 /* The _seq below which nothing is to come: of the streams that have something waiting the one that is least
  * far; 0 while one of them has not been heard of. Everything that is not waiting was pushed before it was
  * trimmed. */
-static uint64_t find_mark(const live_hub *h, const live_store *s)
+static uint64_t find_mark(const live_hub *h, const live_store *s, unsigned own, uint64_t last)
 {
     uint64_t all = 0, least = UINT64_MAX;
     for (unsigned i = 0; i < h->shards; i++) {
         journal_stream stream;
-        all = s->marks[i] > all ? s->marks[i] : all;
+        uint64_t mark = i == own ? last : s->marks[i];
+        all = mark > all ? mark : all;
         bool waits =
             journal_stream_find(h->journal, (uint32_t)s->wid, s->key, JOURNAL_LIVE, (uint16_t)i, &stream) &&
             stream.last_seq != stream.trimmed_seq;
-        if (waits && s->marks[i] < least)
-            least = s->marks[i];
+        if (waits && mark < least)
+            least = mark;
     }
     return least < all && !fault_active("live") ? least
                                                 : all; /* the fault: the last _seq, whoever is behind */
@@ -505,10 +506,8 @@ static bool note_record(live_hub *h, const write_record *r, live_item *item)
     live_store *s = find_store(h, (int32_t)j->wid, j->store);
     bool tell = s != NULL;
     if (tell && j->shard < h->shards && j->n_rows) {
-        s->marks[j->shard] = (uint64_t)j->first_row + j->n_rows - 1;
-        uint64_t mark = find_mark(h, s);
-        s->mark = mark > s->mark ? mark : s->mark;
-        item->mark = s->mark;
+        item->mark = find_mark(h, s, j->shard, (uint64_t)j->first_row + j->n_rows - 1);
+        item->mark = item->mark > s->mark ? item->mark : s->mark;
     }
     if (tell && (r->dead || !r->store))
         item->why = "restarted"; /* which of the rows are there the table knows */
@@ -525,14 +524,36 @@ static bool note_record(live_hub *h, const write_record *r, live_item *item)
     return tell;
 }
 
+static void post(live_hub *h, const write_record *r, live_item *item)
+{
+    item->arena = arena_create(ITEM_ARENA_BYTES);
+    snprintf(item->key, sizeof item->key, "%s", r->record->store);
+    if (!item->why)
+        copy_rows(item, r);
+    lane_post(h->lane, deliver, arena_copy(item->arena, item, sizeof *item));
+}
+
+/* Only now: an event of another writer that named these rows must not overtake them. */
+static void note_posted(live_hub *h, const write_record *r, uint64_t mark)
+{
+    const journal_record *j = r->record;
+    pthread_mutex_lock(&h->lock);
+    live_store *s = find_store(h, (int32_t)j->wid, j->store);
+    if (s && j->shard < h->shards && j->n_rows) {
+        s->marks[j->shard] = (uint64_t)j->first_row + j->n_rows - 1;
+        s->mark = mark > s->mark ? mark : s->mark;
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
 void live_push(live_hub *h, const write_record *r)
 {
     live_item item = {.hub = h, .wid = (int32_t)r->record->wid, .received_us = r->record->received_us};
-    if (!live_watches(h) || r->record->kind != JOURNAL_ROWS || !note_record(h, r, &item))
+    if (!live_watches(h) || r->record->kind != JOURNAL_ROWS)
         return;
-    item.arena = arena_create(ITEM_ARENA_BYTES);
-    snprintf(item.key, sizeof item.key, "%s", r->record->store);
-    if (!item.why)
-        copy_rows(&item, r);
-    lane_post(h->lane, deliver, arena_copy(item.arena, &item, sizeof item));
+    bool tell = note_record(h, r, &item);
+    uint64_t mark = item.mark;
+    if (tell)
+        post(h, r, &item);
+    note_posted(h, r, mark);
 }

@@ -119,12 +119,15 @@ def collectd_daemon():
     root = collectd_root()
     host = host_with_stores()
     for command, names in ((False, {"shortterm", "midterm", "longterm"}), (True, {"0", "1", "2"})):
-        found = run_collectd(host, root, command, lambda: [r for r in host.rows("w", "datastore:collectd")
-                                                           if r["plugin"] == "load" and r["ds"] in names])
+        def arrived():
+            rows = [r for r in host.rows("w", "datastore:collectd") if r["plugin"] == "load" and r["ds"] in names]
+            return rows if {r["ds"] for r in rows} == names else []
+
+        found = run_collectd(host, root, command, arrived)
         equal({r["ds"] for r in found}, names, "the load's data sources")
         check(all(r["host"] == "probe" and r["type"] == "load" and r["value"] is not None for r in found), "rows as they should be", found)
-    memory = {r["type_instance"] for r in host.rows("w", "datastore:collectd") if r["plugin"] == "memory"}
-    check({"used", "free", "cached"} <= memory, "the memory plugin's instances", memory)
+    wait_for("the memory plugin's instances", lambda: {"used", "free", "cached"} <= {
+        r["type_instance"] for r in host.rows("w", "datastore:collectd") if r["plugin"] == "memory"})
     equal(dead_letters(host), [], "no dead letters")
 
 
