@@ -252,7 +252,7 @@ static bool is_before(const ticket *a, const ticket *b)
  * workspace has units left. */
 static int64_t wait_for_turn(const provider *p, const ticket *t)
 {
-    double own = t->units, all = t->units;
+    double own = t->units, all = own;
     for (const ticket *o = p->tickets; o; o = o->next) {
         if (o == t || !is_before(o, t))
             continue;
