@@ -54,7 +54,7 @@ __attribute__((used, section(".note.dlopen"), aligned(4))) static const struct {
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
 
-#define FIELD(name) __typeof__(name) *name;
+#define FIELD(name) __typeof__(name) *(name);
 static struct {
     EACH_FUNCTION(FIELD)
 } late;
@@ -105,6 +105,7 @@ CURLcode curl_easy_setopt(CURL *curl, CURLoption option, ...)
     va_list more;
     CURLcode code;
     va_start(more, option);
+    /* NOLINTBEGIN(bugprone-branch-clone) only the types differ */
     if ((int)option < CURLOPTTYPE_OBJECTPOINT)
         code = late.curl_easy_setopt(curl, option, va_arg(more, long));
     else if ((int)option < CURLOPTTYPE_FUNCTIONPOINT)
@@ -115,6 +116,7 @@ CURLcode curl_easy_setopt(CURL *curl, CURLoption option, ...)
         code = late.curl_easy_setopt(curl, option, va_arg(more, curl_off_t));
     else
         code = late.curl_easy_setopt(curl, option, va_arg(more, struct curl_blob *));
+    /* NOLINTEND(bugprone-branch-clone) */
     va_end(more);
     return code;
 }
