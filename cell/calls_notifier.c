@@ -79,9 +79,9 @@ pst_status call_receipt(request *q)
     if (!REACHES(receipts, pst_receipts, receive))
         return PST_E_UNSUPPORTED;
     pst_receipt *out = calloc(RECEIPTS_MAX, sizeof *out);
-    pst_status status = out ? PST_OK : pst_fail(q->error, PST_E_RESOURCE, NULL, "no memory for receipts");
-    if (status == PST_OK && !take_http(q, &in, &headers))
-        status = malformed(q);
+    if (!out)
+        return pst_fail(q->error, PST_E_RESOURCE, NULL, "no memory for receipts");
+    pst_status status = take_http(q, &in, &headers) ? PST_OK : malformed(q);
     if (status == PST_OK) {
         pst_reply reply = {.struct_size = sizeof reply, .body = {.struct_size = sizeof reply.body}};
         status = receipts->receive(q->s->self, &q->call, &in, &reply, out, RECEIPTS_MAX, &n, q->error);

@@ -114,10 +114,10 @@ typedef pst_status (*scorer)(void *self, const pst_call *, const void *loaded, c
                              size_t n_inputs, pst_batch *out, pst_error *);
 
 /* infer and explain: the same arguments, an answer of their own. */
-static pst_status score(request *q, scorer scorer)
+static pst_status score(request *q, scorer run)
 {
     const pst_infer *infer = interface_of(q, PST_IF_INFER);
-    if (!scorer || !REACHES(infer, pst_infer, load))
+    if (!run || !REACHES(infer, pst_infer, load))
         return PST_E_UNSUPPORTED;
     pst_bytes artifact = take_bytes(q, FRAME_ARTIFACT);
     if (!arrow_inputs_read(&q->arguments, &q->inputs))
@@ -125,7 +125,7 @@ static pst_status score(request *q, scorer scorer)
     pst_batch b = {.struct_size = sizeof b};
     pst_status status = model_load(q, infer, artifact);
     if (status == PST_OK)
-        status = scorer(q->s->self, &q->call, q->s->loaded, q->inputs.items, q->inputs.n, &b, q->error);
+        status = run(q->s->self, &q->call, q->s->loaded, q->inputs.items, q->inputs.n, &b, q->error);
     if (status == PST_OK)
         return arrow_batch_write(&q->answer, &b, q->error);
     arrow_batch_release(&b);

@@ -1,5 +1,5 @@
-/* `penstock journal adopt`: after a journal was lost, or the database restored from an older dump, nothing is written
- * until somebody accepts what that costs. */
+/* `penstock journal adopt`: after a journal was lost, or the database restored from an older dump, nothing is
+ * written until somebody accepts what that costs. */
 #include "complaint.h"
 #include "exit_code.h"
 #include "resource.h"

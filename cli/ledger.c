@@ -3,7 +3,8 @@
 #include "tables.h"
 
 static const resource ledger = {.path = "/workspaces/{ws}/ledger",
-                                .columns = "store,received,stored,duplicate,rejected,dropped,too_late,expired"};
+                                .columns =
+                                    "store,received,stored,duplicate,rejected,dropped,too_late,expired"};
 static const resource letters = {.path = "/workspaces/{ws}/dead-letters",
                                  .columns = "id,store,code,pointer,detail,received"};
 static const resource one_letter = {.path = "/workspaces/{ws}/dead-letters/{0}"};

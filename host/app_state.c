@@ -6,6 +6,7 @@
 static status_class begin(app *a, const char *workspace, const char *instance, plugin_state_owner *owner,
                           connection **db, status *st)
 {
+    *db = NULL;
     *owner = (plugin_state_owner){directory_find(a->services.directory, workspace), instance};
     if (!owner->wid)
         return status_set(st, STATUS_NOT_FOUND, "there is no workspace %s", workspace);

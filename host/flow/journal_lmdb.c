@@ -170,7 +170,7 @@ void store_find_map(journal_store *s)
     if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0)
         return;
     if (mdb_get(txn, s->main, &k, &v) == 0) {
-        const char *head = (const char *)((uintptr_t)v.mv_data / JOURNAL_PAGE * JOURNAL_PAGE);
+        const char *head = (const char *)v.mv_data - (uintptr_t)v.mv_data % JOURNAL_PAGE;
         memcpy(&page, head, sizeof page);
         s->map = head - page * JOURNAL_PAGE;
     }

@@ -172,7 +172,7 @@ status_class line_router_body(line_router *r, line_router_find find, void *arg, 
     uint64_t rows_max = context->rows && context->rows < ROWS_MAX ? context->rows : ROWS_MAX;
     slot *s = NULL;
     line_text name;
-    bool full;
+    bool full = false;
     if (len > DECODE_BODY_MAX)
         return status_set(st, STATUS_LIMIT, "body: more than %u bytes", DECODE_BODY_MAX);
     shrink(r, r->cap < DECODERS_KEPT ? r->cap : DECODERS_KEPT);

@@ -231,6 +231,11 @@ static void on_nothing(source *s, instance_turn turn, uint32_t next_ms)
     if (!s->hunt.on)
         source_set_state(s, turn == INSTANCE_END ? SOURCE_ENDED : SOURCE_OK, "");
     s->closed_in_row = 0;
+    if (turn == INSTANCE_IDLE && instance_source_replays(s->parts.plugin) && source_hunt_renews(&s->hunt)) {
+        source_close(s);
+        source_go_on(s);
+        return;
+    }
     if (turn == INSTANCE_END) {
         source_hunt_end(&s->hunt);
         source_set_state(s, SOURCE_ENDED, "");

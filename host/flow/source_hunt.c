@@ -6,6 +6,7 @@ void source_hunt_died(source_hunt *h, uint32_t rows, const instance_call *call, 
 {
     h->attempts++;
     h->death = *call;
+    h->fed = false;
     if (!h->on) {
         *h = (source_hunt){
             .on = true, .next = rows, .attempts = 1, .took_us = took_us, .whole = rows, .death = *call};
@@ -20,7 +21,7 @@ void source_hunt_read(source_hunt *h, uint32_t n)
 {
     if (!h->on)
         return;
-    h->worked = true;
+    h->worked = h->fed = true;
     h->left = h->left > n ? h->left - n : 0;
     h->next = h->left > 1 ? h->left / 2 : 1;
     if (h->left == 0)
@@ -30,6 +31,13 @@ void source_hunt_read(source_hunt *h, uint32_t n)
 void source_hunt_end(source_hunt *h)
 {
     *h = (source_hunt){0};
+}
+
+bool source_hunt_renews(source_hunt *h)
+{
+    bool renews = h->on && h->left > 0 && h->fed;
+    h->fed = false;
+    return renews;
 }
 
 int64_t source_hunt_deadline_us(const source_hunt *h)

@@ -20,6 +20,7 @@ typedef struct source_hunt {
     uint32_t next; /* to be read next */
     unsigned attempts;
     bool worked;         /* something was read well meanwhile */
+    bool fed;            /* the cell that is open gave records */
     int64_t took_us;     /* of the first death's call */
     uint32_t whole;      /* rows of that */
     instance_call death; /* the newest */
@@ -30,6 +31,11 @@ void source_hunt_died(source_hunt *h, uint32_t rows, const instance_call *call, 
 /* So many records came well. */
 void source_hunt_read(source_hunt *h, uint32_t n);
 void source_hunt_end(source_hunt *h);
+/* There was nothing to read: shall it be asked again at once, in a fresh cell, rather than when it asked to
+ * be? Yes once after it gave records while more are known to be there: a source that keeps a pace would
+ * stretch the hunt over as many of its periods as there are steps. A fresh cell that has nothing either is
+ * believed. */
+bool source_hunt_renews(source_hunt *h);
 /* How long the next read may take; 0 = as always. What hangs is not waited for in full each time. */
 int64_t source_hunt_deadline_us(const source_hunt *h);
 #endif

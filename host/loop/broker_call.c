@@ -1,6 +1,7 @@
 /* A system call that a cell's filter did not allow by itself: network calls are done on the cell's behalf,
  * files that every cell may read are let through (Landlock holds the cell to them; without it they are opened
  * here and handed over), everything else is refused and reported by name. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -45,6 +46,7 @@ static bool read_text(const guest *g, uint64_t at, char *out, size_t size)
     for (size_t len = 0; len < size;) {
         size_t part = PAGE_BYTES - (size_t)((at + len) % PAGE_BYTES);
         part = part < size - len ? part : size - len;
+        assert(part > 0);
         if (!broker_memory_read(g, at + len, out + len, part))
             return false;
         if (memchr(out + len, 0, part))

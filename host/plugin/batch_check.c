@@ -104,11 +104,11 @@ static status_class check_json(const checked_column *c, status *st)
 static status_class check_times(const checked_column *c, status *st)
 {
     const int64_t *times = c->values.data;
-    const uint64_t span = (uint64_t)UTC_MAX_US - (uint64_t)UTC_MIN_US;
-    int outside = 0;
+    /* Of the distances to both ends one is negative outside; where that one wraps, the other is. */
+    uint64_t signs = 0;
     for (uint32_t i = 0; i < c->n_rows; i++)
-        outside |= (uint64_t)times[i] - (uint64_t)UTC_MIN_US > span;
-    for (uint32_t i = 0; outside && i < c->n_rows; i++)
+        signs |= ((uint64_t)times[i] - (uint64_t)UTC_MIN_US) | ((uint64_t)UTC_MAX_US - (uint64_t)times[i]);
+    for (uint32_t i = 0; signs >> 63 && i < c->n_rows; i++)
         if ((times[i] < UTC_MIN_US || times[i] > UTC_MAX_US) && !is_null(c, i))
             return wrong(c, i, "the time lies outside the years 0001 to 9999", st);
     return STATUS_OK;

@@ -123,9 +123,7 @@ static share *find_share(provider *p, const limiter_request *r, int64_t now)
         s = s->next;
     if (!s) {
         s = memory_zero(1, sizeof *s);
-        *s = (share){.next = p->shares,
-                     .workspace = memory_string(r->workspace),
-                     .bucket = full(r, now)};
+        *s = (share){.next = p->shares, .workspace = memory_string(r->workspace), .bucket = full(r, now)};
         p->shares = s;
     }
     set_rate(&s->bucket, r->per_second, r->burst);
@@ -206,9 +204,7 @@ static provider *make_provider(limiter *l, const limiter_request *r, int64_t now
     if (!make_room(l, now))
         return NULL;
     provider *p = memory_zero(1, sizeof *p);
-    *p = (provider){.next = l->providers,
-                    .name = memory_string(r->provider),
-                    .bucket = full(r, now)};
+    *p = (provider){.next = l->providers, .name = memory_string(r->provider), .bucket = full(r, now)};
     l->providers = p;
     return p;
 }
@@ -256,7 +252,7 @@ static bool is_before(const ticket *a, const ticket *b)
  * workspace has units left. */
 static int64_t wait_for_turn(const provider *p, const ticket *t)
 {
-    double own = t->units, all = t->units;
+    double own = t->units, all = own;
     for (const ticket *o = p->tickets; o; o = o->next) {
         if (o == t || !is_before(o, t))
             continue;

@@ -112,7 +112,7 @@ static status_class on_fetch(service_call *call, status *st)
         return class;
     call->retry_after_ms = 0;
     if (class != STATUS_UNAVAILABLE)
-        class = st->class = STATUS_INVALID;
+        st->class = STATUS_INVALID;
     return status_wrap(st, "the secret cannot be had");
 }
 

@@ -170,7 +170,7 @@ static status_class of_kind(service_call *call, const char *path, int handle, in
 
 static status_class open_kind(service_call *call, const char *path, int kind, int *fd_out, status *st)
 {
-    int handle;
+    int handle = -1;
     status_class class = find(call, path, &handle, st);
     if (class != STATUS_OK)
         return class;

@@ -1,4 +1,5 @@
 /* A sorted list under one lock: for tests and for tools that run one plugin. */
+#include <assert.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static bool is_at(const entry *e, const char *owner, const char *key)
 static void drop(entry **at)
 {
     entry *e = *at;
+    assert(e);
     *at = e->next;
     text_free(&e->value);
     free(e->owner);

@@ -244,10 +244,10 @@ static void plugins_load(http_request *r)
 static const route_parameter load_parameters[] = {
     {.name = "name", .schema = RESOURCE_TEXT, .summary = "What the file is called, for the listing"}};
 
-#define CHANGE_OF_A_PLUGIN(path_, name_, handler_, summary_)                                            \
-    {                                                                                                   \
-        .method = HTTP_POST, .path = (path_), .name = (name_), .tag = "system", .summary = (summary_),  \
-        .verb = VERB_ADMIN, .reference = "platform:plugins", .flags = ROUTE_IDEMPOTENT_OPTIONAL,        \
+#define CHANGE_OF_A_PLUGIN(path_, name_, handler_, summary_)                                              \
+    {                                                                                                     \
+        .method = HTTP_POST, .path = (path_), .name = (name_), .tag = "system", .summary = (summary_),    \
+        .verb = VERB_ADMIN, .reference = "platform:plugins", .flags = ROUTE_IDEMPOTENT_OPTIONAL,          \
         .where = ROUTE_ON_LANE, .response_schema = PLUGIN_DOCUMENT, .success = 200, .handler = (handler_) \
     }
 

@@ -66,7 +66,8 @@ static void journal_adopt(http_request *r)
         problem_answer(r, &st);
     else if (given) {
         write_audit(r, &done);
-        resource_answer(r, 200, json_pack("{s:i,s:i}", "journals", (int)done.journals, "streams", (int)done.streams));
+        resource_answer(r, 200,
+                        json_pack("{s:i,s:i}", "journals", (int)done.journals, "streams", (int)done.streams));
     }
     json_decref(body);
 }

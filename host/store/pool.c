@@ -65,12 +65,12 @@ pool *pool_create(const pool_options *o)
 /* Empties a slot and hands its connection over, to be closed outside the lock. */
 static connection *clear_slot(slot *s)
 {
-    connection *c = s->connection;
-    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) slots are emptied once */
-    free(s->database);
-    free(s->user);
+    slot was = *s;
     *s = (slot){0};
-    return c;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc) an emptied slot has none */
+    free(was.database);
+    free(was.user);
+    return was.connection;
 }
 
 void pool_free(pool *p)

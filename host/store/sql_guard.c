@@ -347,7 +347,7 @@ status_class sql_refs(arena *a, const char *sql, size_t len, const sql_reference
     const sql_statement *s;
     sql_guard_options any = {0};
     status_class ret = sql_guard_check(a, sql, len, &any, &s, st);
-    *out = ret == STATUS_OK ? s->references : NULL;
-    *n_out = ret == STATUS_OK ? s->n_references : 0;
+    *out = s ? s->references : NULL; /* no statement unless it is sound */
+    *n_out = s ? s->n_references : 0;
     return ret;
 }

@@ -61,11 +61,17 @@ static void *ours_for(const char *name)
     return NULL;
 }
 
+/* The loader tells where its tables are in numbers. */
+static void *place(uintptr_t at)
+{
+    return (void *)at; /* NOLINT(performance-no-int-to-ptr) */
+}
+
 /* The table is read-only since the object is bound at load. */
 static void slot_set(void **slot, void *value)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), at = (uintptr_t)slot / page * page;
-    if (mprotect((void *)at, page, PROT_READ | PROT_WRITE) != 0)
+    if (mprotect(place(at), page, PROT_READ | PROT_WRITE) != 0)
         verdict_fail(NULL, "its import table cannot be written");
     *slot = value;
 }
@@ -77,7 +83,7 @@ static void table_patch(const struct link_map *map, const Elf64_Rela *r, size_t 
         const Elf64_Sym *s = &symbols[ELF64_R_SYM(r[i].r_info)];
         void *ours = ELF64_R_SYM(r[i].r_info) ? ours_for(names + s->st_name) : NULL;
         if (ours)
-            slot_set((void **)(map->l_addr + r[i].r_offset), ours);
+            slot_set(place(map->l_addr + r[i].r_offset), ours);
     }
 }
 
@@ -90,10 +96,10 @@ void memory_fault_install(void *handle)
     for (const Elf64_Dyn *d = map->l_ld; d->d_tag != DT_NULL; d++)
         if (d->d_tag > 0 && d->d_tag < DT_NUM)
             at[d->d_tag] = d->d_un.d_ptr;
-    const Elf64_Sym *symbols = (const Elf64_Sym *)at[DT_SYMTAB];
-    const char *names = (const char *)at[DT_STRTAB];
-    table_patch(map, (const Elf64_Rela *)at[DT_JMPREL], at[DT_PLTRELSZ] / sizeof(Elf64_Rela), symbols, names);
-    table_patch(map, (const Elf64_Rela *)at[DT_RELA], at[DT_RELASZ] / sizeof(Elf64_Rela), symbols, names);
+    const Elf64_Sym *symbols = place(at[DT_SYMTAB]);
+    const char *names = place(at[DT_STRTAB]);
+    table_patch(map, place(at[DT_JMPREL]), at[DT_PLTRELSZ] / sizeof(Elf64_Rela), symbols, names);
+    table_patch(map, place(at[DT_RELA]), at[DT_RELASZ] / sizeof(Elf64_Rela), symbols, names);
 }
 
 void memory_fault_arm(unsigned nth)

@@ -2,6 +2,7 @@
 #include "check/stand_state.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -86,7 +87,7 @@ static pst_status on_put(const pst_host *host, const pst_call *call, const char 
         status = pst_fail(error, PST_E_RESOURCE, NULL, "too many keys, or too many bytes in one");
     if (status != PST_OK)
         return status;
-    strcpy(k->key, key);
+    snprintf(k->key, sizeof k->key, "%s", key);
     k->version = ++shared->last_version;
     k->expires_us = expires_us;
     k->len = value.len;
@@ -121,7 +122,7 @@ static pst_status on_list(const pst_host *host, const pst_call *call, const char
                 next = k;
         if (!next)
             break;
-        strcpy(out[*n_out].key, next->key);
+        snprintf(out[*n_out].key, sizeof out->key, "%s", next->key);
         out[*n_out].version = next->version;
         after = out[*n_out].key;
     }

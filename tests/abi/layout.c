@@ -1,5 +1,6 @@
 /* Prints size and field offsets of every struct of the ABI; compared with sdk/abi/v1.0/layout.lock by a test.
- * Also compiled as C++17, which must give the same. Machines: x86-64 and arm64 lay these structs out alike. */
+ * Also compiled as C++17, which must give the same. Machines: x86-64 and arm64 lay these structs out alike.
+ */
 #include <stddef.h>
 #include <stdio.h>
 

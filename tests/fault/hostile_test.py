@@ -114,7 +114,7 @@ def nothing_gets_out():
                  "opening /etc/passwd was refused", "admin.key", "the call execve was refused", "the call ptrace was refused",
                  "the call io_uring_setup was refused", "the call listen was refused"):
         check(part in said, f"the log tells: {part}", said)
-    check(source["denials"] >= len(denied), "the denials are counted", source)
+    wait_for("the denials are counted", lambda: instance(host, "connector:intruder")["denials"] >= len(denied), 10)
     check(source["last_denial"], "the last one is shown", source)
     audited = host.sql("SELECT count(*) FROM control.audit WHERE verb LIKE '%denied%'", "penstock_control")
     check(int(audited[0][0]) > 0, "the denials are audited", audited)

@@ -33,7 +33,12 @@ datastores:
   grown: *store
   stuck: *store
   polled: *store
+  paced: *store
 connectors:
+  paced:
+    plugin: org.penstock.test.echo-source
+    config: {{rows: 10100, one_stream: true, pace_ms: {pace_ms}, trouble: {{what: abort, value: 10050}}}}
+    into: datastore:paced
   polled:
     plugin: org.penstock.test.echo-source
     config: {{rows: 5000000, one_stream: true, pace_ms: 60000}}
@@ -51,6 +56,7 @@ connectors:
     config: {{rows: 1000, one_stream: true, no_skip: true, trouble: {{what: abort, value: 666}}}}
     into: datastore:stuck
 """
+PACE_S = 2.0
 KILLS, RECOVERY_S = 3, float(os.environ.get("PENSTOCK_RECOVERY_SECONDS", "3"))
 
 
@@ -108,6 +114,14 @@ def polled(host):
     equal((found["condition"], found["source_open"], found["deaths"]), ("stopped", False, 0), "between two polls")
 
 
+def paced(host):
+    """A record kills a source that keeps a pace: the hunt for it does not wait for the pace at each of its steps."""
+    wait_for("all its rows but one are there", lambda: count(host, "paced") == 10099, 60)
+    took = float(host.sql("SELECT extract(epoch FROM max(_received) - min(_received)) FROM datastore.paced_wid1")[0][0]) - PACE_S
+    say(f"a record that kills a paced source is found and passed over in {took:.2f} s")
+    check(took < RECOVERY_S, "it is whole again soon", took)
+
+
 def growing(host):
     wait_for("all rows of the growing one are there", lambda: count(host, "grown") == 100000, 90)
     equal(host.sql("SELECT count(DISTINCT n) FROM datastore.grown_wid1"), [["100000"]], "different rows")
@@ -122,12 +136,13 @@ def supervision():
     shutil.copy(harness.BUILD / "tests" / "plugins" / "echo_source.so", plugins)
     host = harness.Host(plugins=[plugins], settings=["--plugins-memory", "200MiB"])
     template = host.folder / "supervise.yaml"
-    template.write_text(TEMPLATE.format())
+    template.write_text(TEMPLATE.format(pace_ms=int(PACE_S * 1000)))
     host.start()
     host.apply(template)
     host.workspace("ws", "supervise")
     stuck(host)
     crash(host)
+    paced(host)
     polled(host)
     growing(host)
     equal(host.process.poll(), None, "the host's exit code")

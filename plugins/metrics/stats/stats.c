@@ -250,7 +250,7 @@ static pst_status on_evaluate(void *self, const pst_call *call, const void *prep
     (void)call;
     (void)parameters;
     const definition *d = prepared;
-    pst_column columns[COLUMNS_MAX];
+    pst_column columns[COLUMNS_MAX] = {0};
     pst_status st = columns_find(d, inputs, n_inputs, columns, error);
     if (st)
         return st;

@@ -207,10 +207,11 @@ static pst_status on_infer(void *self, const pst_call *call, const void *loaded,
     if (!rows)
         return pst_fail(error, PST_E_DATA, NULL, "there is no input \"rows\"");
     uint32_t n = (uint32_t)rows->array->length;
-    double *scores = malloc((n + 1) * sizeof *scores);
-    pst_status st = scores ? PST_OK : pst_fail(error, PST_E_RESOURCE, NULL, "no memory for %u scores", n);
-    if (!st)
-        st = series_read(rows, input_named(inputs, n_inputs, "context"), f->columns, f->options.p, &s, error);
+    double *scores = calloc((size_t)n + 1, sizeof *scores);
+    if (!scores)
+        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory for %u scores", n);
+    pst_status st =
+        series_read(rows, input_named(inputs, n_inputs, "context"), f->columns, f->options.p, &s, error);
     for (uint32_t e = 0; !st && e < s.n_entities; e++) {
         if (a->host->cancelled(a->host, call))
             st = pst_fail(error, PST_E_CANCELLED, NULL, "scoring was cancelled");

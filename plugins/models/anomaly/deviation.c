@@ -38,17 +38,11 @@ uint32_t deviation_rows_least(uint32_t p)
     return by_columns > BLOCK * BLOCKS_LEAST ? by_columns : BLOCK * BLOCKS_LEAST;
 }
 
-/* One view for fitting and scoring: a fit that came in as const is only read through it. */
-static parts parts_of(const double *fit, uint32_t p)
+static parts parts_of(double *fit, uint32_t p)
 {
-    const union {
-        const double *in;
-        double *at;
-    } view = {fit};
-    double *matrices = view.at + 2 * (size_t)p;
+    double *matrices = fit + 2 * (size_t)p;
     size_t square = (size_t)p * p;
-    return (parts){view.at,           view.at + p,           matrices,
-                   matrices + square, matrices + 2 * square, matrices + 3 * square};
+    return (parts){fit, fit + p, matrices, matrices + square, matrices + 2 * square, matrices + 3 * square};
 }
 
 static int by_value(const void *a, const void *b)
@@ -292,7 +286,7 @@ double deviation_decades(const double *fit, const double *rows, uint32_t n, uint
                          const deviation_options *options)
 {
     assert(p <= MATRIX_MAX && n && n <= options->window);
-    parts f = parts_of(fit, p);
+    parts f = parts_of((double *)fit, p); /* only read */
     bool any = false;
     for (uint32_t k = 0; k < p; k++)
         any |= isfinite(rows[(size_t)(n - 1) * p + k]) && f.scale[k] > 0;

@@ -45,7 +45,7 @@ static pst_status learn_pooled(const series *s, fit *f, pst_error *error)
     pst_status st = PST_OK;
     if (!ends || !f->pooled || !f->entities)
         st = pst_fail(error, PST_E_RESOURCE, NULL, "the fit does not fit into memory");
-    for (uint32_t i = 0; !st && i < s->n_entities; i++)
+    for (uint32_t i = 0; ends && i < s->n_entities; i++)
         ends[i] = s->entities[i].to;
     if (!st && !learn(s, 0, s->n, ends, s->n_entities, &f->options, f->pooled)) {
         uint32_t least =

@@ -20,7 +20,7 @@ static pst_status side_open(const pst_input *in, const char *const *names, uint3
         st = pst_column_find(in->schema, in->array, "_time", &s->time, error);
     s->columns = calloc(p, sizeof *s->columns);
     if (!st && !s->columns)
-        st = pst_fail(error, PST_E_RESOURCE, NULL, "%u columns do not fit into memory", p);
+        return pst_fail(error, PST_E_RESOURCE, NULL, "%u columns do not fit into memory", p);
     for (uint32_t k = 0; !st && k < p; k++) {
         st = pst_column_find(in->schema, in->array, names[k], &s->columns[k], error);
         if (!st && !pst_column_numeric(&s->columns[k]))
@@ -35,6 +35,7 @@ static pst_status side_open(const pst_input *in, const char *const *names, uint3
 static int bytes_compare(pst_bytes a, pst_bytes b)
 {
     size_t shared = a.len < b.len ? a.len : b.len;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) a column without data has only empty texts */
     int order = shared ? memcmp(a.data, b.data, shared) : 0;
     return order ? order : (a.len > b.len) - (a.len < b.len);
 }
@@ -101,7 +102,7 @@ pst_status series_read(const pst_input *rows, const pst_input *context, const ch
         size_t n = (size_t)left.n + right.n + 1;
         out->values = malloc(n * p * sizeof *out->values);
         out->row = malloc(n * sizeof *out->row);
-        out->entities = malloc(n * sizeof *out->entities);
+        out->entities = calloc(n, sizeof *out->entities);
         if (out->values && out->row && out->entities)
             merge(&left, &right, out);
         else

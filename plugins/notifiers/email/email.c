@@ -53,29 +53,32 @@ static pst_status check_addresses(const email *e, pst_error *error)
     return PST_OK;
 }
 
-/* smtp://host:port or smtps://host:port and nothing more. */
+static bool port_fits(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    long port = digits <= 5 ? strtol(text, NULL, 10) : 0;
+    return digits > 0 && !text[digits] && port > 0 && port <= 65535;
+}
+
+/* smtp://host:port or smtps://host:port and nothing more. Read here and not by libcurl, which is not loaded
+ * for a configuration. */
 static bool url_read(email *e, const char *url, bool *tls_out)
 {
-    CURLU *parsed = curl_url();
-    char *host = NULL, *scheme = NULL, *path = NULL, *user = NULL;
-    bool ok = parsed && transport_is_line(url) &&
-              !curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) &&
-              !curl_url_get(parsed, CURLUPART_HOST, &host, 0) &&
-              !curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) &&
-              !curl_url_get(parsed, CURLUPART_PATH, &path, 0) &&
-              curl_url_get(parsed, CURLUPART_USER, &user, 0) && !strcmp(path, "/") &&
-              strlen(host) < sizeof e->server;
-    if (ok) {
-        *tls_out = !strcmp(scheme, "smtps");
-        ok = *tls_out || !strcmp(scheme, "smtp");
-        snprintf(e->server, sizeof e->server, "%s", host);
-    }
-    curl_free(host);
-    curl_free(scheme);
-    curl_free(path);
-    curl_free(user);
-    curl_url_cleanup(parsed);
-    return ok;
+    static const char of_address[] = "0123456789abcdefABCDEF:.",
+                      of_name[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._";
+    *tls_out = !strncmp(url, "smtps://", 8);
+    if (!*tls_out && strncmp(url, "smtp://", 7) != 0)
+        return false;
+    const char *host = strchr(url, '/') + 2;
+    bool literal = *host == '[';
+    size_t len = strspn(host + literal, literal ? of_address : of_name);
+    if (len == 0 || (literal && host[1 + len] != ']'))
+        return false;
+    len += literal ? 2 : 0; /* with its brackets */
+    if (len >= sizeof e->server)
+        return false;
+    snprintf(e->server, sizeof e->server, "%.*s", (int)len, host);
+    return host[len] == ':' ? port_fits(host + len + 1) : !host[len];
 }
 
 static pst_status configure(email *e, pst_error *error)
@@ -94,7 +97,7 @@ static pst_status configure(email *e, pst_error *error)
 
 static pst_status on_create(const pst_host *host, void **self, pst_error *error)
 {
-    if (sodium_init() < 0) /* libcurl starts with the first message: until then it costs no memory */
+    if (sodium_init() < 0)
         return pst_fail(error, PST_E_INTERNAL, NULL, "libsodium does not start");
     email *e = calloc(1, sizeof *e);
     if (!e)

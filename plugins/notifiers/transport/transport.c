@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "late.h"
+
 enum { RETRY_AFTER_MAX_S = 3600, CONNECT_MS = 10000, POLL_MS = 250, ANSWER_MAX_BYTES = 64 * 1024 };
 
 /* The answer's body is of no use; a far side that never stops talking is cut off. */
@@ -55,7 +57,12 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 
 pst_status transport_begin(transport *t, const pst_host *host, const char *protocols, pst_error *error)
 {
-    *t = (transport){.host = host, .curl = curl_easy_init()};
+    static bool bound;
+    pst_status st = bound ? PST_OK : late_bind(LATE_CURL, error);
+    bound = bound || !st;
+    *t = (transport){.host = host, .curl = st ? NULL : curl_easy_init()};
+    if (st)
+        return st;
     if (!t->curl)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory for a transfer");
     CURLcode code = curl_easy_setopt(t->curl, CURLOPT_PROTOCOLS_STR, protocols);

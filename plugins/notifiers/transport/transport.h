@@ -1,6 +1,6 @@
 /* What the notifiers share of libcurl: handles with safe settings, a transfer that obeys deadline and cancel,
  * and what an outcome means for retrying. Static library; each plugin has its own copy. One transfer at a
- * time. */
+ * time. libcurl is loaded by the first transport_begin (late.h): nothing of it is called before. */
 #ifndef NOTIFIERS_TRANSPORT_H
 #define NOTIFIERS_TRANSPORT_H
 #include <curl/curl.h>

@@ -34,7 +34,7 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
         if (!value || !transport_is_line(value))
             return pst_fail(error, PST_E_CONFIG, path, "a header's value is one line of text");
     }
-    if (sodium_init() < 0) /* libcurl starts with the first message: until then it costs no memory */
+    if (sodium_init() < 0)
         return pst_fail(error, PST_E_INTERNAL, NULL, "libsodium does not start");
     webhook *w = calloc(1, sizeof *w);
     if (!w)

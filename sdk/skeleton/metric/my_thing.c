@@ -34,8 +34,10 @@ static pst_status on_prepare(void *self, const pst_call *call, const char *text,
         status = pst_fail(error, PST_E_CONFIG, "/column", "the name of a column is expected");
     else if (!e->json->has(json, "/above"))
         status = pst_fail(error, PST_E_CONFIG, "/above", "a number is expected");
-    else
-        *d = (definition){.above = e->json->real(json, "/above")}, strcpy(d->column, column);
+    else {
+        d->above = e->json->real(json, "/above");
+        memcpy(d->column, column, strlen(column) + 1);
+    }
     e->json->discard(json);
     return status;
 }

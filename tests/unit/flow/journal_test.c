@@ -1,136 +1,15 @@
 /* The journal: what is submitted comes back, in order, also after reopening; caps, trims, keys, cursors,
- * faults, damage. */
-#include "support/check.h"
+ * damage. */
+#include "journal_stage.h"
 
 #include <lmdb.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/batch_builder.h"
 #include "base/clock.h"
-#include "flow/journal.h"
 #include "flow/journal_crc.h"
 #include "flow/journal_record.h"
-
-typedef struct fixture {
-    char *root, *folder;
-    journal *j;
-    journal_settings settings;
-} fixture;
-
-static void open_again(fixture *f)
-{
-    status st;
-    journal_close(f->j);
-    f->j = NULL;
-    if (journal_open(&f->settings, &f->j, &st) != STATUS_OK)
-        fail_msg("%s", st.text);
-}
-
-static int set_up(void **state)
-{
-    fixture *f = calloc(1, sizeof *f);
-    f->root = test_folder();
-    f->folder = malloc(strlen(f->root) + 20);
-    sprintf(f->folder, "%s/journal", f->root);
-    f->settings = (journal_settings){.folder = f->folder, .size_bytes = 64 << 20};
-    open_again(f);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture *f = *state;
-    journal_close(f->j);
-    test_folder_remove(f->root);
-    free(f->folder);
-    free(f);
-    return 0;
-}
-
-/* n rows (time, device, pressure), numbered from `first`. */
-static batch_builder *rows_of(uint32_t n, int64_t first)
-{
-    static const column_type types[] = {COLUMN_TIMESTAMP, COLUMN_TEXT, COLUMN_NUMBER};
-    batch_builder *b = batch_builder_create(types, 3);
-    for (uint32_t i = 0; i < n; i++) {
-        char device[32];
-        batch_builder_int64(b, 0, first + i);
-        batch_builder_text(b, 1, device, (size_t)snprintf(device, sizeof device, "pump-%u", i % 10));
-        if (i % 3)
-            batch_builder_number(b, 2, (double)(first + i) / 2);
-        batch_builder_end_row(b);
-    }
-    return b;
-}
-
-static journal_entry entry_of(const batch *rows)
-{
-    return (journal_entry){.kind = JOURNAL_ROWS,
-                           .wid = 1,
-                           .store = "sensor_data",
-                           .origin = "http",
-                           .request_id = "01JABC",
-                           .generation = 7,
-                           .received_us = 1774720799000000,
-                           .count_received = rows->n_rows + 1,
-                           .count_rejected = 1,
-                           .rows = rows};
-}
-
-static status_class submit_rows(journal *j, uint32_t n, int64_t first, status *st)
-{
-    batch_builder *b = rows_of(n, first);
-    batch rows = batch_builder_freeze(b);
-    journal_entry e = entry_of(&rows);
-    journal_submission s = {.entries = &e, .n_entries = 1};
-    status_class class = journal_submit_wait(j, &s, st);
-    batch_builder_free(b);
-    return class;
-}
-
-static void must_submit(journal *j, uint32_t n, int64_t first)
-{
-    status st;
-    if (submit_rows(j, n, first, &st) != STATUS_OK)
-        fail_msg("%s", st.text);
-}
-
-static uint32_t the_stream(journal *j)
-{
-    journal_stream s;
-    assert_true(journal_stream_find(j, 1, "sensor_data", JOURNAL_LIVE, 0, &s));
-    return s.id;
-}
-
-static size_t read_all(journal *j, uint64_t after, arena *a, const journal_record **out)
-{
-    status st;
-    size_t n;
-    assert_int_equal(journal_read(j, the_stream(j), after, (size_t)1 << 30, a, out, &n, &st), STATUS_OK);
-    return n;
-}
-
-static void check_rows(const journal_record *r, uint32_t n, int64_t first)
-{
-    assert_int_equal(r->n_rows, n);
-    assert_int_equal(r->rows.n_rows, n);
-    for (uint32_t i = 0; i < n; i++) {
-        char device[32];
-        int len = snprintf(device, sizeof device, "pump-%u", i % 10);
-        const column *c = r->rows.columns;
-        assert_int_equal(((const int64_t *)c[0].values)[i], first + i);
-        assert_int_equal(c[1].offsets[i + 1] - c[1].offsets[i], len);
-        assert_memory_equal(c[1].data + c[1].offsets[i], device, (size_t)len);
-        assert_int_equal(column_is_null(&c[2], i), i % 3 == 0);
-        if (i % 3)
-            assert_true(((const double *)c[2].values)[i] == (double)(first + i) / 2);
-    }
-}
 
 static void records_come_back(void **state)
 {
@@ -285,18 +164,6 @@ static void big_records_and_read_limits(void **state)
 }
 
 /* ---- trims and totals ---- */
-
-static void wait_trimmed(journal *j, uint64_t seq)
-{
-    journal_stats stats;
-    for (int i = 0; i < 500; i++) {
-        stats = journal_stats_get(j);
-        if (stats.trimmed_records >= seq)
-            return;
-        usleep(10000);
-    }
-    fail_msg("trimmed %llu", (unsigned long long)stats.trimmed_records);
-}
 
 static void trims_free_what_they_say(void **state)
 {
@@ -455,159 +322,6 @@ static void names_have_limits(void **state)
     }
 }
 
-/* ---- many threads ---- */
-
-typedef struct client {
-    journal *j;
-    uint32_t number;
-    uint16_t shard;
-    pthread_t thread;
-} client;
-
-#define CLIENT_RECORDS 60
-
-static void *client_run(void *arg)
-{
-    client *c = arg;
-    for (uint32_t i = 0; i < CLIENT_RECORDS; i++) {
-        batch_builder *b = rows_of(5, c->number * 1000 + i);
-        batch rows = batch_builder_freeze(b);
-        journal_entry e = entry_of(&rows);
-        e.shard = c->shard;
-        e.generation = c->number;
-        journal_submission s = {.entries = &e, .n_entries = 1};
-        status st;
-        if (journal_submit_wait(c->j, &s, &st) != STATUS_OK)
-            abort();
-        batch_builder_free(b);
-    }
-    return NULL;
-}
-
-static _Atomic unsigned appended_calls;
-
-static void on_appended(void *arg, uint32_t stream)
-{
-    (void)arg;
-    (void)stream;
-    appended_calls++;
-}
-
-static void clients_side_by_side(void **state)
-{
-    fixture *f = *state;
-    enum { N = 8 };
-    client clients[N];
-    f->settings.on_appended = on_appended;
-    open_again(f);
-    for (uint32_t i = 0; i < N; i++) {
-        clients[i] = (client){.j = f->j, .number = i, .shard = (uint16_t)(i % 2)};
-        pthread_create(&clients[i].thread, NULL, client_run, &clients[i]);
-    }
-    for (uint32_t i = 0; i < N; i++)
-        pthread_join(clients[i].thread, NULL);
-    journal_stats stats = journal_stats_get(f->j);
-    assert_int_equal(stats.records, N * CLIENT_RECORDS);
-    assert_true(stats.commits < N * CLIENT_RECORDS);
-    assert_true(appended_calls > 0);
-    arena *a = arena_create(0);
-    for (uint16_t shard = 0; shard < 2; shard++) {
-        journal_stream s;
-        const journal_record *r;
-        size_t n;
-        status st;
-        uint32_t next[N] = {0};
-        assert_true(journal_stream_find(f->j, 1, "sensor_data", JOURNAL_LIVE, shard, &s));
-        assert_int_equal(journal_read(f->j, s.id, 0, (size_t)1 << 30, a, &r, &n, &st), STATUS_OK);
-        assert_int_equal(n, N / 2 * CLIENT_RECORDS);
-        for (size_t i = 0; i < n; i++) {
-            assert_int_equal(r[i].seq, i + 1);
-            check_rows(&r[i], 5, (int64_t)r[i].generation * 1000 + next[r[i].generation]++);
-        }
-    }
-    arena_free(a);
-}
-
-/* ---- faults ---- */
-
-#ifdef PENSTOCK_FAULTS
-static _Atomic unsigned answers[STATUS_INTERNAL + 1];
-
-static void count_answer(void *arg, status_class class, const status *st)
-{
-    (void)arg;
-    (void)st;
-    answers[class]++;
-}
-
-static void a_failed_commit_is_no_ack(void **state)
-{
-    fixture *f = *state;
-    static const struct {
-        journal_fault fault;
-        status_class want;
-        unsigned kept;
-    } cases[] = {{JOURNAL_FAULT_DISK_FULL, STATUS_LIMIT, 0},
-                 {JOURNAL_FAULT_MAP_FULL, STATUS_LIMIT, 0},
-                 {JOURNAL_FAULT_SYNC, STATUS_UNAVAILABLE, 0},
-                 {JOURNAL_FAULT_SYNC_LATE, STATUS_UNAVAILABLE, 1}};
-    status st;
-    unsigned rows = 0;
-    for (size_t i = 0; i < 4; i++) {
-        must_submit(f->j, 1, 1);
-        rows++;
-        journal_fault_set(f->j, cases[i].fault, 1);
-        assert_int_equal(submit_rows(f->j, 1, 2, &st), cases[i].want);
-        rows += cases[i].kept;
-        while (journal_stats_get(f->j).failed)
-            usleep(1000);
-        must_submit(f->j, 1, 3);
-        rows++;
-        assert_int_equal(journal_backlog_get(f->j, 0, NULL).rows, rows);
-    }
-    assert_int_equal(journal_stats_get(f->j).reopened, 2);
-    arena *a = arena_create(0);
-    const journal_record *r;
-    assert_int_equal(read_all(f->j, 0, a, &r), rows);
-    for (unsigned i = 0; i < rows; i++) {
-        assert_int_equal(r[i].seq, i + 1);
-        assert_true(i == 0 || r[i].first_row == r[i - 1].first_row + 1);
-    }
-    arena_free(a);
-}
-
-/* A group that meets "full" is tried again one by one, and all of it is taken. */
-static void a_full_group_is_tried_one_by_one(void **state)
-{
-    fixture *f = *state;
-    enum { N = 6 };
-    client clients[N];
-    for (uint32_t i = 0; i < N; i++) {
-        clients[i] = (client){.j = f->j, .number = i};
-        pthread_create(&clients[i].thread, NULL, client_run, &clients[i]);
-    }
-    for (uint32_t i = 0; i < N; i++)
-        pthread_join(clients[i].thread, NULL);
-    uint64_t before = journal_backlog_get(f->j, 0, NULL).rows;
-    assert_int_equal(before, N * CLIENT_RECORDS * 5);
-    batch none = {0};
-    journal_entry e = entry_of(&none);
-    journal_submission s = {.entries = &e, .n_entries = 1, .on_done = count_answer};
-    status st;
-    journal_fault_set(f->j, JOURNAL_FAULT_SYNC_SLOW, 1); /* keeps the thread busy while the group gathers */
-    for (unsigned i = 0; i < 10; i++) {
-        assert_int_equal(journal_submit(f->j, &s, &st), STATUS_OK);
-        if (i == 0)
-            usleep(20000);
-    }
-    journal_fault_set(f->j, JOURNAL_FAULT_MAP_FULL, 1);
-    while (answers[STATUS_OK] + answers[STATUS_LIMIT] < 10)
-        usleep(1000);
-    assert_int_equal(answers[STATUS_OK], 10);
-    assert_int_equal(journal_stats_get(f->j).commit_failures, 1);
-}
-#endif
-
 /* ---- damage ---- */
 
 /* Turns one byte of the record's value over, behind LMDB's back. */
@@ -732,11 +446,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_store_has_its_share, set_up, tear_down),
         cmocka_unit_test_setup_teardown(cursors_and_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_have_limits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(clients_side_by_side, set_up, tear_down),
-#ifdef PENSTOCK_FAULTS
-        cmocka_unit_test_setup_teardown(a_failed_commit_is_no_ack, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_full_group_is_tried_one_by_one, set_up, tear_down),
-#endif
         cmocka_unit_test_setup_teardown(damage_costs_its_record_only, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_owner_at_a_time, set_up, tear_down),
     };

@@ -111,12 +111,35 @@ static void parts_of_a_hang_are_waited_for_less(void **state)
     assert_int_equal(source_hunt_deadline_us(&h), 3000000);
 }
 
+/* Records are known to be there: a pause is cut short, once for each time that some came. */
+static void a_pause_is_cut_short_once(void **state)
+{
+    (void)state;
+    source_hunt h = {0};
+    const instance_call died = {.death = PLUGIN_DEATH_SIGNAL};
+    assert_false(source_hunt_renews(&h)); /* nothing is hunted */
+    source_hunt_died(&h, 100, &died, 1000);
+    assert_false(source_hunt_renews(&h)); /* the first death may be chance: what is there is not known */
+    source_hunt_died(&h, 100, &died, 1000);
+    assert_false(source_hunt_renews(&h)); /* a fresh cell that gave nothing */
+    source_hunt_read(&h, 50);
+    assert_true(source_hunt_renews(&h));
+    assert_false(source_hunt_renews(&h));
+    source_hunt_read(&h, 25);
+    source_hunt_died(&h, 12, &died, 1000);
+    assert_false(source_hunt_renews(&h)); /* that cell is gone */
+    source_hunt_read(&h, 25);
+    assert_false(source_hunt_renews(&h)); /* nothing is left */
+    assert_false(h.on);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everything_but_the_poison_arrives),
         cmocka_unit_test(a_death_by_chance_ends_the_hunt),
         cmocka_unit_test(parts_of_a_hang_are_waited_for_less),
+        cmocka_unit_test(a_pause_is_cut_short_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -108,10 +108,14 @@ static void json_and_times_are_looked_at_unless_null(void **state)
     assert_int_equal(check(json), STATUS_OK);
 
     static const int64_t limits[] = {UTC_MIN_US, UTC_MAX_US}, below[] = {UTC_MIN_US - 1, 0},
-                         above[] = {0, UTC_MAX_US + 1};
+                         above[] = {0, UTC_MAX_US + 1}, least[] = {INT64_MIN, 0}, most[] = {INT64_MAX, 0};
     checked_column time = {.name = "t", .type = PST_TIME, .n_rows = 2, .values = {.data = limits, .len = 16}};
     assert_int_equal(check(time), STATUS_OK);
     time.values.data = below;
+    assert_int_equal(check(time), STATUS_INVALID);
+    time.values.data = least; /* the distances wrap */
+    assert_int_equal(check(time), STATUS_INVALID);
+    time.values.data = most;
     assert_int_equal(check(time), STATUS_INVALID);
     time.values.data = above;
     assert_int_equal(check(time), STATUS_INVALID);

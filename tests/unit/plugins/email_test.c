@@ -199,8 +199,12 @@ static void the_check_logs_in_and_sends_nothing(void **state)
 
 static void wrong_urls_are_refused_with_a_place(void **state)
 {
-    static const char *const wrong[] = {"http://a", "smtp://u:p@a", "smtp://a/b", "smtp://a\\r\\nb",
-                                        "a",        "smtp://"};
+    static const char *const wrong[] = {
+        "http://a",   "smtp://u:p@a",   "smtp://a/b",  "smtp://a\\r\\nb", "a",           "smtp://",
+        "smtp://a:0", "smtp://a:65536", "smtp://a:2x", "smtp://a:",       "smtp://:25",  "smtp://[::1",
+        "smtp://[]",  "smtp://[::1]x",  "smtp://a?b",  "smtp://a b",      "smtp://a/:25"};
+    static const char *const right[] = {"smtp://a", "smtp://a:65535", "smtps://mx-1.b_c.org:465",
+                                        "smtp://[::1]", "smtp://[2001:db8::192.0.2.1]:25"};
     setup *s = *state;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         char config[256];
@@ -209,7 +213,12 @@ static void wrong_urls_are_refused_with_a_place(void **state)
         assert_string_equal(s->bench.error.where, "/url");
         plugin_bench_close(&s->bench);
     }
-    assert_int_equal(open_with(s, ""), PST_OK);
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        char config[256];
+        snprintf(config, sizeof config, "{\"to\": [\"ok@b\"], \"url\": \"%s\"}", right[i]);
+        assert_int_equal(plugin_bench_open(&s->bench, config), PST_OK);
+        plugin_bench_close(&s->bench);
+    }
 }
 
 static void wrong_addresses_are_refused_with_a_place(void **state)

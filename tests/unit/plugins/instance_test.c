@@ -117,6 +117,28 @@ static void the_simulator_backfills_and_then_waits(void **state)
     instance_free(in);
 }
 
+static void note_pid(const instance_state *state, void *arg)
+{
+    if (state->pid)
+        *(pid_t *)arg = state->pid;
+}
+
+/* Is a library of this name loaded into the one cell that runs? */
+static bool cell_has_loaded(const char *library)
+{
+    char path[64], line[512];
+    bool found = false;
+    pid_t pid = 0;
+    plugin_states(s.set, note_pid, &pid);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        found = found || strstr(line, library);
+    fclose(f);
+    return found;
+}
+
 static void a_webhook_reaches_its_receiver(void **state)
 {
     (void)state;
@@ -128,7 +150,11 @@ static void a_webhook_reaches_its_receiver(void **state)
     instance *in = stand_instance(&s, "org.penstock.notifier.webhook", config);
     instance_message m = {.delivery_id = "d1", .title = "t", .text = "x", .json = "{\"a\":1}"};
     instance_delivery delivery;
+    must(instance_start(in, NULL, &st), &st);
+    assert_true(cell_has_loaded("libsodium"));
+    assert_false(cell_has_loaded("libcurl")); /* a silent notifier is small */
     must(instance_send(in, NULL, &m, &delivery, &st), &st);
+    assert_true(cell_has_loaded("libcurl"));
     const char *request = sink_wait(receiver, 0, 5000);
     assert_non_null(strstr(request, "Penstock-Signature: t="));
     assert_non_null(strstr(request, "{\"a\":1}"));
@@ -153,6 +179,8 @@ static void a_mail_reaches_its_receiver(void **state)
     instance_message m = {
         .delivery_id = "d1", .title = "Pumpe läuft", .text = "x", .html = "<b>x</b>", .json = "{}"};
     instance_delivery delivery;
+    must(instance_start(in, NULL, &st), &st);
+    assert_false(cell_has_loaded("libcurl"));
     must(instance_send(in, NULL, &m, &delivery, &st), &st);
     assert_non_null(strstr(sink_wait(receiver, 0, 5000), delivery.external_id));
     must(instance_check(in, NULL, &st), &st);

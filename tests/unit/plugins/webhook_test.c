@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "late.h"
 #include "plugin_bench.h"
 #include "support/sink.h"
 
@@ -207,12 +208,24 @@ static void only_http_is_spoken(void **state)
 }
 
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+static void a_missing_library_is_named(void **state)
+{
+    (void)state;
+    pst_error error = {.struct_size = sizeof error};
+    assert_int_equal(late_bind("libcurl.so.none", &error), PST_E_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "libcurl.so.none is needed"));
+    assert_int_equal(late_bind("libm.so.6", &error), PST_E_UNAVAILABLE); /* a library that is not this one */
+    assert_non_null(strstr(error.message, "it lacks curl_"));
+    assert_int_equal(late_bind(LATE_CURL, &error), PST_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(posts_json_with_a_signature),  T(answers_decide_about_retries), T(nobody_there_is_unavailable),
-        T(gives_up_before_the_deadline), T(a_cancel_ends_it_at_once),     T(headers_cannot_be_forged),
-        T(only_http_is_spoken),
+        T(posts_json_with_a_signature), T(answers_decide_about_retries),
+        T(nobody_there_is_unavailable), T(gives_up_before_the_deadline),
+        T(a_cancel_ends_it_at_once),    T(headers_cannot_be_forged),
+        T(only_http_is_spoken),         cmocka_unit_test(a_missing_library_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

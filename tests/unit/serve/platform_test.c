@@ -497,9 +497,10 @@ static void ledger_and_dead_letters_are_shown(void **state)
     char line[512];
     write_books();
     assert_int_equal(ask("GET /api/v1/workspaces/acme/ledger", "", NULL, &out), 200);
-    assert_string_equal(raw_body(&out),
-                        "{\"items\":[{\"store\":\"d\",\"received\":15,\"stored\":11,\"updated\":0,"
-                        "\"duplicate\":3,\"rejected\":1,\"dropped\":0,\"too_late\":0,\"expired\":0}],\"next\":null}\n");
+    assert_string_equal(
+        raw_body(&out),
+        "{\"items\":[{\"store\":\"d\",\"received\":15,\"stored\":11,\"updated\":0,"
+        "\"duplicate\":3,\"rejected\":1,\"dropped\":0,\"too_late\":0,\"expired\":0}],\"next\":null}\n");
     assert_int_equal(ask("GET /api/v1/workspaces/acme/ledger?from=2026-01-02T00:00:00Z", "", NULL, &out),
                      200);
     assert_non_null(strstr(raw_body(&out), "\"received\":5,"));

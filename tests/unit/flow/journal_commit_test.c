@@ -1,0 +1,171 @@
+/* The journal's commits: clients that share one, and commits that fail. */
+#include "journal_stage.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+/* ---- many threads ---- */
+
+typedef struct client {
+    journal *j;
+    uint32_t number;
+    uint16_t shard;
+    pthread_t thread;
+} client;
+
+#define CLIENT_RECORDS 60
+
+static void *client_run(void *arg)
+{
+    client *c = arg;
+    for (uint32_t i = 0; i < CLIENT_RECORDS; i++) {
+        batch_builder *b = rows_of(5, c->number * 1000 + i);
+        batch rows = batch_builder_freeze(b);
+        journal_entry e = entry_of(&rows);
+        e.shard = c->shard;
+        e.generation = c->number;
+        journal_submission s = {.entries = &e, .n_entries = 1};
+        status st;
+        if (journal_submit_wait(c->j, &s, &st) != STATUS_OK)
+            abort();
+        batch_builder_free(b);
+    }
+    return NULL;
+}
+
+static _Atomic unsigned appended_calls;
+
+static void on_appended(void *arg, uint32_t stream)
+{
+    (void)arg;
+    (void)stream;
+    appended_calls++;
+}
+
+static void clients_side_by_side(void **state)
+{
+    fixture *f = *state;
+    enum { N = 8 };
+    client clients[N];
+    f->settings.on_appended = on_appended;
+    open_again(f);
+    for (uint32_t i = 0; i < N; i++) {
+        clients[i] = (client){.j = f->j, .number = i, .shard = (uint16_t)(i % 2)};
+        pthread_create(&clients[i].thread, NULL, client_run, &clients[i]);
+    }
+    for (uint32_t i = 0; i < N; i++)
+        pthread_join(clients[i].thread, NULL);
+    journal_stats stats = journal_stats_get(f->j);
+    assert_int_equal(stats.records, N * CLIENT_RECORDS);
+    assert_true(stats.commits < N * CLIENT_RECORDS);
+    assert_true(appended_calls > 0);
+    arena *a = arena_create(0);
+    for (uint16_t shard = 0; shard < 2; shard++) {
+        journal_stream s;
+        const journal_record *r;
+        size_t n;
+        status st;
+        uint32_t next[N] = {0};
+        assert_true(journal_stream_find(f->j, 1, "sensor_data", JOURNAL_LIVE, shard, &s));
+        assert_int_equal(journal_read(f->j, s.id, 0, (size_t)1 << 30, a, &r, &n, &st), STATUS_OK);
+        assert_int_equal(n, N / 2 * CLIENT_RECORDS);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(r[i].seq, i + 1);
+            check_rows(&r[i], 5, (int64_t)r[i].generation * 1000 + next[r[i].generation]++);
+        }
+    }
+    arena_free(a);
+}
+
+/* ---- faults ---- */
+
+#ifdef PENSTOCK_FAULTS
+static _Atomic unsigned answers[STATUS_INTERNAL + 1];
+
+static void count_answer(void *arg, status_class class, const status *st)
+{
+    (void)arg;
+    (void)st;
+    answers[class]++;
+}
+
+static void a_failed_commit_is_no_ack(void **state)
+{
+    fixture *f = *state;
+    static const struct {
+        journal_fault fault;
+        status_class want;
+        unsigned kept;
+    } cases[] = {{JOURNAL_FAULT_DISK_FULL, STATUS_LIMIT, 0},
+                 {JOURNAL_FAULT_MAP_FULL, STATUS_LIMIT, 0},
+                 {JOURNAL_FAULT_SYNC, STATUS_UNAVAILABLE, 0},
+                 {JOURNAL_FAULT_SYNC_LATE, STATUS_UNAVAILABLE, 1}};
+    status st;
+    unsigned rows = 0;
+    for (size_t i = 0; i < 4; i++) {
+        must_submit(f->j, 1, 1);
+        rows++;
+        journal_fault_set(f->j, cases[i].fault, 1);
+        assert_int_equal(submit_rows(f->j, 1, 2, &st), cases[i].want);
+        rows += cases[i].kept;
+        while (journal_stats_get(f->j).failed)
+            usleep(1000);
+        must_submit(f->j, 1, 3);
+        rows++;
+        assert_int_equal(journal_backlog_get(f->j, 0, NULL).rows, rows);
+    }
+    assert_int_equal(journal_stats_get(f->j).reopened, 2);
+    arena *a = arena_create(0);
+    const journal_record *r;
+    assert_int_equal(read_all(f->j, 0, a, &r), rows);
+    for (unsigned i = 0; i < rows; i++) {
+        assert_int_equal(r[i].seq, i + 1);
+        assert_true(i == 0 || r[i].first_row == r[i - 1].first_row + 1);
+    }
+    arena_free(a);
+}
+
+/* A group that meets "full" is tried again one by one, and all of it is taken. */
+static void a_full_group_is_tried_one_by_one(void **state)
+{
+    fixture *f = *state;
+    enum { N = 6 };
+    client clients[N];
+    for (uint32_t i = 0; i < N; i++) {
+        clients[i] = (client){.j = f->j, .number = i};
+        pthread_create(&clients[i].thread, NULL, client_run, &clients[i]);
+    }
+    for (uint32_t i = 0; i < N; i++)
+        pthread_join(clients[i].thread, NULL);
+    uint64_t before = journal_backlog_get(f->j, 0, NULL).rows;
+    assert_int_equal(before, N * CLIENT_RECORDS * 5);
+    batch none = {0};
+    journal_entry e = entry_of(&none);
+    journal_submission s = {.entries = &e, .n_entries = 1, .on_done = count_answer};
+    status st;
+    journal_fault_set(f->j, JOURNAL_FAULT_SYNC_SLOW, 1); /* keeps the thread busy while the group gathers */
+    for (unsigned i = 0; i < 10; i++) {
+        assert_int_equal(journal_submit(f->j, &s, &st), STATUS_OK);
+        if (i == 0)
+            usleep(20000);
+    }
+    journal_fault_set(f->j, JOURNAL_FAULT_MAP_FULL, 1);
+    while (answers[STATUS_OK] + answers[STATUS_LIMIT] < 10)
+        usleep(1000);
+    assert_int_equal(answers[STATUS_OK], 10);
+    assert_int_equal(journal_stats_get(f->j).commit_failures, 1);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(clients_side_by_side, set_up, tear_down),
+#ifdef PENSTOCK_FAULTS
+        cmocka_unit_test_setup_teardown(a_failed_commit_is_no_ack, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_group_is_tried_one_by_one, set_up, tear_down),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
