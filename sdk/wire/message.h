@@ -44,7 +44,7 @@ typedef enum wire_type {
     WIRE_TRAIN,
     WIRE_CONTEXT,
     WIRE_INFER,
-    WIRE_SKIP, /* asks a source for at most `rows` records as rejects: reading them killed the plugin */
+    WIRE_SKIP,    /* asks a source for at most `rows` records as rejects: reading them killed the plugin */
     WIRE_WRITE,   /* rows to a sink */
     WIRE_COMMAND, /* FRAME_NUMBER: wire_command */
     WIRE_RECEIPT,
