@@ -1,10 +1,16 @@
 /* A shared object whose constructor does harm: HOSTILE_CRASH, HOSTILE_HANG or HOSTILE_EXIT says which;
- * HOSTILE_LATE behaves while it is described and crashes in a cell. */
+ * HOSTILE_LATE behaves while it is described and crashes in a cell. HOSTILE_KIND and HOSTILE_ID say what it
+ * pretends to be; a connector unless said otherwise. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "penstock/plugin.h"
+
+#ifndef HOSTILE_KIND
+#define HOSTILE_KIND PST_KIND_CONNECTOR
+#define HOSTILE_ID "org.penstock.test.hostile"
+#endif
 
 extern const char config_schema[];
 
@@ -43,8 +49,8 @@ static void destroy(void *self)
 }
 
 PST_EXPORT const pst_plugin penstock_plugin_v1 = {.struct_size = sizeof(pst_plugin),
-                                                  .id = "org.penstock.test.hostile",
-                                                  .kind = PST_KIND_CONNECTOR,
+                                                  .id = HOSTILE_ID,
+                                                  .kind = HOSTILE_KIND,
                                                   .version = "1",
                                                   .title = "Hostile",
                                                   .licence = "none",
