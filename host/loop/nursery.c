@@ -49,6 +49,7 @@ static status_class order_build(const nursery_request *r, text *out, int *fds_ou
                        .n_limits = (uint32_t)r->n_limits,
                        .n_fds = (uint32_t)r->n_fds,
                        .outlive = r->outlive,
+                       .nice = r->nice,
                        .uid = r->uid,
                        .gid = r->gid};
     if (r->n_limits > NURSERY_LIMITS_MAX || r->n_fds > NURSERY_FDS_MAX || o.argc > NURSERY_ARGS_MAX ||

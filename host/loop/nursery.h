@@ -44,6 +44,7 @@ typedef struct nursery_request {
     const nursery_limit *limits;
     size_t n_limits; /* at most 16 */
     bool outlive;    /* own session, not killed when the host ends */
+    int nice;        /* how much it gives way to the host: added to the host's own niceness */
 } nursery_request;
 
 typedef struct nursery_child {

@@ -117,6 +117,9 @@ _Noreturn static void child_run(plan *p)
         give_up(p, "session");
     place_fds(p);
     set_limits(p);
+    errno = 0;
+    if (p->order->nice && nice(p->order->nice) == -1 && errno)
+        give_up(p, "priority");
     become_user(p);
     if (chdir(p->folder) != 0)
         give_up(p, "folder");

@@ -14,6 +14,7 @@ typedef struct nursery_order {
     int32_t ask;
     int32_t pid; /* WAIT, FORGET */
     uint32_t argc, envc, n_limits, n_fds;
+    int32_t nice;
     uint32_t outlive;
     uid_t uid;
     gid_t gid;

@@ -26,6 +26,7 @@ enum {
     FIELDS_MAX = 32,
     LAST_WORDS_MS = 1000,
     OPEN_FILES = 256,
+    CELL_NICE = 5, /* a plugin that only computes gives way to the host and its database */
     /* Memory during a call; a leak of 2 GiB/s grows by 40 MiB between two early looks. */
     LOOK_FIRST_US = 20000,
     LOOK_LATER_US = 100000,
@@ -175,7 +176,8 @@ static status_class spawn(cell *c, int theirs, int plugin_fd, status *st)
                          .limits = limits,
                          .n_limits = s->patient   ? 0
                                      : limit_data ? 3
-                                                  : 2};
+                                                  : 2,
+                         .nice = s->patient ? 0 : CELL_NICE};
     status_class class = nursery_spawn(s->spawner, &r, &c->child, st);
     free(sanitizer[0]);
     free(sanitizer[1]);

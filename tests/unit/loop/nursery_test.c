@@ -51,6 +51,16 @@ static nursery_exit wait_for(nursery_child *child)
     return how;
 }
 
+static void a_child_gives_way_as_asked(void **state)
+{
+    (void)state;
+    nursery_child child;
+    nursery_request more = {.nice = 3};
+    int own = getpriority(PRIO_PROCESS, 0), expected = own + 3 < 19 ? own + 3 : 19;
+    spawn_shell("exit $(nice)", &more, &child);
+    assert_int_equal(wait_for(&child).code, expected);
+}
+
 static void hands_back_exit_codes_and_signals(void **state)
 {
     (void)state;
@@ -184,6 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hands_back_exit_codes_and_signals),
+        cmocka_unit_test(a_child_gives_way_as_asked),
         cmocka_unit_test(passes_descriptors_environment_folder_and_limits),
         cmocka_unit_test(names_what_failed),
         cmocka_unit_test(refuses_a_request_beyond_its_limit),
