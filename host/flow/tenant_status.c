@@ -92,7 +92,8 @@ static void set_retention(tenant *t, json_t *stores)
         char name[96];
         snprintf(name, sizeof name, "%s:%s", json_string_value(json_object_get(store, "class")),
                  json_string_value(json_object_get(store, "key")));
-        if (strcmp(name, json_string_value(json_object_get(one, "store"))) != 0)
+        const char *of = json_string_value(json_object_get(one, "store"));
+        if (!of || strcmp(name, of) != 0) /* taken by another store: its name is gone */
             continue;
         json_object_del(one, "store");
         json_object_set(store, "retention", one);
