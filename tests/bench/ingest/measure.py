@@ -89,9 +89,10 @@ class Run:
 
     def ack(self):
         store = self.stage.store("appended")
-        rounds = self.rounds(store, ["append", "journal"], 1_000, self.rows(ROWS, 1_000))
+        rounds = self.rounds(store, ["append", "journal", "at_once"], 1_000, self.rows(ROWS, 1_000))
         self.report.group("answered after the journal's sync, 1,000 rows a request, 4 clients", rounds, [
-            Bar("default answer, 1,000 rows / append + fdatasync of the records", speed("journal", "append"), 0.6),
+            Bar("default answer, 1,000 rows / append + fdatasync, groups of 5 ms", speed("journal", "append"), 0.6),
+            Bar("default answer, 1,000 rows / append + fdatasync at once, no HTTP", speed("journal", "at_once")),
             Bar("backlog at the end, s until stored", field("journal", "drained_s"), 2, False)])
 
     def latency(self):

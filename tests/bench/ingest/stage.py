@@ -3,7 +3,7 @@
 A variant is a way to get the same rows into a table: `stored` and `journal` (NDJSON over HTTP, answered after the commit
 or after the journal's sync), `lines` (line protocol, answered after the commit), `raw` and `raw2` (COPY BINARY on one or
 two connections, single commits on 16 of them for one row), `hand` (staging and ON CONFLICT from C with everything that
-the product's transaction does), `append` (the same journal records, append + fdatasync), `empty` (our own POST with an
+the product's transaction does), `append` (the same journal records, append + fdatasync in groups of 5 ms; `at_once`: as soon as the last sync is done), `empty` (our own POST with an
 empty body). Tables are emptied before each and the rows counted after it."""
 import json
 import os
@@ -51,6 +51,7 @@ datastores:
 {feature}"""
 CONNECTIONS = {"raw": 1, "raw2": 2, "hand": 2}
 SINGLE_CONNECTIONS = 16
+TO_A_FILE = {"append": 5000, "at_once": 0}  # microseconds that a group gathers
 OVER_HTTP = ("stored", "journal", "lines", "empty")
 
 
@@ -65,6 +66,7 @@ class Store:
         stage.host.apply(folder / "template.yaml")
         stage.host.workspace(name, name)
         stage.http(self, "stored", 100, 1000, 4)  # makes the store and its partition
+        stage.first += 1000
         [[self.table]] = stage.host.sql(
             "SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = 'datastore' "
             "AND relname LIKE 'readings\\_wid%' AND NOT relispartition ORDER BY c.oid DESC LIMIT 1")
@@ -104,7 +106,7 @@ class Store:
         sql = self.stage.host.sql
         if what in OVER_HTTP:
             sql(f"TRUNCATE {self.table}")
-        elif what != "append":
+        elif what not in TO_A_FILE:
             sql(f"TRUNCATE {self.yard}.rows")
         if what == "hand":
             sql("TRUNCATE " + ", ".join(f"{self.yard}.{t}" for t in ("dirty", "ledger", "position", "features")))
@@ -150,8 +152,9 @@ class Stage:
         if what in OVER_HTTP:
             return self.http(store, what, batch, rows, clients)
         words = ["--batch", batch, "--rows", rows, "--first", self.first]
-        if what == "append":
-            return self._program("ingest_append", "--folder", self.host.state, "--clients", clients, *words)
+        if what in TO_A_FILE:
+            return self._program("ingest_append", "--folder", self.host.state, "--clients", clients,
+                                 "--window", TO_A_FILE[what], *words)
         connections = SINGLE_CONNECTIONS if batch == 1 else CONNECTIONS[what]
         if what == "hand":
             return self._program("ingest_hand", "--schema", store.yard, "--connections", connections, *words)
@@ -185,7 +188,7 @@ class Stage:
             drained = self._drained(store, what, there + rows)
         after = self._seconds()
         harness.equal(result["bad"], 0, f"refused requests ({what}, {batch} a request)")
-        if what != "append":
+        if what not in TO_A_FILE:
             harness.equal(store.count(what) - there, 0 if what == "empty" else rows,
                           f"rows in the table ({what}, {batch} a request)")
         result.update(rows_s=rows / result["seconds"], drained_s=drained, anonymous_mib=watch.most,
