@@ -9,6 +9,7 @@ MEMORY_KIB = 32 << 10
 
 
 def every_body_is_refused_or_taken():
+    cases = hostile.index("compressed/index.json")
     host = hostile.host_with_events()
 
     def send(body, ending):
@@ -19,7 +20,7 @@ def every_body_is_refused_or_taken():
 
     good = testdata("hostile/compressed/plain-ok.json.gz").read_bytes()
     ward = hostile.Ward(host, lambda: send(good, ".gz").json["accepted"], MEMORY_KIB)
-    for case in hostile.index("compressed/index.json"):
+    for case in cases:
         file = testdata(f"hostile/compressed/{case['file']}")
         with ward.input(case["file"]) as wrong:
             hostile.as_verdict(send(file.read_bytes(), file.suffix), case["verdict"], wrong)

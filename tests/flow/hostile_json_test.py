@@ -120,6 +120,7 @@ def schemas(rows, ward):
 
 
 def hostile_json():
+    testdata("hostile/json")
     rows = Rows()
     ward = hostile.Ward(rows.host, rows.good)
     for part in (parsing, transform, own, lines, schemas):

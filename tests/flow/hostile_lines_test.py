@@ -28,13 +28,14 @@ def judge(case, answer, wrong):
 
 
 def every_case():
+    cases = json.loads(testdata("lineprotocol/cases.json").read_bytes())
     host = hostile.host_with_events()
 
     def write(body, precision):
         return host.request("POST", f"/api/v2/write?org=o&bucket=w&precision={precision}", body, type="text/plain; charset=utf-8")
 
     ward = hostile.Ward(host, lambda: write(b"pump pressure=1\n", "ns").status)
-    for case in json.loads(testdata("lineprotocol/cases.json").read_bytes()):
+    for case in cases:
         with ward.input(f"{case['id']} {case['name']}") as wrong:
             judge(case, write(base64.b64decode(case["input_b64"]), case["precision"]), wrong)
     ward.finish("lineprotocol")
