@@ -20,10 +20,11 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "flow"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
+from usage import cpu_seconds, postgres_seconds  # noqa: E402
 
 ROWS = {100: 100_000, 1_000: 400_000, 10_000: 600_000}
-TICKS = os.sysconf("SC_CLK_TCK")
 KEYED = "    unique: [device_id, time]\n    on_conflict: keep_last\n"
 FEATURE = """featurestores:
   minutes:
@@ -56,27 +57,6 @@ datastores:
     entity: [device_id]
 {unique}    accept: {{past: any, future: 1h}}
 {feature}"""
-
-
-def cpu_seconds(pid, with_children=False):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return sum(int(f) for f in fields[11:15 if with_children else 13]) / TICKS
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(p) for p in file.read().split()]
-
-
-def postgres_seconds(postmaster):
-    total = cpu_seconds(postmaster, with_children=True)
-    for pid in children(postmaster):
-        try:
-            total += cpu_seconds(pid)
-        except FileNotFoundError:
-            pass  # ended meanwhile: counted by its parent the next time
-    return total
 
 
 class Bench:
