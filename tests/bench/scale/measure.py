@@ -162,6 +162,11 @@ def used(host):
     return cpu_seconds(host.process.pid), postgres_seconds(host.postmaster()[0])
 
 
+def sessions(host):
+    """Sessions opened and transactions committed so far."""
+    return [int(n) for n in host.sql("SELECT sum(sessions), sum(xact_commit) FROM pg_stat_database")[0]]
+
+
 def measure_load(options):
     host = harness.Host().start()
     (host.folder / "scaled.yaml").write_text(TEMPLATE)
@@ -173,9 +178,11 @@ def measure_load(options):
         names += new
         load.run(names, max(5, 1.2 * n * options.batch / options.rate))  # everyone is met: stores, partitions, plans
         wait_for("the backlog is gone", lambda: host.api("GET", "/system").json["journal"]["waiting_rows"] == 0, 120)
-        before, began = used(host), time.monotonic()
+        opened, before, began = sessions(host), used(host), time.monotonic()
+        say(f"  {n} workspaces are met, measuring")
         load.run(names, options.seconds)
         after, took = used(host), time.monotonic() - began
+        opened = [(b - a) / took for a, b in zip(opened, sessions(host))]
         rows = options.rate * options.seconds
         cpu = [(b - a) * 1e6 / rows for a, b in zip(before, after)]
         first = first or sum(cpu)
@@ -183,7 +190,7 @@ def measure_load(options):
         say(f"{n:5} workspaces: stored p50 {percentile(load.late, 0.5) * 1e3:7.1f} ms  p99 {percentile(load.late, 0.99) * 1e3:7.1f}"
             f"  max {max(load.late) * 1e3:7.1f}   CPU us/row: host {cpu[0]:.2f} PostgreSQL {cpu[1]:.2f}, of one workspace's"
             f" {sum(cpu) / first:.2f}   host {memory:.1f} MiB   {took / options.seconds:.2f} of the time"
-            f"   made in {each * 1e3:.0f} ms each")
+            f"   {opened[0]:.1f} sessions/s {opened[1]:.0f} transactions/s   made in {each * 1e3:.0f} ms each")
     p99, ratio = percentile(load.late, 0.99), sum(cpu) / first
     say(f"stored p99 at {options.steps[-1]}: {p99:.2f} s (goal {P99_BAR_S}: {'met' if p99 <= P99_BAR_S else 'MISSED'})")
     say(f"CPU at {options.steps[-1]} beside {options.steps[0]}: {ratio:.2f} (goal {CPU_BAR}: "
