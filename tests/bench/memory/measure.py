@@ -19,10 +19,8 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "flow"))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness  # noqa: E402
 from harness import say, wait_for  # noqa: E402
-from usage import weight_kib  # noqa: E402
 
 BAR_MIB = 6.5
 TEMPLATE = """
@@ -148,6 +146,15 @@ def family(pid):
                 found.append((child, name))
                 todo.append(child)
     return found
+
+
+def weight_kib(pid):
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    values = {l.split()[0]: int(l.split()[1]) for l in lines[1:]}
+    return values.get("Pss_Anon:", 0), values.get("Pss_Shmem:", 0)
 
 
 def kinds(host):

@@ -22,10 +22,10 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "flow"))
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ingest"))
 import harness  # noqa: E402
 from harness import say, wait_for  # noqa: E402
-from usage import cpu_seconds, postgres_seconds, weight_kib  # noqa: E402
+from host_figures import anonymous_mib, cpu_seconds, postgres_seconds  # noqa: E402
 
 P99_BAR_S, CPU_BAR, MEMORY_BAR_KIB, RELATIONS_BAR = 5.0, 2.0, 32, 24
 DEVICES, EPOCH = 10, 1767225600  # 2026-01-01
@@ -186,7 +186,7 @@ def measure_load(options):
         rows = options.rate * options.seconds
         cpu = [(b - a) * 1e6 / rows for a, b in zip(before, after)]
         first = first or sum(cpu)
-        memory = weight_kib(host.process.pid)[0] / 1024
+        memory = anonymous_mib(host.process.pid)
         say(f"{n:5} workspaces: stored p50 {percentile(load.late, 0.5) * 1e3:7.1f} ms  p99 {percentile(load.late, 0.99) * 1e3:7.1f}"
             f"  max {max(load.late) * 1e3:7.1f}   CPU us/row: host {cpu[0]:.2f} PostgreSQL {cpu[1]:.2f}, of one workspace's"
             f" {sum(cpu) / first:.2f}   host {memory:.1f} MiB   {took / options.seconds:.2f} of the time"
@@ -214,12 +214,12 @@ def measure_idle(options):
     stand = lambda names: feed(host, names)  # noqa: E731
     stand(make(host, ["idle-first"]))  # what the first one brings with it is not what each costs
     time.sleep(options.rest)
-    before = weight_kib(host.process.pid)[0], relations(host)
+    before = anonymous_mib(host.process.pid) * 1024, relations(host)
     names = [f"idle{i}" for i in range(options.idle)]
     stand(make(host, names))
     wait_for("features are computed", lambda: features(host, names[-1]), 180)
     time.sleep(options.rest)
-    after = weight_kib(host.process.pid)[0], relations(host)
+    after = anonymous_mib(host.process.pid) * 1024, relations(host)
     each = [(b - a) / options.idle for a, b in zip(before, after)]
     say(f"an idle pump-station of {options.idle}: {each[0]:.1f} KiB of the host's memory (goal {MEMORY_BAR_KIB}: "
         f"{'met' if each[0] <= MEMORY_BAR_KIB else 'MISSED'}), {each[1]:.1f} relations with indexes and TOAST (goal "
