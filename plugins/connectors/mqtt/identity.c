@@ -3,6 +3,7 @@
 #include "identity.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -44,6 +45,37 @@ static pst_status take_secret(const settings *set, const pst_call *call, const c
                : PST_OK;
 }
 
+/* What a setting with `pem` or `secret` stands for. */
+static pst_status take_material(const settings *set, const pst_call *call, const char *path, char **out,
+                                pst_error *error)
+{
+    char inner[64];
+    size_t len;
+    if (!set->tls || !set->host->config_has(set->host, path))
+        return PST_OK;
+    *out = calloc(1, IDENTITY_PEM_MAX);
+    if (!*out)
+        return pst_fail(error, PST_E_RESOURCE, path, "no memory for a certificate");
+    snprintf(inner, sizeof inner, "%s/pem", path);
+    const char *pem = set->host->config_text(set->host, inner);
+    if (pem) {
+        snprintf(*out, IDENTITY_PEM_MAX, "%s", pem);
+        return PST_OK;
+    }
+    snprintf(inner, sizeof inner, "%s/secret", path);
+    return set->host->secret(set->host, call, inner, *out, IDENTITY_PEM_MAX, &len, error);
+}
+
+static pst_status take_trust(const settings *set, const pst_call *call, identity *i, pst_error *error)
+{
+    static const char *const paths[] = {"/tls/ca", "/tls/certificate", "/tls/key"};
+    pst_status st = PST_OK;
+    for (size_t k = 0; !st && k < 3; k++)
+        st = take_material(set, call, paths[k], &i->pem[k], error);
+    i->trust = (tls_trust){i->pem[0], i->pem[1], i->pem[2]};
+    return st;
+}
+
 pst_status identity_read(const settings *set, const pst_call *call, identity *i, pst_error *error)
 {
     char suffix[17];
@@ -59,14 +91,18 @@ pst_status identity_read(const settings *set, const pst_call *call, identity *i,
     if (!st)
         st = take_secret(set, call, "/password", i->password_text, sizeof i->password_text, error);
     if (!st)
-        st = take_secret(set, call, "/tls/key", i->key_text, sizeof i->key_text, error);
+        st = take_trust(set, call, i, error);
     i->password = set->has_password ? i->password_text : NULL;
-    i->trust = (tls_trust){set->authorities, set->certificate, i->key_text[0] ? i->key_text : NULL};
     return st;
 }
 
 void identity_wipe(identity *i)
 {
+    for (size_t k = 0; k < 3; k++) {
+        if (i->pem[k])
+            explicit_bzero(i->pem[k], IDENTITY_PEM_MAX);
+        free(i->pem[k]);
+    }
     explicit_bzero(i, sizeof *i);
 }
 

@@ -5,12 +5,13 @@
 #include "settings.h"
 #include "tls.h"
 
-enum { IDENTITY_SECRET_MAX = 16384 };
+enum { IDENTITY_PEM_MAX = 100001 };
 
 typedef struct identity {
     char client_id[128];
-    char password_text[1024], key_text[IDENTITY_SECRET_MAX];
+    char password_text[1024];
     const char *password; /* NULL = none */
+    char *pem[3];         /* authorities, certificate, key; ours */
     tls_trust trust;
 } identity;
 

@@ -128,8 +128,6 @@ pst_status settings_read(const pst_host *host, settings *s, pst_error *error)
     s->user = host->config_text(host, "/user");
     s->has_password = host->config_has(host, "/password");
     s->client_id = host->config_text(host, "/client_id");
-    s->authorities = host->config_text(host, "/tls/authorities");
-    s->certificate = host->config_text(host, "/tls/certificate");
     s->qos = (uint8_t)host->config_int(host, "/qos");
     s->in_flight = (uint16_t)host->config_int(host, "/in_flight");
     s->patience_s = (uint16_t)host->config_int(host, "/patience_s");

@@ -22,7 +22,6 @@ typedef struct settings {
     bool tls, sparkplug, has_password;
     int version;
     const char *user, *client_id; /* NULL = none given */
-    const char *authorities, *certificate;
     const char *filters[SETTINGS_FILTERS_MAX];
     size_t n_filters;
     uint8_t qos;
