@@ -1,5 +1,6 @@
-/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 (401 when it
- * refuses). "smtp": the least of a session. "mqtt" and "modbus" have files of their own. */
+/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 and the
+ * answer that check.json names (401 when it refuses). "smtp": the least of a session. "mqtt" and "modbus"
+ * have files of their own. */
 #include "check/far_side.h"
 
 #include <arpa/inet.h>
@@ -40,6 +41,16 @@ static void talk_lines(far_peer *p)
     }
 }
 
+static void reply_http(const far_peer *p)
+{
+    char head[120];
+    snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n",
+             p->refuses ? "401 Unauthorized" : "200 OK", p->refuses ? 0 : strlen(p->answer));
+    reply(p, head);
+    if (!p->refuses)
+        reply(p, p->answer);
+}
+
 static void talk_http(far_peer *p)
 {
     char line[65536];
@@ -57,8 +68,7 @@ static void talk_http(far_peer *p)
         }
         fputc('\n', p->told);
         fflush(p->told);
-        reply(p, p->refuses ? "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
-                            : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        reply_http(p);
     }
 }
 
@@ -113,7 +123,7 @@ static int protocol_find(const char *name)
     return -1;
 }
 
-static void serve(int listener, int protocol, far_mode mode, int told)
+static void serve(int listener, int protocol, const char *answer, far_mode mode, int told)
 {
     FILE *file = fdopen(told, "a");
     for (int n = 0; file; n++) {
@@ -122,7 +132,7 @@ static void serve(int listener, int protocol, far_mode mode, int told)
             _exit(1);
         if (fd < 0 || mode == FAR_SILENT)
             continue; /* the connection stays open and nothing is ever said */
-        far_peer p = {fdopen(fd, "r"), fd, file, mode == FAR_REFUSES};
+        far_peer p = {fdopen(fd, "r"), fd, file, mode == FAR_REFUSES, answer};
         if (p.in)
             protocols[protocol].talk(&p);
         if (p.in)
@@ -131,7 +141,7 @@ static void serve(int listener, int protocol, far_mode mode, int told)
     _exit(1);
 }
 
-void far_side_start(const char *protocol, far_mode mode, far_side *out)
+void far_side_start(const char *protocol, const char *answer, far_mode mode, far_side *out)
 {
     memset(out, 0, sizeof *out);
     int known = protocol_find(protocol);
@@ -154,7 +164,7 @@ void far_side_start(const char *protocol, far_mode mode, far_side *out)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(1);
-        serve(listener, known, mode, out->told_fd);
+        serve(listener, known, answer, mode, out->told_fd);
     }
     close(listener);
 }

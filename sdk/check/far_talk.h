@@ -9,6 +9,7 @@ typedef struct far_peer {
     int out;
     FILE *told; /* what it was told goes there too */
     bool refuses;
+    const char *answer; /* http: the body that is answered */
 } far_peer;
 
 void far_say(const far_peer *p, const void *data, size_t len);
