@@ -96,7 +96,9 @@ static const rejected_row *refused_rows(source *s, const instance_batch *b)
                                 .pointer = b->rejects[i].where,
                                 .detail = poison ? poison : b->rejects[i].reason,
                                 .bytes = b->rejects[i].payload,
-                                .len = b->rejects[i].payload_len};
+                                .len = b->rejects[i].payload_len,
+                                .attempts = poison ? (uint16_t)s->hunt.attempts : 0,
+                                .signal = poison ? s->hunt.death.cause : NULL};
     return out;
 }
 
