@@ -1,6 +1,7 @@
 /* Talking to a cell is a loop over two descriptors, the socket and the pidfd, with two deadlines: at 80 % of
- * the budget the cancel descriptor turns readable for the plugin, at 100 % the cell is killed. Whatever is
- * not understood ends the cell, never the host. */
+ * the budget the cancel descriptor turns readable for the plugin, at 100 % the cell is killed. Time that it
+ * waited for a processor does not count, within bounds. Whatever is not understood ends the cell, never the
+ * host. */
 #include "plugin/cell.h"
 
 #include <assert.h>
@@ -19,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "plugin/cell_vitals.h"
 #include "wire/door.h"
 #include "wire/service.h"
 
@@ -31,6 +33,7 @@ enum {
     LOOK_FIRST_US = 20000,
     LOOK_LATER_US = 100000,
     LOOK_OFTEN_US = 2000000,
+    STARVED_TIMES = 4, /* a call's budget at most, when it waits for a processor */
 };
 
 struct cell {
@@ -105,24 +108,9 @@ bool cell_gone(cell *c)
 
 /* ---- Memory ---- */
 
-static int64_t status_bytes(const char *status, const char *name)
-{
-    const char *at = strstr(status, name);
-    return at ? strtoll(at + strlen(name), NULL, 10) * 1024 : 0;
-}
-
 int64_t cell_memory(const cell *c)
 {
-    char path[64], status[4096];
-    snprintf(path, sizeof path, "/proc/%d/status", (int)c->child.pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, status, sizeof status - 1);
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
-        return 0;
-    status[n] = '\0';
-    return status_bytes(status, "RssAnon:") + status_bytes(status, "RssShmem:");
+    return cell_vitals_memory_bytes(c->child.pid);
 }
 
 /* A long call is looked at every now and then: the limit also holds where the kernel does not enforce it, and
@@ -425,21 +413,45 @@ static bool send_request(cell *c, wire_type type, uint32_t rows, int64_t budget_
     return wire_send(c->socket, &head, NULL, -1, 0);
 }
 
-/* The two deadlines of a request, and when its memory is looked at next. */
+/* The two deadlines of a request, and when its vitals are looked at next. */
 typedef struct watch {
-    int64_t began, soft, hard, look;
+    int64_t began, budget, look;
+    int64_t waited;  /* for a processor, as it was at the first look; -1 = not looked yet */
+    int64_t starved; /* of the time since then */
     bool cancelled;
 } watch;
+
+static int64_t soft_deadline(const watch *w)
+{
+    return w->began + w->budget / 5 * 4 + w->starved;
+}
+
+static int64_t hard_deadline(const watch *w)
+{
+    return w->began + w->budget + w->starved;
+}
 
 static int time_left(const cell *c, const watch *w)
 {
     if (c->settings.patient)
         return -1;
-    int64_t next = w->cancelled ? w->hard : w->soft;
-    if (c->settings.memory_bytes && w->look < next)
+    int64_t next = w->cancelled ? hard_deadline(w) : soft_deadline(w);
+    if (w->look < next)
         next = w->look;
     int64_t left = next - now_us();
     return left <= 0 ? 0 : (int)(left / 1000) + 1;
+}
+
+/* A plugin that waits for a processor neither hangs nor spins: that time is added to its budget, up to a
+ * bound, so that on a machine where everything stands still a call ends nevertheless. */
+static void count_starving(const cell *c, watch *w)
+{
+    int64_t now = cell_vitals_waited_us(c->child.pid), bound = w->budget * (STARVED_TIMES - 1);
+    if (w->waited < 0)
+        w->waited = now;
+    int64_t since = now - w->waited;
+    if (since > w->starved) /* a thread that ends takes its count with it */
+        w->starved = since < bound ? since : bound;
 }
 
 /* HEARD_MORE: go on; HEARD_END: it was killed for its memory; HEARD_LATE: the deadline has passed. */
@@ -448,9 +460,11 @@ static heard look_at_watch(cell *c, watch *w)
     int64_t at = now_us();
     if (c->settings.patient)
         return HEARD_MORE;
-    if (at >= w->hard)
+    if (at >= w->look || at >= soft_deadline(w))
+        count_starving(c, w);
+    if (at >= hard_deadline(w))
         return HEARD_LATE;
-    if (at >= w->soft && !w->cancelled)
+    if (at >= soft_deadline(w) && !w->cancelled)
         w->cancelled = eventfd_write(c->settings.cancel_fd, 1) == 0;
     if (at < w->look)
         return HEARD_MORE;
@@ -461,7 +475,7 @@ static heard look_at_watch(cell *c, watch *w)
 static heard await_result(cell *c, int64_t budget_us, cell_answer *answer)
 {
     int64_t began = now_us();
-    watch w = {began, began + budget_us / 5 * 4, began + budget_us, began + LOOK_FIRST_US, false};
+    watch w = {.began = began, .budget = budget_us, .look = began + LOOK_FIRST_US, .waited = -1};
     for (;;) {
         struct pollfd watched[2] = {{.fd = c->socket, .events = POLLIN},
                                     {.fd = c->child.pidfd, .events = POLLIN}};

@@ -1,5 +1,5 @@
 """Featurestores of a whole host: days of a zone, a changed definition that is built beside the old rows, a backfill,
-a row that comes too late, and retention that keeps what was computed from the rows it removes."""
+a row that comes too late, and retention that keeps what was computed from the rows it removes and says so of each store."""
 import datetime
 
 from harness import Host, check, equal, main, wait_for
@@ -19,6 +19,11 @@ datastores:
     entity: [meter]
     unique: [meter, time]
     partition: day
+    retention: {retention}
+    accept: {{past: any, future: any}}
+  notes:
+    schema: {{type: object, required: [time], properties: {{time: {{type: string, format: date-time}}}}}}
+    time: time
     retention: {retention}
     accept: {{past: any, future: any}}
 featurestores:
@@ -53,6 +58,14 @@ def used(host):
 
 def settled(host, what, want):
     wait_for(what, lambda: used(host) == want or None)
+
+
+def retention_notes(host):
+    """The stores that show what the last run of retention left of them; a run is shown when it is over."""
+    def shown():
+        stores = host.cli_json("status", "-w", "one")["workspaces"][0]["stores"]
+        return {store["store"] for store in stores if "retention" in store}
+    return wait_for("retention is shown", shown)
 
 
 def days_and_definitions():
@@ -93,6 +106,7 @@ def days_and_definitions():
     wait_for("the raw rows are gone", lambda: host.rows("one", "datastore:readings") == [] or None)
     books = {row["store"]: row for row in host.cli_json("ledger", "show", "-w", "one")["items"]}
     equal(books["readings"]["expired"], 101, "rows that retention removed")
+    equal(retention_notes(host), {"datastore:readings", "datastore:notes"}, "stores whose status says what retention did")
     equal(used(host), [500], "what was used, without the raw rows")
     publish(host, "1.4.0", value="max(total)", horizon="1d", retention="7d")
     wait_for("the next build", lambda: host.sql("SELECT count(*) FROM penstock.object WHERE key = 'hourly' AND body::text LIKE "

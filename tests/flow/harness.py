@@ -90,7 +90,12 @@ def folder(prefix="penstock-flow-"):
     return path
 
 
-def _has_user(name):
+def at_end(function, *words, **more):
+    """Calls it when the test is over, whatever came of it; what was asked for last comes first."""
+    _stack.callback(function, *words, **more)
+
+
+def has_user(name):
     try:
         pwd.getpwnam(name)
         return True
@@ -98,7 +103,7 @@ def _has_user(name):
         return False
 
 
-def _environment(extra=None):
+def clean_environment(extra=None):
     """Ours without Penstock's own variables, so nothing of the machine reaches the host under test."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK_")}
     clean.update(extra or {})
@@ -153,7 +158,7 @@ class Host:
                  "--plugins-folders", ",".join(str(p) for p in self.plugins), "--plugins-cell", CELL]
         if not any(str(s).startswith("--networks-allow") for s in self.settings):
             words += ["--networks-allow", LOOPBACK]  # where the sinks are
-        if os.geteuid() == 0 and not _has_user("penstock"):
+        if os.geteuid() == 0 and not has_user("penstock"):
             words += ["--database-user", "postgres"]
         if self.files:
             words += ["--files-allow", ",".join(self.files)]
@@ -165,7 +170,7 @@ class Host:
         with open(self.log_path, "ab") as log:
             start = log.tell()
             self.process = subprocess.Popen(self.command(self.port if same_port and self.port else 0), stdout=log,
-                                            stderr=log, stdin=subprocess.DEVNULL, env=_environment(self.environment))
+                                            stderr=log, stdin=subprocess.DEVNULL, env=clean_environment(self.environment))
         self.port, self.admin_port = wait_for("the host listens", lambda: self._ports(start), START_S)
         return self
 
@@ -255,7 +260,7 @@ class Host:
         mark = "\x01null"
         out = subprocess.run(["psql", "-XqAtF", "\x1f", "-R", "\x1e", "-P", f"null={mark}", "-v", "ON_ERROR_STOP=1", "-c",
                               statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60,
-                             env=_environment({"PGHOST": sockets, "PGUSER": "penstock_admin", "PGDATABASE": database,
+                             env=clean_environment({"PGHOST": sockets, "PGUSER": "penstock_admin", "PGDATABASE": database,
                                                "PGPORT": "5432",
                                                "PGPASSWORD": (self.state / "postgres.secret").read_text().strip()}))
         check(out.returncode == 0, f"psql: {statement}", out.stderr)
@@ -319,7 +324,7 @@ class Host:
             stdin = stdin.encode()
         out = subprocess.run([str(CLI), *[str(w) for w in words]], input=stdin or b"", stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, timeout=timeout,
-                             env=_environment({"PENSTOCK_CONFIG": str(self.folder / "cli.yaml"), "NO_COLOR": "1"}))
+                             env=clean_environment({"PENSTOCK_CONFIG": str(self.folder / "cli.yaml"), "NO_COLOR": "1"}))
         out.text, out.errors = out.stdout.decode("utf-8", "replace"), out.stderr.decode("utf-8", "replace")
         check(code is None or out.returncode == code, f"penstock {' '.join(str(w) for w in words)}: exit {out.returncode}",
               out.errors, out.text)
