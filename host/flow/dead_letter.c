@@ -205,8 +205,7 @@ status_class dead_letter_settle(connection *c, ledger_book *ledger, int32_t wid,
     ledger_book_add(ledger, wid, store, claim->received_us, &here);
     ledger_book_add(
         ledger, wid, claim->store, claim->received_us,
-        &(ledger_counts){
-            .received = -moved, .rejected = -1, .letters = -1, .letter_bytes = -claim->bytes});
+        &(ledger_counts){.received = -moved, .rejected = -1, .letters = -1, .letter_bytes = -claim->bytes});
     return class;
 }
 
@@ -214,10 +213,11 @@ status_class dead_letter_return(connection *c, int32_t wid, const letter_ref *re
                                 status *st)
 {
     char sql[220];
-    snprintf(sql, sizeof sql,
-             "UPDATE penstock.dead_letter_wid%d SET code = $3, pointer = $4, detail = $5, attempts = attempts "
-             "+ 1, revision = revision + 1, tried = now() WHERE id = $1 AND revision = $2",
-             (int)wid);
+    snprintf(
+        sql, sizeof sql,
+        "UPDATE penstock.dead_letter_wid%d SET code = $3, pointer = $4, detail = $5, attempts = attempts "
+        "+ 1, revision = revision + 1, tried = now() WHERE id = $1 AND revision = $2",
+        (int)wid);
     statement mark = {"put a dead letter back", sql};
     const value params[] = {value_text(ref->id), value_integer(ref->revision), value_text(why->code),
                             value_text(why->pointer), value_text(why->detail)};

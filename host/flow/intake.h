@@ -24,7 +24,6 @@
  * back by name, so a definition may gain columns while records wait. */
 #define JOURNAL_FIELD_COLUMNS 1
 #define JOURNAL_FIELD_HEADER 2 /* of rejected rows: the header of the CSV that they stood in */
-#define JOURNAL_FIELD_LETTER 3 /* a letter_ref: the record is that dead letter, sent again */
 
 typedef struct intake intake;
 

@@ -69,8 +69,8 @@ typedef struct reject_bundle { /* rows of one store, packed; borrowed */
     size_t header_len;
 } reject_bundle;
 /* At most one entry. */
-void parcel_add_rejected(parcel *p, const intake_order *order, const char *store,
-                         const reject_bundle *rows, arena *a);
+void parcel_add_rejected(parcel *p, const intake_order *order, const char *store, const reject_bundle *rows,
+                         arena *a);
 void intake_pack_reject(text *out, const decode_reject *r, const char *body, rejected_form form);
 /* Submits what is in the parcel, with the order's cursor and key, and sees to the answer. */
 void intake_send(ticket *t, const intake_order *order, const parcel *p);

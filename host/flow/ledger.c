@@ -58,13 +58,12 @@ static line *line_of(ledger_book *b, int32_t wid, const char *store, int64_t min
 }
 
 /* The columns in the order of their names in the statement. */
-static const size_t members[] = {
-    offsetof(ledger_counts, received), offsetof(ledger_counts, stored),
-    offsetof(ledger_counts, updated),  offsetof(ledger_counts, duplicate),
-    offsetof(ledger_counts, rejected), offsetof(ledger_counts, dropped),
-    offsetof(ledger_counts, too_late), offsetof(ledger_counts, expired),
-    offsetof(ledger_counts, letters),  offsetof(ledger_counts, letter_bytes),
-    offsetof(ledger_counts, unkept),   offsetof(ledger_counts, purged)};
+static const size_t members[] = {offsetof(ledger_counts, received), offsetof(ledger_counts, stored),
+                                 offsetof(ledger_counts, updated),  offsetof(ledger_counts, duplicate),
+                                 offsetof(ledger_counts, rejected), offsetof(ledger_counts, dropped),
+                                 offsetof(ledger_counts, too_late), offsetof(ledger_counts, expired),
+                                 offsetof(ledger_counts, letters),  offsetof(ledger_counts, letter_bytes),
+                                 offsetof(ledger_counts, unkept),   offsetof(ledger_counts, purged)};
 static const char *const names[] = {"received", "stored",  "updated", "duplicate",    "rejected", "dropped",
                                     "too_late", "expired", "letters", "letter_bytes", "unkept",   "purged"};
 enum { MEMBERS = sizeof members / sizeof *members };

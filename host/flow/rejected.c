@@ -112,6 +112,6 @@ bool rejected_unpack(const char *data, size_t len, size_t *at, rejected_row *out
     out->form = h.form < FORMS ? (rejected_form)h.form : REJECTED_BYTES;
     out->attempts = h.attempts;
     out->signal = h.signal ? take(data, at, h.signal) : NULL;
-    return (!h.signal || ends_with_nul(out->signal, h.signal)) && ends_with_nul(out->code, h.code) && ends_with_nul(out->pointer, h.pointer) &&
-           ends_with_nul(out->detail, h.detail);
+    return (!h.signal || ends_with_nul(out->signal, h.signal)) && ends_with_nul(out->code, h.code) &&
+           ends_with_nul(out->pointer, h.pointer) && ends_with_nul(out->detail, h.detail);
 }

@@ -355,9 +355,8 @@ static status_class write_letter(write_set *w, connection *c, write_record *r, s
     class = r->record->kind == JOURNAL_REJECTED ? write_rejected(w, c, r, st) : write_careful(w, c, r, st);
     if (class != STATUS_OK || r->dead)
         return class;
-    ledger_counts settled = {.stored = (int64_t)r->stored,
-                             .updated = (int64_t)r->updated,
-                             .duplicate = (int64_t)r->duplicate};
+    ledger_counts settled = {
+        .stored = (int64_t)r->stored, .updated = (int64_t)r->updated, .duplicate = (int64_t)r->duplicate};
     return dead_letter_settle(c, w->ledger, wid, r->record->store, &ref, &claim, &settled, st);
 }
 

@@ -153,8 +153,14 @@ static void start(bench *b)
     b->intake = intake_create(b->journal, b->waiters, WRITERS);
     b->partitions = partition_cache_create();
     for (unsigned i = 0; i < WRITERS; i++) {
-        writer_parts parts = {b->journal, b->service, b->partitions, b->waiters, plan_of, NULL,
-                              b,          i,          WRITERS};
+        writer_parts parts = {.journal = b->journal,
+                              .data = b->service,
+                              .partitions = b->partitions,
+                              .waiters = b->waiters,
+                              .plan_of = plan_of,
+                              .arg = b,
+                              .number = i,
+                              .of = WRITERS};
         b->writers[i] = writer_start(&parts);
     }
 }
@@ -394,7 +400,7 @@ static void refused_rows_become_dead_letters(void **state)
 static status_class commit_again(bench *b, const journal_record *record, status *st)
 {
     connection *c;
-    write_set *w = write_set_create(journal_incarnation(b->journal));
+    write_set *w = write_set_create(journal_incarnation(b->journal), NULL);
     arena *a = arena_create(0);
     const datastore_plan *store = flow_plan_datastore(b->plan, "events");
     write_record again = {.record = record, .store = store, .expected_seq = record->prev_seq};
