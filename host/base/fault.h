@@ -1,6 +1,6 @@
 /* Guards that tests take out, one at a time, to show that each of them matters. PENSTOCK_FAULT names what is
- * taken out
- * ("position", "mark_order", "ack", "live"), comma-separated. Only builds with fault hooks have them. */
+ * taken out, comma-separated; docs/guarantees.md says what each name guards and which test fails without it,
+ * and fault/guards runs that test. Only builds with fault hooks have them. */
 #ifndef PENSTOCK_BASE_FAULT_H
 #define PENSTOCK_BASE_FAULT_H
 #include <stdbool.h>

@@ -137,7 +137,7 @@ static int write_key(journal *j, MDB_txn *txn, submission *s, int64_t now_us)
     size_t len;
     int64_t created_us;
     int code = store_get(txn, j->store.keys, s->idem_key, s->idem_key_len, &data, &len);
-    if (code == 0 && len >= sizeof created_us) {
+    if (code == 0 && len >= sizeof created_us && !fault_active("key")) {
         memcpy(&created_us, data, sizeof created_us);
         if (now_us - created_us < JOURNAL_KEY_LIFE_US) {
             s->key_taken = true;
@@ -400,6 +400,19 @@ static void settle(journal *j, submission *group, bool durable, int64_t us, uint
     pthread_mutex_unlock(&j->lock);
 }
 
+/* The fault "cursor": cursors in a commit of their own, ahead of the rows that they stand behind. */
+static void write_cursors_ahead(journal *j, const submission *group)
+{
+    MDB_txn *txn;
+    if (!fault_active("cursor") || mdb_txn_begin(j->store.env, NULL, 0, &txn) != 0)
+        return;
+    for (const submission *s = group; s; s = s->next)
+        if (s->cursor_key)
+            store_put(txn, j->store.cursors, s->cursor_key, s->cursor_key_len, NULL, 0, s->cursor,
+                      s->cursor_len);
+    mdb_txn_commit(txn);
+}
+
 /* An LMDB code; 0 = the group is durable. */
 static int commit_group(journal *j, submission *group)
 {
@@ -408,6 +421,7 @@ static int commit_group(journal *j, submission *group)
     uint64_t trimmed = 0, used_pages = 0;
     j->commit_number++;
     j->n_touched = 0;
+    write_cursors_ahead(j, group);
     int code = mdb_txn_begin(j->store.env, NULL, 0, &txn);
     if (code == 0) {
         code = write_group(j, txn, group, &next_row, &trimmed);
@@ -534,7 +548,8 @@ static void commit_and_answer(journal *j, submission *group)
         }
         return;
     }
-    bool known = store_code_is_full(code); /* LMDB has written nothing that counts */
+    /* LMDB has written nothing that counts */
+    bool known = store_code_is_full(code) || fault_active("sync_error");
     if (!known)
         fail(j, &st);
     answer_all(j, group, &st);

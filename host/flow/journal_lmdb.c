@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/fault.h"
 #include "flow/journal_crc.h"
 
 #define MAIN_KEYS 8
@@ -54,7 +55,8 @@ status_class store_open(journal_store *s, const char *folder, uint64_t size_byte
     if (code == 0)
         code = mdb_env_set_mapsize(s->env, s->size_pages * JOURNAL_PAGE);
     if (code == 0)
-        code = mdb_env_open(s->env, folder, MDB_NOTLS | MDB_NORDAHEAD, 0600);
+        code = mdb_env_open(s->env, folder,
+                            MDB_NOTLS | MDB_NORDAHEAD | (fault_active("sync") ? MDB_NOSYNC : 0), 0600);
     if (code == 0)
         code = open_tables(s);
     if (code == 0)
@@ -146,7 +148,8 @@ bool store_check(const MDB_val *key, const MDB_val *value, const void **data_out
     memcpy(&crc, value->mv_data, 4);
     *data_out = (const char *)value->mv_data + 4;
     *len_out = value->mv_size - 4;
-    return crc == journal_crc(journal_crc(0, key->mv_data, key->mv_size), *data_out, *len_out);
+    return fault_active("crc") ||
+           crc == journal_crc(journal_crc(0, key->mv_data, key->mv_size), *data_out, *len_out);
 }
 
 int store_get(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void **data_out,

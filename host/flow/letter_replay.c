@@ -104,12 +104,12 @@ static void read_row(const rows *found, uint32_t i, arena *a, letter_row *out)
 }
 
 /* As the connector reads its payloads. */
-static bool send_as_connector(run *r, letter *l, const letter_row *row, intake_order *order)
+static bool send_as_connector(run *r, letter *l, const letter_row *row, const defined_connector *c,
+                              intake_order *order)
 {
     source_decode decode;
     status st;
-    const defined_connector *c = connector_of(r->order->plan->definition, row->origin);
-    if (!c || !c->format) {
+    if (!c) {
         end(l, UNREADABLE, "unreadable", "the connector that read it is not there any more: correct it");
         return false;
     }
@@ -118,7 +118,6 @@ static bool send_as_connector(run *r, letter *l, const letter_row *row, intake_o
         return false;
     }
     order->decode = decode.plan;
-    order->format = DECODE_PLANNED;
     intake_body(r->order->intake, order, text_or_empty(&row->body), row->body.len);
     source_decode_free(&decode);
     return true;
@@ -148,14 +147,16 @@ static bool send_row(run *r, letter *l, const letter_row *row, intake_order *ord
         end(l, UNREADABLE, "unknown_store", "there is no such datastore");
         return false;
     }
+    const defined_connector *c = connector_of(r->order->plan->definition, row->origin);
+    bool raw = c && c->format && !row->corrected; /* it handed over bytes, not columns */
+    if (raw || row->form == REJECTED_CONNECTOR)
+        return send_as_connector(r, l, row, raw ? c : NULL, order);
     order->decode = order->store->decode;
-    if (row->form == REJECTED_CONNECTOR)
-        return send_as_connector(r, l, row, order);
     intake_body(r->order->intake, order, text_or_empty(&row->body), row->body.len);
     return true;
 }
 
-static void send(run *r, const rows *found, uint32_t i, arena *a)
+static void send_letter(run *r, const rows *found, uint32_t i, arena *a)
 {
     char id[JOURNAL_REQUEST_MAX + 1];
     letter_row row;
@@ -233,7 +234,7 @@ status_class letter_replay_run(const letter_replay *order, arena *a, letter_repl
     r.n = out->matched = rows_count(found);
     r.letters = arena_zero(a, r.n + 1, sizeof *r.letters);
     for (uint32_t i = 0; i < r.n; i++)
-        send(&r, found, i, a);
+        send_letter(&r, found, i, a);
     if (r.n == order->limit)
         out->last = arena_string(a, rows_text(found, r.n - 1, 0));
     rows_free(found);

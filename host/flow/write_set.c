@@ -445,10 +445,22 @@ static void book(write_set *w, const write_record *r)
     ledger_book_add(w->ledger, (int32_t)r->record->wid, r->record->store, r->record->received_us, &counts);
 }
 
+/* The faults "position_inside", "marks_inside" and "books_inside": what should be one transaction is cut in
+ * two. */
+static status_class cut(connection *c, bool active, status *st)
+{
+    if (!active)
+        return STATUS_OK;
+    status_class class = connection_commit(c, st);
+    return class == STATUS_OK ? connection_begin(c, st) : class;
+}
+
 static status_class write_all(write_set *w, connection *c, write_record *records, uint32_t n, bool careful,
                               status *st)
 {
     status_class class = move_positions(w, c, records, n, st);
+    if (class == STATUS_OK)
+        class = cut(c, fault_active("position_inside"), st);
     for (uint32_t i = 0; i < n && class == STATUS_OK;) {
         uint32_t taken = 1;
         if (!careful && holds_new_rows(&records[i]))
@@ -461,7 +473,11 @@ static status_class write_all(write_set *w, connection *c, write_record *records
         i += taken;
     }
     if (class == STATUS_OK)
+        class = cut(c, fault_active("marks_inside"), st);
+    if (class == STATUS_OK)
         class = dirty_marks_write(w->marks, c, st);
+    if (class == STATUS_OK)
+        class = cut(c, fault_active("books_inside"), st);
     if (class == STATUS_OK)
         class = ledger_book_write(w->ledger, c, st);
     return class;

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "flow/write_set.h"
 
@@ -289,7 +290,8 @@ static uint64_t settled_seq(writer *w, const stream_state *before, uint64_t posi
 {
     journal_stream at;
     bool first_time = !before->met || before->adopted;
-    if (!first_time || !journal_stream_get(w->parts.journal, before->id, &at) || position <= at.opened_seq)
+    if (!first_time || !journal_stream_get(w->parts.journal, before->id, &at) || position <= at.opened_seq ||
+        fault_active("older_journal"))
         return position;
     return at.opened_seq;
 }
@@ -398,6 +400,15 @@ static void settle(writer *w, const write_record *records, uint32_t n)
     pthread_mutex_unlock(&w->lock);
 }
 
+/* The faults "stored_answer" and "trim": waiters hear, and the journal forgets, before the commit. */
+static void settle_too_early(writer *w, const write_record *records, uint32_t n)
+{
+    for (uint32_t i = 0; i < n && fault_active("stored_answer"); i++)
+        waiter_report(w->parts.waiters, records[i].record->request_id, records[i].record->n_rows, 0, 0);
+    for (uint32_t i = 0; i < n && fault_active("trim"); i++)
+        journal_trim(w->parts.journal, records[i].record->stream, records[i].record->seq);
+}
+
 /* A row is refused: each record goes alone, the one with the row by halves. */
 static status_class commit_one_by_one(writer *w, write_record *records, uint32_t n, status *st)
 {
@@ -422,6 +433,7 @@ static status_class commit_turn(writer *w, turn *t, status *st)
         class = ensure_partitions(w, t, st);
     if (class != STATUS_OK)
         return class;
+    settle_too_early(w, t->records, t->n);
     class = write_set_commit(w->set, w->connection, t->records, t->n, false, st);
     if (class == STATUS_OK)
         settle(w, t->records, t->n);
@@ -441,7 +453,7 @@ static void back_off(writer *w, const uint32_t *ids, uint32_t n, const status *s
     w->figures.away = st->class == STATUS_UNAVAILABLE || st->class == STATUS_TIMEOUT;
     w->figures.retries++;
     for (uint32_t i = 0; i < n; i++) {
-        stream_of(w, ids[i])->known = false;
+        stream_of(w, ids[i])->known = fault_active("reread");
         queue_add(w, ids[i]);
     }
     w->back_off_ms = w->back_off_ms ? w->back_off_ms * 2 : BACK_OFF_FIRST_MS;

@@ -171,6 +171,10 @@ static const char role_settings[] = "ALTER ROLE %1$s SET jit = off; ALTER ROLE %
                                     "ALTER ROLE %1$s SET idle_in_transaction_session_timeout = '60s'; ALTER "
                                     "ROLE %1$s SET search_path = pg_catalog, pg_temp";
 
+/* Rights on schemas and on the database stand in one row of the catalog each, which two sessions must not change
+ * at once ("tuple concurrently updated"). */
+static const char one_at_a_time[] = "SELECT pg_catalog.pg_advisory_xact_lock(7809642311); ";
+
 status_class role_create(connection *c, const char *role, const char *password, status *st)
 {
     text sql = {0}, quoted = {0}, database = {0};
@@ -184,6 +188,7 @@ status_class role_create(connection *c, const char *role, const char *password, 
     if (ret == STATUS_OK) {
         sql_identifier(&quoted, role);
         sql_identifier(&database, rows_text(r, 0, 0));
+        text_add(&sql, one_at_a_time);
         text_printf(&sql,
                     "GRANT CONNECT ON DATABASE %s TO %s; GRANT USAGE ON SCHEMA datastore, featurestore, "
                     "inferencestore, penstock TO %s",
@@ -213,6 +218,7 @@ status_class role_drop(connection *c, const char *role, status *st)
         ret = connection_exec(c, "SELECT current_database()", NULL, 0, &r, st);
     if (ret == STATUS_OK) {
         sql_identifier(&quoted, role);
+        text_add(&sql, one_at_a_time);
         text_add(
             &sql,
             "REVOKE ALL ON ALL TABLES IN SCHEMA datastore, featurestore, inferencestore, penstock FROM ");

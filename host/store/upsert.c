@@ -13,6 +13,7 @@
 
 #include "base/arena.h"
 #include "base/batch_builder.h"
+#include "base/fault.h"
 #include "store/batch_key.h"
 #include "store/copy.h"
 
@@ -119,7 +120,7 @@ static void add_assignment(text *s, const store_table *t, const upsert *u, uint3
 {
     const char *name = column_name(t, i);
     add_name(s, "", name);
-    if (u->conflict == CONFLICT_MERGE) {
+    if (u->conflict == CONFLICT_MERGE && !fault_active("presence")) {
         text_printf(s, " = CASE WHEN i.\"has %u\" THEN ", i);
         add_name(s, "i.", name);
         add_name(s, " ELSE t.", name);
@@ -145,6 +146,8 @@ static char *change_statement(const store_table *t, const upsert *u)
         add_name(&s, i ? " AND t." : " WHERE t.", column_name(t, u->key[i]));
         add_name(&s, " = i.", column_name(t, u->key[i]));
     }
+    if (fault_active("order"))
+        return text_take(&s);
     if (u->version < 0) {
         text_add(&s, " AND t.\"_seq\" < i.\"_seq\"");
     } else {
@@ -343,7 +346,9 @@ static status_class send(connection *c, const upsert *u, const load *l, upsert_p
 static load choose(const upsert *u, const batch *b, arena *a)
 {
     uint32_t *chosen = NULL;
-    load l = {.rows = b};
+    load l = {.rows = b, .n = b->n_rows};
+    if (fault_active("batch_once"))
+        return l;
     if (u->conflict == CONFLICT_MERGE && u->sequenced) {
         l.rows = batch_fold(a, b, u->key, u->n_key, u->version, &chosen);
         l.n = l.rows->n_rows;

@@ -6,6 +6,14 @@
 
 #include "base/disk.h"
 
+/* PENSTOCK_TEST names the one test function to run; `*` and `?` stand for others. */
+__attribute__((constructor)) static void choose_test(void)
+{
+    const char *only = getenv("PENSTOCK_TEST");
+    if (only)
+        cmocka_set_test_filter(only);
+}
+
 const char *testdata(const char *path)
 {
     static char full[4096];

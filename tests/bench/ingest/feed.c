@@ -46,6 +46,14 @@ int feed_row_json(const feed_row *row, char *out)
         row->status);
 }
 
+int feed_row_line(const feed_row *row, char *out)
+{
+    return snprintf(out, FEED_LINE_MAX,
+                    "readings,device_id=%s pressure=%.3f,flow=%.3f,temperature=%.3f,status=\"%s\" %lld000\n",
+                    row->device_id, row->pressure, row->flow, row->temperature, row->status,
+                    (long long)row->time_us);
+}
+
 const char *feed_option(int argc, char **argv, const char *name, const char *otherwise)
 {
     for (int i = 1; i + 1 < argc; i++)
@@ -73,4 +81,19 @@ double feed_cpu_seconds(void)
     getrusage(RUSAGE_SELF, &u);
     return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
            (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static int compare_took(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+void feed_report(feed_figures *f)
+{
+    qsort(f->took_us, f->n, sizeof *f->took_us, compare_took);
+    printf("{\"accepted\": %llu, \"bad\": %llu, \"seconds\": %.6f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, "
+           "\"cpu_seconds\": %.3f}\n",
+           (unsigned long long)f->accepted, (unsigned long long)f->bad, (double)f->us / 1e6,
+           (double)f->took_us[f->n / 2] / 1e3, (double)f->took_us[f->n * 99 / 100] / 1e3, f->cpu_seconds);
 }

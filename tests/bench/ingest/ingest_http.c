@@ -1,11 +1,12 @@
-/* Posts rows as NDJSON over keep-alive connections, each client one request at a time, and prints one line of
- * JSON. All bodies are made before the clock starts, each only once, so the generator costs as little as it
- * can on a machine that it shares with the host. ingest_http --port N --target /api/… --key psk_… --batch N
- * --rows N --clients N --first ROW */
+/* Posts rows over keep-alive connections, each client one request at a time, and prints one line of JSON. All
+ * bodies are made before the clock starts, each only once, so the generator costs as little as it can on a
+ * machine that it shares with the host. ingest_http --port N --target /api/… --key psk_… --batch N --rows N
+ * --clients N --first ROW --format ndjson|lp|empty (as many requests, with nothing in them) */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +20,13 @@ enum { CLIENTS_MAX = 256, ANSWER_MAX = 65536 };
 typedef struct request {
     char *bytes;
     size_t len;
-    int64_t took_us;
 } request;
 
 static struct {
     request *requests;
+    int64_t *took_us;
     uint64_t n;
+    const char *format;
     atomic_uint_fast64_t next, accepted, bad;
     uint16_t port;
 } run;
@@ -42,15 +44,16 @@ static void make_request(request *r, const char *target, const char *key, uint64
     r->bytes = malloc(room);
     if (!body || !r->bytes)
         die("malloc");
-    for (uint64_t i = 0; i < rows; i++) {
+    bool lines = strcmp(run.format, "lp") == 0, empty = strcmp(run.format, "empty") == 0;
+    for (uint64_t i = 0; i < rows && !empty; i++) {
         feed_row row;
         feed_row_make(first + i, &row);
-        at += feed_row_json(&row, at);
+        at += lines ? feed_row_line(&row, at) : feed_row_json(&row, at);
     }
     head = (size_t)snprintf(r->bytes, 1024,
                             "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\n"
-                            "Content-Type: application/x-ndjson\r\nContent-Length: %zu\r\n\r\n",
-                            target, key, (size_t)(at - body));
+                            "Content-Type: %s\r\nContent-Length: %zu\r\n\r\n",
+                            target, key, lines ? "text/plain" : "application/x-ndjson", (size_t)(at - body));
     memcpy(r->bytes + head, body, (size_t)(at - body));
     r->len = head + (size_t)(at - body);
     r->bytes = realloc(r->bytes, r->len);
@@ -105,7 +108,7 @@ static void *client(void *arg)
         int64_t from = feed_clock_us();
         send_all(fd, r->bytes, r->len);
         int code = read_answer(fd, answer);
-        r->took_us = feed_clock_us() - from;
+        run.took_us[i] = feed_clock_us() - from;
         const char *taken = strstr(answer, "\"accepted\":");
         if ((code == 200 || code == 202) && taken)
             atomic_fetch_add(&run.accepted, strtoull(taken + 11, NULL, 10));
@@ -117,22 +120,6 @@ static void *client(void *arg)
     return NULL;
 }
 
-static int compare_took(const void *a, const void *b)
-{
-    const request *x = a, *y = b;
-    return (x->took_us > y->took_us) - (x->took_us < y->took_us);
-}
-
-static void report(int64_t us, double cpu)
-{
-    qsort(run.requests, run.n, sizeof *run.requests, compare_took);
-    printf("{\"accepted\": %llu, \"bad\": %llu, \"seconds\": %.6f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, "
-           "\"cpu_seconds\": %.3f}\n",
-           (unsigned long long)run.accepted, (unsigned long long)run.bad, (double)us / 1e6,
-           (double)run.requests[run.n / 2].took_us / 1e3,
-           (double)run.requests[run.n * 99 / 100].took_us / 1e3, cpu);
-}
-
 int main(int argc, char **argv)
 {
     uint64_t batch = feed_number(argc, argv, "batch", 1000), rows = feed_number(argc, argv, "rows", 100000),
@@ -140,8 +127,10 @@ int main(int argc, char **argv)
     pthread_t threads[CLIENTS_MAX];
     run.port = (uint16_t)feed_number(argc, argv, "port", 0);
     run.n = rows / batch;
+    run.format = feed_option(argc, argv, "format", "ndjson");
     run.requests = calloc(run.n + 1, sizeof *run.requests);
-    if (!run.requests || run.n == 0 || clients == 0 || clients > CLIENTS_MAX)
+    run.took_us = calloc(run.n + 1, sizeof *run.took_us);
+    if (!run.requests || !run.took_us || run.n == 0 || clients == 0 || clients > CLIENTS_MAX)
         return 2;
     for (uint64_t i = 0; i < run.n; i++)
         make_request(&run.requests[i], feed_option(argc, argv, "target", "/"),
@@ -153,6 +142,11 @@ int main(int argc, char **argv)
             die("thread");
     for (uint64_t i = 0; i < clients; i++)
         pthread_join(threads[i], NULL);
-    report(feed_clock_us() - from, feed_cpu_seconds() - cpu);
+    feed_report(&(feed_figures){.accepted = run.accepted,
+                                .bad = run.bad,
+                                .us = feed_clock_us() - from,
+                                .cpu_seconds = feed_cpu_seconds() - cpu,
+                                .took_us = run.took_us,
+                                .n = run.n});
     return 0;
 }

@@ -1,213 +1,194 @@
 #!/usr/bin/env python3
-"""Rows a second over HTTP beside the same rows by raw COPY BINARY, in turn, on one PostgreSQL.
+"""Every goal of ingest beside its yardstick, in turn, on one PostgreSQL: `./dev bench ingest`.
 
-A host of its own on a temporary state takes NDJSON from keep-alive clients (ingest_http), once answered after the rows
-are stored (`stored`) and once after the journal's sync (`journal`); ingest_copy sends the same rows into a table that
-was made LIKE the store's, with the same partitions and indexes, on the host's private PostgreSQL. Every round measures
-each of them once; both tables are emptied before each measurement and the rows counted after it. The figure to look at
-is the ratio within a round: rows a second on a shared machine move by tens of per cent from minute to minute.
-CPU a row is user and system time from /proc: of the host, and of all processes of PostgreSQL.
+A host of its own on a temporary state; stage.py says what a variant is. Every round measures each variant of a group
+once, so the figure to look at is the ratio within a round: rows a second on a shared machine move by tens of per cent
+from minute to minute. CPU a row is user and system time from /proc: of the host, and of all processes of PostgreSQL
+with what refreshes cost after the last answer.
 
-    measure.py --programs DIR [--rounds 5] [--batches 100,1000,10000] [--clients 4] [--scale 1.0] [--only stored,raw]
+    measure.py --programs DIR [--decode PROGRAM] [--groups appended,single,keyed,ack,latency,lines,memory,longer]
+               [--rounds 5] [--scale 1.0] [--minutes 0]
+
+Groups: appended (100, 1,000, 10,000 rows a request beside raw), single (one row from 32 clients), keyed (with one
+featurestore), ack (the default answer beside append + fdatasync), latency (one client in a closed loop), lines (line
+protocol beside NDJSON), memory (anonymous, idle and under load; --minutes N: whether it stays flat), longer (tables ten
+times as long).
 """
 import argparse
-import json
-import os
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "flow"))
-import harness  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import stage as stages  # noqa: E402
+from bars import Bar, Report, cpu_ratio, field, field_ratio, speed  # noqa: E402
+from stage import harness  # noqa: E402
 
-ROWS = {100: 100_000, 1_000: 400_000, 10_000: 600_000}
-TICKS = os.sysconf("SC_CLK_TCK")
-KEYED = "    unique: [device_id, time]\n    on_conflict: keep_last\n"
-FEATURE = """featurestores:
-  minutes:
-    from: [datastore:readings]
-    bucket: 10m
-    key: [bucket, device_id]
-    refresh: {every: 1s}
-    sql: |
-      SELECT penstock.time_bucket(:bucket, time) AS bucket, device_id, count(*) AS n, avg(pressure) AS pressure_avg,
-             max(flow) AS flow_max
-      FROM datastore:readings GROUP BY 1, 2
-"""
-TEMPLATE = """apiVersion: penstock/v1
-kind: Template
-metadata: {{key: {key}, version: 1.0.0, title: Measured}}
-datastores:
-  readings:
-    schema:
-      type: object
-      required: [time, device_id]
-      additionalProperties: false
-      properties:
-        time:        {{type: string, format: date-time}}
-        device_id:   {{type: string, minLength: 1, maxLength: 64}}
-        pressure:    {{type: number, minimum: 0, maximum: 400}}
-        flow:        {{type: number}}
-        temperature: {{type: number}}
-        status:      {{type: string, enum: [ok, warn, fault]}}
-    time: time
-    entity: [device_id]
-{unique}    accept: {{past: any, future: 1h}}
-{feature}"""
+ROWS = {1: 20_000, 100: 100_000, 1_000: 400_000, 10_000: 600_000}
+KEYED_ROWS = {100: 50_000, 1_000: 300_000, 10_000: 400_000}
+LONG_ROWS, LONG_TIMES, LONG_ADDED = 500_000, 10, 300_000
+IDLE_S, SLICE_S = 3, 30
 
 
-def cpu_seconds(pid, with_children=False):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return sum(int(f) for f in fields[11:15 if with_children else 13]) / TICKS
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return [int(p) for p in file.read().split()]
-
-
-def postgres_seconds(postmaster):
-    total = cpu_seconds(postmaster, with_children=True)
-    for pid in children(postmaster):
-        try:
-            total += cpu_seconds(pid)
-        except FileNotFoundError:
-            pass  # ended meanwhile: counted by its parent the next time
-    return total
-
-
-class Bench:
+class Run:
     def __init__(self, options):
         self.options = options
-        self.host = harness.Host(settings=["--limits-rows-per-request", "1000000"]).start()
-        self.postmaster, self.sockets = self.host.postmaster()
-        self.first = 0
+        self.stage = stages.Stage(options.programs)
+        self.report = Report()
 
-    def workspace(self, name, keyed):
-        folder = harness.folder()
-        (folder / "template.yaml").write_text(TEMPLATE.format(key=name, unique=KEYED if keyed else "",
-                                                              feature=FEATURE if keyed else ""))
-        self.host.apply(folder / "template.yaml")
-        self.host.workspace(name, name)
-        self.run_http(name, 100, 1000, "stored")  # makes the store and its partition
-        [[self.table]] = self.host.sql("SELECT c.oid::regclass FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
-                                       "WHERE nspname = 'datastore' AND relname LIKE 'readings\\_wid%' AND NOT "
-                                       "relispartition ORDER BY c.oid DESC LIMIT 1")
-        self.wid = self.table.rsplit("wid", 1)[1]
-        self.make_raw()
+    def rows(self, table, batch):
+        return max(batch, int(table[batch] * self.options.scale) // batch * batch)
 
-    def make_raw(self):
-        """A table LIKE the store's, with its indexes, storage and partitions."""
-        table = self.table
-        [[kind]] = self.host.sql(f"SELECT relkind FROM pg_class WHERE oid = '{table}'::regclass")
-        self.host.sql("DROP SCHEMA IF EXISTS raw CASCADE")
-        self.host.sql("CREATE SCHEMA raw")
-        self.host.sql(f"CREATE TABLE raw.rows (LIKE {table} INCLUDING ALL)" +
-                      (" PARTITION BY RANGE (time)" if kind == "p" else ""))
-        for number, [bound] in enumerate(self.host.sql(
-                "SELECT pg_get_expr(relpartbound, oid) FROM pg_class JOIN pg_inherits ON inhrelid = oid "
-                f"WHERE inhparent = '{table}'::regclass")):
-            self.host.sql(f"CREATE TABLE raw.rows_{number} PARTITION OF raw.rows {bound}")
-
-    def program(self, name, *words, environment=None):
-        out = subprocess.run([str(self.options.programs / name), *[str(w) for w in words]], stdout=subprocess.PIPE,
-                             timeout=600, env={**os.environ, **(environment or {})})
-        harness.check(out.returncode == 0, f"{name} failed")
-        return json.loads(out.stdout)
-
-    def run_http(self, workspace, batch, rows, wait):
-        target = f"/api/v1/workspaces/{workspace}/datastores/readings/rows?wait={wait}"
-        return self.program("ingest_http", "--port", self.host.port, "--target", target, "--key", self.host.key,
-                            "--batch", batch, "--rows", rows, "--clients", self.options.clients, "--first", self.first)
-
-    def run_copy(self, batch, rows, connections):
-        password = (self.host.state / "postgres.secret").read_text().strip()
-        return self.program("ingest_copy", "--table", "raw.rows", "--batch", batch, "--rows", rows, "--first", self.first,
-                            "--connections", connections,
-                            environment={"PGHOST": self.sockets, "PGPORT": "5432", "PGUSER": "penstock_admin",
-                                         "PGDATABASE": "penstock_data", "PGPASSWORD": password})
-
-    def is_quiet(self):
-        """No refresh of an earlier measurement is left to do."""
-        return self.host.sql(f"SELECT NOT EXISTS (SELECT FROM penstock.dirty_wid{self.wid})") == [["t"]]
-
-    def count(self, table):
-        return int(self.host.sql(f"SELECT count(*) FROM {table}")[0][0])
-
-    def one(self, what, workspace, batch, rows):
-        """One measurement; adds rows_s, host_us and server_us to what the program says."""
-        table = "raw.rows" if what.startswith("raw") else self.table
-        harness.wait_for("the features are up to date", self.is_quiet, 120)
-        self.host.sql(f"TRUNCATE {table}")
-        self.host.sql("CHECKPOINT")
-        self.first += rows
-        before = cpu_seconds(self.host.process.pid), postgres_seconds(self.postmaster)
-        if what.startswith("raw"):
-            result = self.run_copy(batch, rows, 2 if what == "raw2" else 1)
-        else:
-            result = self.run_http(workspace, batch, rows, what)
-            if what == "journal":
-                began = time.monotonic()
-                harness.wait_for("all rows are stored", lambda: self.count(table) == rows, 300)
-                result["drained_s"] = time.monotonic() - began
-        after = cpu_seconds(self.host.process.pid), postgres_seconds(self.postmaster)
-        harness.equal(self.count(table), rows, f"rows in {table} ({what}, {batch} a request)")
-        result.update(rows_s=rows / result["seconds"], host_us=(after[0] - before[0]) * 1e6 / rows,
-                      server_us=(after[1] - before[1]) * 1e6 / rows, client_us=result["cpu_seconds"] * 1e6 / rows)
-        return result
-
-    def compare(self, workspace, batch):
-        rows = max(batch, int(ROWS.get(batch, 200_000) * self.options.scale) // batch * batch)
-        found = {what: [] for what in self.options.only}
+    def rounds(self, store, whats, batch, rows, clients=4):
+        """One list of {variant: result}, a round each; every second one the other way round."""
+        found = []
         for number in range(self.options.rounds):
-            order = self.options.only if number % 2 == 0 else self.options.only[::-1]
-            for what in order:
-                found[what].append(self.one(what, workspace, batch, rows))
-        self.print(workspace, batch, rows, found)
+            order = whats if number % 2 == 0 else whats[::-1]
+            done = {what: self.stage.one(store, what, batch, rows, clients) for what in order}
+            found.append({what: done[what] for what in whats})
+        return found
 
-    @staticmethod
-    def print(workspace, batch, rows, found):
-        middle = statistics.median
-        for what, runs in found.items():
-            ratio = ""
-            if "raw" in found and what != "raw":
-                ratios = [a["rows_s"] / b["rows_s"] for a, b in zip(runs, found["raw"])]
-                ratio = f"  ratio to raw {middle(ratios):.2f} [{min(ratios):.2f}..{max(ratios):.2f}]"
-            latency = f"  p50 {middle(r['p50_ms'] for r in runs):.1f} ms p99 {middle(r['p99_ms'] for r in runs):.1f} ms" \
-                if "p50_ms" in runs[0] else ""
-            cpu = " ".join(f"{name} {middle(r[key] for r in runs):.2f}" for name, key in
-                           (("host", "host_us"), ("postgres", "server_us"), ("client", "client_us")))
-            speeds = [r["rows_s"] for r in runs]
-            harness.say(f"{workspace:<12} {batch:>6} rows/request  {what:<8} {middle(speeds) / 1e3:7.1f} k rows/s "
-                        f"[{min(speeds) / 1e3:.1f}..{max(speeds) / 1e3:.1f}]{ratio}{latency}  CPU us/row: {cpu}"
-                        f"  (n={len(runs)}, {rows} rows)")
+    # ---- the groups ----
+
+    def appended(self):
+        store = self.stage.store("appended")
+        bars = {
+            100: [Bar("appended, 100 rows a request / raw", speed("stored", "raw"), 1.0)],
+            1_000: [Bar("appended, 1,000 rows a request / raw", speed("stored", "raw"), 0.90),
+                    Bar("host CPU at 1,000 rows a request, us a row", field("stored", "host_us"), 1.0, False),
+                    Bar("host + backend CPU / raw, 1,000 rows", cpu_ratio("stored", "raw"), 1.35, False)],
+            10_000: [Bar("appended, 10,000 rows a request / raw on 2 connections", speed("stored", "raw2"))],
+        }
+        for batch in (100, 1_000, 10_000):
+            rounds = self.rounds(store, ["raw", "stored", "raw2"], batch, self.rows(ROWS, batch))
+            self.report.group(f"append-only store, {batch} rows a request, 4 clients", rounds, bars[batch])
+
+    def single(self):
+        store = self.stage.store("appended")
+        rounds = self.rounds(store, ["raw", "stored", "empty"], 1, self.rows(ROWS, 1), 32)
+        to_commits = Bar("one row a request, 32 clients / single commits on 16 connections", speed("stored", "raw"), 2.5)
+        to_empty = Bar("one row a request, 32 clients / our own empty POST", speed("stored", "empty"), 0.5)
+        either = max((to_commits, to_empty), key=lambda b: statistics.median(b.take(rounds).values) / b.goal)
+        for bar in (to_commits, to_empty):
+            if bar is not either:
+                bar.goal = None  # either is enough
+        self.report.group("append-only store, one row a request, 32 clients", rounds, [to_commits, to_empty])
+
+    def keyed(self):
+        store = self.stage.store("keyed", keyed=True)
+        for batch in (100, 1_000, 10_000):
+            goals = (0.35, 0.8) if batch == 1_000 else (None, None)
+            rounds = self.rounds(store, ["raw", "stored", "hand"], batch, self.rows(KEYED_ROWS, batch))
+            self.report.group(f"keyed store with a featurestore, {batch} rows a request, 4 clients", rounds, [
+                Bar(f"keyed with a featurestore, {batch:,} rows a request / raw", speed("stored", "raw"), goals[0]),
+                Bar(f"keyed with a featurestore, {batch:,} rows / by hand from C", speed("stored", "hand"), goals[1]),
+                Bar(f"the same, CPU of host + backends / by hand, {batch:,} rows", cpu_ratio("stored", "hand"))])
+
+    def ack(self):
+        store = self.stage.store("appended")
+        rounds = self.rounds(store, ["append", "journal", "at_once"], 1_000, self.rows(ROWS, 1_000))
+        self.report.group("answered after the journal's sync, 1,000 rows a request, 4 clients", rounds, [
+            Bar("default answer, 1,000 rows / append + fdatasync, groups of 5 ms", speed("journal", "append"), 0.6),
+            Bar("default answer, 1,000 rows / append + fdatasync at once, no HTTP", speed("journal", "at_once")),
+            Bar("backlog at the end, s until stored", field("journal", "drained_s"), 2, False)])
+
+    def latency(self):
+        store = self.stage.store("appended")
+        rounds = self.rounds(store, ["raw", "stored"], 1_000, self.rows(ROWS, 1_000) // 2, 1)
+        self.report.group("one client in a closed loop, 1,000 rows a request", rounds, [
+            Bar("p99 of a 1,000-row request / raw's", field_ratio("stored", "raw", "p99_ms"), 2, False)])
+
+    def lines(self):
+        store = self.stage.store("appended")
+        rounds = self.rounds(store, ["stored", "lines"], 1_000, self.rows(ROWS, 1_000))
+        self.report.group("line protocol beside NDJSON, 1,000 rows a request, 4 clients", rounds, [
+            Bar("line protocol / NDJSON, rows a second", speed("lines", "stored"), 1.0),
+            Bar("line protocol / NDJSON, host CPU a row", field_ratio("lines", "stored", "host_us"), 1.0, False)])
+
+    def decode(self):
+        if not self.options.decode:
+            return
+        said = subprocess.run([str(self.options.decode)], stdout=subprocess.PIPE, text=True, timeout=300).stdout
+        found = re.search(r"^ndjson, 1000 rows.*?([\d.]+) us/row +\[([\d.]+) \.\. ([\d.]+)\]", said, re.M)
+        harness.check(found, "decode_bench printed no figure for ndjson", said)
+        bar = Bar("decode and validate an NDJSON row, us of CPU", None, 0.6, False)
+        bar.values = [float(found[n]) for n in (1, 2, 3)]
+        self.report.add(bar)
+
+    def memory(self):
+        stage = self.stage
+        fresh = stage.anonymous_mib()
+        store = stage.store("appended")
+        rounds = []
+        for _ in range(self.options.rounds):
+            result = stage.one(store, "stored", 1_000, self.rows(ROWS, 1_000), 4)
+            time.sleep(IDLE_S)  # what is freed after a load is freed by then
+            rounds.append({"stored": {**result, "idle_mib": stage.anonymous_mib()}})
+        self.report.group("anonymous memory of the host and its helpers", rounds, [
+            Bar("anonymous memory idle, nothing taken yet, MiB", lambda _: fresh, 16, False),
+            Bar("anonymous memory idle after load, MiB", field("stored", "idle_mib"), 16, False),
+            Bar("anonymous memory under load, MiB", field("stored", "anonymous_mib"), 48, False)])
+        if self.options.minutes > 0:
+            self.soak(store)
+
+    def soak(self, store):
+        """The same load for minutes: the memory of the last slice beside that of the first minute's."""
+        until = time.monotonic() + 60 * self.options.minutes
+        slices = []
+        while time.monotonic() < until:
+            began, most = time.monotonic(), 0
+            while time.monotonic() < began + SLICE_S:
+                most = max(most, self.stage.one(store, "stored", 1_000, self.rows(ROWS, 1_000), 4)["anonymous_mib"])
+            slices.append(most)
+            harness.say(f"    {SLICE_S * len(slices)} s: {most:.1f} MiB")
+        bar = Bar(f"memory of the last slices / of the first, {self.options.minutes:g} minutes", None, 1.1, False)
+        third = max(1, len(slices) // 3)
+        bar.values = [statistics.median(slices[-third:]) / statistics.median(slices[:third])]
+        self.report.add(bar)
+
+    def longer(self):
+        for keyed in (False, True):
+            kind = "keyed" if keyed else "appended"
+            stores = [self.stage.store(f"{kind}-{length}", keyed) for length in ("short", "long")]
+            for store, rows in zip(stores, (LONG_ROWS, LONG_ROWS * LONG_TIMES)):
+                self.stage.fill(store, int(rows * self.options.scale) // 10_000 * 10_000)
+            rounds = []
+            for number in range(self.options.rounds):
+                order = stores if number % 2 == 0 else stores[::-1]
+                done = {s.name: self.stage.one(s, "stored", 1_000, self.rows({1_000: LONG_ADDED}, 1_000), 4, keep=True)
+                        for s in order}
+                rounds.append({s.name.split("-")[1]: done[s.name] for s in stores})
+            self.report.group(f"{kind} tables of {LONG_ROWS:,} and {LONG_ROWS * LONG_TIMES:,} rows, 1,000 rows a request",
+                              rounds, [Bar(f"table ten times as long ({kind}), CPU a stored row", lambda r: sum(
+                                  r["long"][k] for k in ("host_us", "server_us")) / sum(
+                                      r["short"][k] for k in ("host_us", "server_us")), 1.10, False)])
 
 
-def measure(options):
-    bench = Bench(options)
-    for name in options.stores:
-        bench.workspace(name, keyed=name == "keyed")
-        for batch in options.batches:
-            bench.compare(name, batch)
+GROUPS = ["memory", "decode", "appended", "single", "ack", "latency", "lines", "keyed", "longer"]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--programs", type=pathlib.Path, required=True, help="folder of ingest_http and ingest_copy")
+    parser.add_argument("--programs", type=pathlib.Path, required=True, help="folder of ingest_http and the yardsticks")
+    parser.add_argument("--decode", type=pathlib.Path, help="decode_bench")
+    parser.add_argument("--groups", type=lambda s: s.split(","), default=GROUPS)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batches", type=lambda s: [int(n) for n in s.split(",")], default=[100, 1000, 10000])
-    parser.add_argument("--clients", type=int, default=4)
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of rows")
-    parser.add_argument("--only", type=lambda s: s.split(","), default=["raw", "stored", "journal", "raw2"])
-    parser.add_argument("--stores", type=lambda s: s.split(","), default=["appended", "keyed"])
+    parser.add_argument("--minutes", type=float, default=0, help="of load for the group memory")
     options = parser.parse_args()
     sys.argv[1:] = []  # the words are ours, not names of tests
+    unknown = set(options.groups) - set(GROUPS)
+    if unknown:
+        parser.error(f"no such group: {', '.join(sorted(unknown))}")
 
     def ingest():
-        measure(options)
+        run = Run(options)
+        for group in options.groups:
+            getattr(run, group)()
+        run.report.finish()
 
     harness.main(ingest)
 

@@ -126,6 +126,33 @@ static void a_failed_commit_is_no_ack(void **state)
     arena_free(a);
 }
 
+/* Never ahead of them: what was not taken is read again from the cursor before it. */
+static void a_cursor_is_committed_with_its_rows(void **state)
+{
+    fixture *f = *state;
+    status st;
+    const void *data;
+    size_t len;
+    arena *a = arena_create(0);
+    for (unsigned i = 0; i < 2; i++) {
+        batch_builder *b = rows_of(1, i);
+        batch rows = batch_builder_freeze(b);
+        journal_entry e = entry_of(&rows);
+        journal_cursor cursor = {.wid = 1, .instance = "rig", .data = i ? "two" : "one", .len = 3};
+        journal_submission s = {.entries = &e, .n_entries = 1, .cursor = &cursor};
+        if (i)
+            journal_fault_set(f->j, JOURNAL_FAULT_SYNC, 1);
+        assert_int_equal(journal_submit_wait(f->j, &s, &st), i ? STATUS_UNAVAILABLE : STATUS_OK);
+        batch_builder_free(b);
+    }
+    while (journal_stats_get(f->j).failed)
+        usleep(1000);
+    assert_int_equal(journal_backlog_get(f->j, 0, NULL).rows, 1);
+    assert_int_equal(journal_cursor_get(f->j, 1, "rig", a, &data, &len, &st), STATUS_OK);
+    assert_memory_equal(data, "one", 3);
+    arena_free(a);
+}
+
 /* A group that meets "full" is tried again one by one, and all of it is taken. */
 static void a_full_group_is_tried_one_by_one(void **state)
 {
@@ -164,6 +191,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(clients_side_by_side, set_up, tear_down),
 #ifdef PENSTOCK_FAULTS
         cmocka_unit_test_setup_teardown(a_failed_commit_is_no_ack, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_cursor_is_committed_with_its_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_group_is_tried_one_by_one, set_up, tear_down),
 #endif
     };

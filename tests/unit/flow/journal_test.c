@@ -414,6 +414,28 @@ static void broken_records_are_refused(void **state)
     batch_builder_free(b);
 }
 
+/* Rows of the next journal are newer than all of a lost one: "later wins" goes on being right. */
+static void rows_are_numbered_on_after_a_lost_journal(void **state)
+{
+    fixture *f = *state;
+    arena *a = arena_create(0);
+    const journal_record *r;
+    char path[4300];
+    must_submit(f->j, 5, 1);
+    assert_int_equal(read_all(f->j, 0, a, &r), 1);
+    int64_t before = r[0].first_row + 5;
+    journal_close(f->j);
+    f->j = NULL;
+    snprintf(path, sizeof path, "%s/data.mdb", f->folder);
+    assert_int_equal(unlink(path), 0);
+    open_again(f);
+    assert_true(journal_is_new(f->j));
+    must_submit(f->j, 1, 1);
+    assert_int_equal(read_all(f->j, 0, a, &r), 1);
+    assert_true(r[0].first_row >= before);
+    arena_free(a);
+}
+
 static void one_owner_at_a_time(void **state)
 {
     fixture *f = *state;
@@ -447,6 +469,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(cursors_and_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_have_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damage_costs_its_record_only, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_are_numbered_on_after_a_lost_journal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_owner_at_a_time, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,15 @@
+/* TLS 1.2 and later over a wire, by OpenSSL: the far side's certificate and name are always checked. */
+#ifndef CONNECTORS_TLS_H
+#define CONNECTORS_TLS_H
+#include "wire.h"
+
+/* PEM texts; NULL = none. Borrowed while tls_begin runs. */
+typedef struct tls_trust {
+    const char *authorities; /* NULL = those of the machine */
+    const char *certificate, *key;
+} tls_trust;
+
+/* The wire is open and plain; afterwards what is sent and received goes through TLS. A certificate that is
+ * not trusted: PST_E_CONFIG; ours refused: PST_E_AUTH (by TLS 1.3 only the first receive tells). */
+pst_status tls_begin(wire *w, const pst_call *call, const tls_trust *trust, pst_error *error);
+#endif

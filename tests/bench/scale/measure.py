@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""What the number of workspaces costs: the same rows a second over 1, 10, 100 and 1,000 workspaces of one host, and
+what a workspace costs that stands still.
+
+Load: requests of 100 rows leave on a clock that does not wait for answers (open loop), each to the next workspace, with
+`?wait=stored`; a request's time runs from when it was due until its rows are in their table. Every workspace has a keyed
+store, a featurestore refreshed every minute, and an alert, and is met once before it counts; one host grows from 1 to
+1,000, so that the first figure has one workspace and nothing else. CPU is user and system time of the host and of all
+processes of PostgreSQL in the window.
+
+Idle: workspaces of the template that ships (pump-station) get rows once, their source is paused, and they stand still:
+how many relations each has (tables, indexes, TOAST), how much the host's own memory has grown, what CPU they take.
+
+    measure.py [--steps 1,10,100,1000] [--rate 10000] [--batch 100] [--seconds 60] [--idle 200] [--only load,idle]
+"""
+import argparse
+import asyncio
+import concurrent.futures
+import os
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "flow"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ingest"))
+import harness  # noqa: E402
+from harness import say, wait_for  # noqa: E402
+from host_figures import anonymous_mib, cpu_seconds, postgres_seconds  # noqa: E402
+
+P99_BAR_S, CPU_BAR, MEMORY_BAR_KIB, RELATIONS_BAR = 5.0, 2.0, 32, 24
+DEVICES, EPOCH = 10, 1767225600  # 2026-01-01
+TEMPLATE = """apiVersion: penstock/v1
+kind: Template
+metadata: {key: scaled, version: 1.0.0, title: Measured}
+datastores:
+  readings:
+    schema:
+      type: object
+      required: [time, device_id]
+      additionalProperties: false
+      properties:
+        time:        {type: string, format: date-time}
+        device_id:   {type: string, minLength: 1, maxLength: 64}
+        pressure:    {type: number, minimum: 0, maximum: 400}
+        flow:        {type: number}
+        temperature: {type: number}
+        status:      {type: string, enum: [ok, warn, fault]}
+    time: time
+    entity: [device_id]
+    unique: [device_id, time]
+    on_conflict: keep_last
+    accept: {past: any, future: any}
+featurestores:
+  minutes:
+    from: [datastore:readings]
+    bucket: 10m
+    key: [bucket, device_id]
+    refresh: {every: 1m}
+    sql: |
+      SELECT penstock.time_bucket(:bucket, time) AS bucket, device_id, count(*) AS n, avg(pressure) AS pressure_avg,
+             max(flow) AS flow_max
+      FROM datastore:readings GROUP BY 1, 2
+metrics:
+  latest:
+    value: pressure
+    labels: [device_id]
+    sql: |
+      SELECT DISTINCT ON (device_id) device_id, pressure_avg AS pressure FROM featurestore:minutes
+      ORDER BY device_id, bucket DESC
+alerts:
+  high:
+    metric: latest
+    clock: data
+    condition: {fire_at: "> 390", clear_at: "< 380"}
+    for: 0s
+    severity: info
+"""
+
+
+def body(first, rows):
+    """Rows that no other request has: one device after the other, ten seconds on every round."""
+    lines = []
+    for n in range(first, first + rows):
+        at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(EPOCH + n // DEVICES * 10))
+        lines.append(f'{{"time":"{at}","device_id":"pump-{n % DEVICES}","pressure":{3 + n % 17 / 10:.1f},"flow":{40 + n % 23},'
+                     f'"temperature":{20 + n % 7},"status":"ok"}}')
+    return "\n".join(lines).encode()
+
+
+class Client:
+    """Keep-alive connections to the host, as many as are under way at once."""
+
+    def __init__(self, port, key):
+        self.port, self.key, self.idle = port, key, []
+
+    async def post(self, path, content):
+        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write((f"POST {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {self.key}\r\n"
+                      f"Content-Type: application/x-ndjson\r\nContent-Length: {len(content)}\r\n\r\n").encode() + content)
+        head = await reader.readuntil(b"\r\n\r\n")
+        words = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:] if b":" in line)
+        answer = await reader.readexactly(int(words[b"content-length"]))
+        self.idle.append((reader, writer))
+        return int(head.split(b" ", 2)[1]), answer
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
+
+
+class Load:
+    def __init__(self, host, options):
+        self.host, self.options = host, options
+        self.sent = {}  # rows by workspace
+        self.late, self.refused = [], []
+
+    async def one(self, client, name, due):
+        first = self.sent[name]
+        self.sent[name] += self.options.batch
+        status, answer = await client.post(f"/api/v1/workspaces/{name}/datastores/readings/rows?wait=stored",
+                                           body(first, self.options.batch))
+        self.late.append(time.monotonic() - due)
+        if status != 200:
+            self.refused.append((status, answer[:200]))
+
+    async def keep(self, names, seconds):
+        client, tasks = Client(self.host.port, self.host.key), []
+        began, requests = time.monotonic(), int(self.options.rate * seconds / self.options.batch)
+        for n in range(requests):
+            due = began + n * self.options.batch / self.options.rate
+            await asyncio.sleep(max(0, due - time.monotonic()))
+            tasks.append(asyncio.ensure_future(self.one(client, names[n % len(names)], due)))
+        await asyncio.gather(*tasks)
+        for _, writer in client.idle:
+            writer.close()
+
+    def run(self, names, seconds):
+        self.late, self.refused = [], []
+        for name in names:
+            self.sent.setdefault(name, 0)
+        asyncio.run(self.keep(names, seconds))
+        harness.check(not self.refused, "requests were refused", self.refused[:3], len(self.refused))
+
+
+def make_workspaces(host, template, names):
+    """Eight at a time, over REST; returns seconds each."""
+    began = time.monotonic()
+
+    def make(name):
+        host.api("POST", "/workspaces", {"key": name, "template": template, "parameters": PARAMETERS.get(template, {})},
+                 timeout=300)
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, names))
+    return (time.monotonic() - began) / max(1, len(names))
+
+
+PARAMETERS = {"pump-station": {"ops_email": "ops@example.org"}}
+
+
+def used(host):
+    return cpu_seconds(host.process.pid), postgres_seconds(host.postmaster()[0])
+
+
+def sessions(host):
+    """Sessions opened and transactions committed so far."""
+    return [int(n) for n in host.sql("SELECT sum(sessions), sum(xact_commit) FROM pg_stat_database")[0]]
+
+
+def measure_load(options):
+    host = harness.Host().start()
+    (host.folder / "scaled.yaml").write_text(TEMPLATE)
+    host.apply(host.folder / "scaled.yaml")
+    load, names, first = Load(host, options), [], None
+    for n in options.steps:
+        new = [f"ws{i}" for i in range(len(names), n)]
+        each = make_workspaces(host, "scaled", new)
+        names += new
+        load.run(names, max(5, 1.2 * n * options.batch / options.rate))  # everyone is met: stores, partitions, plans
+        wait_for("the backlog is gone", lambda: host.api("GET", "/system").json["journal"]["waiting_rows"] == 0, 120)
+        opened, before, began = sessions(host), used(host), time.monotonic()
+        say(f"  {n} workspaces are met, measuring")
+        load.run(names, options.seconds)
+        after, took = used(host), time.monotonic() - began
+        opened = [(b - a) / took for a, b in zip(opened, sessions(host))]
+        rows = options.rate * options.seconds
+        cpu = [(b - a) * 1e6 / rows for a, b in zip(before, after)]
+        first = first or sum(cpu)
+        memory = anonymous_mib(host.process.pid)
+        say(f"{n:5} workspaces: stored p50 {percentile(load.late, 0.5) * 1e3:7.1f} ms  p99 {percentile(load.late, 0.99) * 1e3:7.1f}"
+            f"  max {max(load.late) * 1e3:7.1f}   CPU us/row: host {cpu[0]:.2f} PostgreSQL {cpu[1]:.2f}, of one workspace's"
+            f" {sum(cpu) / first:.2f}   host {memory:.1f} MiB   {took / options.seconds:.2f} of the time"
+            f"   {opened[0]:.1f} sessions/s {opened[1]:.0f} transactions/s   made in {each * 1e3:.0f} ms each")
+    p99, ratio = percentile(load.late, 0.99), sum(cpu) / first
+    say(f"stored p99 at {options.steps[-1]}: {p99:.2f} s (goal {P99_BAR_S}: {'met' if p99 <= P99_BAR_S else 'MISSED'})")
+    say(f"CPU at {options.steps[-1]} beside {options.steps[0]}: {ratio:.2f} (goal {CPU_BAR}: "
+        f"{'met' if ratio <= CPU_BAR else 'MISSED'})")
+    return host, names
+
+
+def relations(host):
+    return int(host.sql("SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'i', 'p', 'I', 't', 'S', 'v', 'm')")[0][0])
+
+
+def rows_once(n):
+    now = int(time.time()) // 10 * 10
+    return "\n".join(f'{{"time":"{time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - i // 4 * 10))}","device_id":"pump-{i % 4}",'
+                     f'"pressure":{3 + i % 17 / 10:.1f},"flow":{40 + i % 23},"status":"ok"}}' for i in range(n)).encode()
+
+
+def measure_idle(options):
+    host = harness.Host(settings=["--limits-cells", "64"]).start()
+    host.apply(harness.SOURCE / "templates" / "pump-station" / "template.yaml")
+    stand = lambda names: feed(host, names)  # noqa: E731
+    stand(make(host, ["idle-first"]))  # what the first one brings with it is not what each costs
+    time.sleep(options.rest)
+    before = anonymous_mib(host.process.pid) * 1024, relations(host)
+    names = [f"idle{i}" for i in range(options.idle)]
+    stand(make(host, names))
+    wait_for("features are computed", lambda: features(host, names[-1]), 180)
+    time.sleep(options.rest)
+    after = anonymous_mib(host.process.pid) * 1024, relations(host)
+    each = [(b - a) / options.idle for a, b in zip(before, after)]
+    say(f"an idle pump-station of {options.idle}: {each[0]:.1f} KiB of the host's memory (goal {MEMORY_BAR_KIB}: "
+        f"{'met' if each[0] <= MEMORY_BAR_KIB else 'MISSED'}), {each[1]:.1f} relations with indexes and TOAST (goal "
+        f"{RELATIONS_BAR}: {'met' if each[1] <= RELATIONS_BAR else 'MISSED'})")
+    cpu = used(host)
+    time.sleep(options.seconds)
+    cpu = [(b - a) / options.seconds * 1e3 / options.idle for a, b in zip(cpu, used(host))]
+    say(f"an idle pump-station: CPU host {cpu[0]:.3f} ms/s, PostgreSQL {cpu[1]:.3f} ms/s")
+
+
+def make(host, names):
+    each = make_workspaces(host, "pump-station", names)
+    say(f"  {len(names)} workspaces made in {each * 1e3:.0f} ms each")
+    return names
+
+
+def feed(host, names):
+    for name in names:
+        host.ingest(name, "sensor_data", rows_once(400))
+        host.api("POST", f"/workspaces/{name}/connectors/rig:pause")
+
+
+def features(host, name):
+    return host.rows(name, "featurestore:pump_metrics_10min")
+
+
+def main():
+    words = argparse.ArgumentParser()
+    words.add_argument("--steps", type=lambda s: [int(n) for n in s.split(",")], default=[1, 10, 100, 1000])
+    words.add_argument("--rate", type=int, default=10_000)
+    words.add_argument("--batch", type=int, default=100)
+    words.add_argument("--seconds", type=int, default=60)
+    words.add_argument("--rest", type=int, default=70, help="seconds of standing still before memory is weighed")
+    words.add_argument("--idle", type=int, default=200)
+    words.add_argument("--only", type=lambda s: s.split(","), default=["load", "idle"])
+    options = words.parse_args()
+    sys.argv[1:] = []  # the words are ours, not names of tests
+    parts = {"load": lambda: measure_load(options), "idle": lambda: measure_idle(options)}
+    for name in parts:
+        parts[name].__name__ = name
+    harness.main(*[parts[name] for name in options.only])
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PENSTOCK_TEST_SECONDS", "3500")
+    main()
