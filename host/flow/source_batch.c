@@ -28,7 +28,7 @@ static void note_hunt(source *s)
     } else {
         source_hunt_read(&s->hunt, n);
     }
-    s->closed_in_row = 0;
+    source_answered(s);
 }
 
 /* On the lane, after the journal's commit: the plugin may forget what it handed over. */
