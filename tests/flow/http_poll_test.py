@@ -51,7 +51,7 @@ class Api:
             url = urllib.parse.urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             asked = {"path": url.path, "query": dict(urllib.parse.parse_qsl(url.query)), "headers": self.headers, "body": body,
-                     "n": sum(r["path"] == url.path for r in api.all()), "at": time.monotonic()}
+                     "n": sum(r["path"] == url.path for r in api.all()), "at": time.monotonic(), "connection": self.connection}
             api.keep(asked)
             said = api.answer(asked)
             if said is None:
@@ -73,9 +73,9 @@ class Api:
 
 
 class Server(harness.Sink):
-    def __init__(self, answer, tls=None):
+    def __init__(self, answer, tls=None, port=0):
         self.answer, self.tls = answer, tls
-        super().__init__(Api.Handler)
+        super().__init__(Api.Handler, lambda _, handler: harness._Server(("127.0.0.1", port), handler))
         if tls:
             self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
 
@@ -337,4 +337,128 @@ def look_ok(host, name, within=STATE_S):
     wait_for(f"{name} is well", lambda: look(host, name)["state"] in ("live", "backfilling"), within)
 
 
-harness.main(paging, credentials)
+class Moody:
+    """Answers as its path says until it is told to be well."""
+
+    def __init__(self):
+        self.well, self.gone = set(), threading.Event()
+
+    def __call__(self, r):
+        name = r["path"].strip("/")
+        if name in self.well or name.startswith("fine"):
+            return ok([row(n, name) for n in range(3)])
+        return getattr(self, "on_" + name)(r)
+
+    def on_silent(self, r):
+        self.gone.wait(30)
+
+    def on_half(self, r):
+        r["connection"].sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[{")
+        self.gone.wait(30)
+
+    def on_cut(self, r):
+        return None
+
+    def on_busy(self, r):
+        return 429, {"Retry-After": "2"}, b""
+
+    def on_later(self, r):
+        return 503, {"Retry-After": "Fri, 31 Dec 2100 23:59:59 GMT"}, b""
+
+    def on_broken(self, r):
+        return 500, {}, b"a stack trace"
+
+    def on_missing(self, r):
+        return 404, {}, b""
+
+    def on_garbage(self, r):
+        return ok(b"<html>Sorry</html>")
+
+    on_garbagepage = on_garbage
+
+    def on_big(self, r):
+        return ok(b" " * 2000 + b"[]")
+
+    def on_away(self, r):
+        return 302, {"Location": self.other.url + "/fine-away"}, b""
+
+    on_named = on_away
+
+    def on_moved(self, r):
+        return 307, {"Location": "/fine-moved?again=1"}, b""
+
+    def on_expired(self, r):
+        if r["query"].get("after") == "old":
+            return 410, {}, b"gone"
+        return ok({"items": [row(0, "expired")], "next": "old" if r["n"] == 0 else None})
+
+
+def failures():
+    moods, listed = Moody(), Moody()
+    server, other = Server(moods), Server(listed)
+    moods.other = other
+    closed = Server(moods)
+    closed.close()
+    host = harness.Host().start()
+    quick = {"timeout_ms": 4000}
+    host.launched = time.monotonic()
+    give(host,
+         api("silent", server, **quick), api("half", server, **quick), api("cut", server), api("busy", server), api("later", server),
+         api("broken", server), api("missing", server), api("garbage", server),
+         api("garbagepage", server, paging={"by": "page", "parameter": "p"}), api("big", server, max_answer_bytes=1024),
+         api("away", server), api("named", server, redirect_to=[other.url], headers={"X-Key": "ours"}), api("moved", server),
+         api("expired", server, decode={"path": "$.items[*]"}, paging={"by": "cursor", "parameter": "after", "next": "/next"}),
+         api("closed", closed, path="/closed"))
+    for name, state, words in (
+            ("cut", "down", "/cut failed: Empty reply"), ("closed", "down", "Failed to connect"),
+            ("silent", "degraded", "waiting for an answer from"), ("half", "degraded", "waiting for an answer from"),
+            ("busy", "degraded", "answered 429"), ("later", "degraded", "answered 503"), ("broken", "down", "answered 500"),
+            ("missing", "needs_you", "answered 404; check url"), ("garbagepage", "down", "not JSON"), ("big", "down", "more than 1024 bytes"),
+            ("away", "needs_you", "add it to redirect_to")):
+        wait_state(host, name, state, words)
+    for name in ("silent", "half"):
+        wait_state(host, name, "down", "timed out")
+    look_ok(host, "garbage")
+    wait_for("an answer of 200 that is none is a dead letter",
+             lambda: host.sql("SELECT count(*) FROM penstock.dead_letter_wid1")[0][0] != "0")
+    wait_for("redirects", lambda: {"fine-away", "fine-moved"} <= {d for d, _ in stored(host)})
+    check(not any(r["headers"]["X-Key"] for r in other.all()), "another server gets no headers of ours")
+    wait_for("a cursor that has run out", lambda: len(asked(server, "/expired")) >= 4)
+    equal([r["query"].get("after") for r in asked(server, "/expired")][:3], [None, "old", None], "the poll begins anew")
+    wait_for("some tries", lambda: len(asked(server, "/busy")) >= 3)
+    times = [r["at"] for r in asked(server, "/busy")]
+    check(all(b - a >= 1.99 for a, b in zip(times, times[1:])), "not before Retry-After", times)
+    equal(len(asked(server, "/later")), 1, "a date is kept, an hour at most")
+    moods.gone.set()
+    everyone = ("silent", "half", "cut", "busy", "later", "broken", "missing", "garbagepage", "big", "closed")
+    moods.well.update(everyone)
+    Server(moods, port=closed.port)
+    again(host, *everyone)
+    for name in everyone:
+        look_ok(host, name)
+    wait_for("their rows", lambda: all(len(of(stored(host), n)) == 3 for n in everyone))
+
+
+def sites_and_rates():
+    moods = Moody()
+    server = Server(moods)
+    host = harness.Host().start()
+    rate = {"per_second": 4, "burst": 1, "provider": "api.example.com"}
+    give(host,
+         api("sites", server, path="/{path}", sites={"good": {"path": "fine"}, "bad": {"path": "broken"}, "worse": {"path": "cut"}}),
+         *[api(f"fine{n}", server, rate=rate) for n in range(4)])
+    wait_state(host, "sites", "degraded", "2 of 3 sites fail; bad: ")
+    n = len(asked(server, "/fine"))
+    wait_for("the good one is asked as ever", lambda: len(asked(server, "/fine")) >= n + 3, 8)
+    tries = [r["at"] for r in asked(server, "/broken")]
+    check(len(tries) < 12, "one that fails backs off", tries)
+    wait_state(host, "sites", "degraded", "2 of 3 sites fail; bad: ", 0.1)
+    moods.well.update(("broken", "cut"))
+    look_ok(host, "sites", 20)
+    wait_for("their rows", lambda: {"fine", "broken", "cut"} <= {d for d, _ in stored(host)})
+    times = sorted(r["at"] for r in server.all() if r["path"].startswith("/fine") and r["path"] != "/fine")
+    took = times[-1] - times[0]
+    check(len(times) > 8 and len(times) <= took * 4 + 2, "one rate for all of a provider", len(times), took)
+
+
+harness.main(paging, credentials, failures, sites_and_rates)
