@@ -109,7 +109,7 @@ static void on_appended(void *arg, uint32_t stream)
     bench *b = arg;
     journal_stream s;
     if (journal_stream_get(b->journal, stream, &s) && b->writers[s.shard % WRITERS])
-        writer_wake(b->writers[s.shard % WRITERS], stream);
+        writer_wake(b->writers[s.shard % WRITERS], &s);
 }
 
 void bench_start(bench *b)
