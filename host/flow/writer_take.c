@@ -12,6 +12,8 @@ static const flow_plan *turn_plan(writer *w, queue_workspace *of, writer_plan *s
     *state_out = WRITER_PLAN_READY;
     if (!of->plan)
         *state_out = w->parts.plan_of(w->parts.arg, of->wid, &of->plan);
+    if (of->plan)
+        of->taker.weight = of->plan->weight; /* read when a turn is charged, on this thread */
     return of->plan;
 }
 
