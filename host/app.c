@@ -253,7 +253,10 @@ static status_class listen_at(app *a, const char *setting, bool admin, status *s
     if (!split_address(text, address, &port))
         return status_at(st, STATUS_INVALID, settings_origin(a->settings, setting),
                          "%s: \"%s\" is not address:port", setting, text);
-    http_listener listener = {.address = address, .port = port};
+    http_listener listener = {
+        .address = address,
+        .port = port,
+        .refuse_chunked = !admin && strcmp(settings_text(a->settings, "http.chunked"), "refuse") == 0};
     status_class class = router_listen(a->router, &listener, admin, &bound, st);
     if (class != STATUS_OK)
         return status_wrap(st, "%s", setting);
@@ -272,6 +275,7 @@ static status_class open_api(app *a, status *st)
                                     .started_us = clock_monotonic_us()};
     a->services.request_rows = (uint32_t)settings_integer(a->settings, "limits.rows_per_request");
     limits.connections = (unsigned)settings_integer(a->settings, "limits.connections");
+    limits.receive_ms = (unsigned)(settings_integer(a->settings, "http.receive_timeout") / 1000);
     a->routes = route_table_create();
     routes_home(a->routes);
     routes_health(a->routes);

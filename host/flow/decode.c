@@ -127,11 +127,14 @@ static status_class map_field(decode_plan *p, const decode_map *m, status *st)
     if (f->scaled && (!numeric || !isfinite(factor) || !isfinite(m->offset)))
         return status_at(st, STATUS_INVALID, m->column,
                          "decode map: scale and offset of %s: only for numbers", m->column);
-    if (m->time != DECODE_TIME_ISO && f->rule->type != COLUMN_TIMESTAMP)
+    bool timed = m->time != DECODE_TIME_ISO || m->pattern || m->zone;
+    if (timed && f->rule->type != COLUMN_TIMESTAMP)
         return status_at(st, STATUS_INVALID, m->column, "decode map: %s is not a time", m->column);
     f->scale = factor;
     f->offset = m->offset;
     f->time = m->time;
+    f->pattern = arena_string(p->a, m->pattern);
+    f->zone = m->zone;
     if (m->from) {
         f->name = arena_string(p->a, m->from);
         f->name_len = (uint32_t)strlen(m->from);
@@ -205,7 +208,8 @@ static status_class check_whole(const decode_plan *p, status *st)
 {
     for (uint32_t i = 0; i < p->n_fields; i++) {
         const decode_field *f = &p->fields[i];
-        bool mapped = f->scaled || f->name != f->rule->name || f->time >= DECODE_TIME_UNIX_S;
+        bool mapped =
+            f->scaled || f->name != f->rule->name || f->time >= DECODE_TIME_UNIX_S || f->pattern || f->zone;
         if (mapped && (!p->rows->flat || f->rule->deep))
             return status_at(st, STATUS_UNSUPPORTED, f->rule->name,
                              "decode map: %s has rules that see the row as it stands in the input",

@@ -52,7 +52,9 @@ typedef struct decode_map { /* one column that is not simply read from the membe
     const char *column;
     const char *from;     /* name in the input; NULL = the column's own */
     double scale, offset; /* stored = read × scale + offset; scale 0 = 1; integer and number columns only */
-    decode_time time;     /* timestamp columns only */
+    decode_time time;     /* timestamp columns only, like the next two */
+    const char *pattern;  /* local_time.h; instead of `time`; NULL = none */
+    const struct zone *zone; /* of texts without an offset; NULL = as `time` says */
 } decode_map;
 
 #define DECODE_ANY INT64_MAX /* no bound of the window */

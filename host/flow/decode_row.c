@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/utc.h"
+#include "flow/local_time.h"
 #include "schema/document.h"
 
 void row_begin(decoder *d, const char *at)
@@ -134,26 +135,24 @@ static bool same_day(const decoder *d, const char *s, size_t len, int64_t *us_ou
     return true;
 }
 
-static bool parse_utc_assumed(const char *s, size_t len, int64_t *us_out)
+/* With an offset, or without one on the clock that the field names. */
+static bool parse_any(const decode_field *f, const char *s, size_t len, int64_t *us_out)
 {
-    char with_zone[64];
+    if (f->pattern)
+        return local_time_read(f->pattern, f->zone, s, len, us_out);
     if (utc_parse(s, len, us_out))
         return true;
-    if (len + 1 > sizeof with_zone)
-        return false;
-    memcpy(with_zone, s, len);
-    with_zone[len] = 'Z';
-    return utc_parse(with_zone, len + 1, us_out);
+    return (f->zone || f->time == DECODE_TIME_ISO_UTC) && local_time_iso(f->zone, s, len, us_out);
 }
 
-static bool parse_time(decoder *d, decode_time form, const char *s, size_t len, int64_t *us_out)
+static bool parse_time(decoder *d, const decode_field *f, const char *s, size_t len, int64_t *us_out)
 {
     int32_t days;
-    if (same_day(d, s, len, us_out))
+    if (!f->pattern && same_day(d, s, len, us_out))
         return true;
-    if (!(form == DECODE_TIME_ISO_UTC ? parse_utc_assumed(s, len, us_out) : utc_parse(s, len, us_out)))
+    if (!parse_any(f, s, len, us_out))
         return false;
-    if (len >= 20 && s[10] == 'T' && utc_parse_date(s, 10, &days)) {
+    if (len >= 20 && s[10] == 'T' && !f->pattern && utc_parse_date(s, 10, &days)) {
         memcpy(d->day, s, sizeof d->day);
         d->day_us = days * UTC_DAY_US;
     }
@@ -171,7 +170,7 @@ static row_reason convert_text(decoder *d, uint32_t column, const char *s, size_
         batch_builder_text(d->builder, column, s, len);
         return ROW_OK;
     case COLUMN_TIMESTAMP:
-        if (!parse_time(d, f->time, s, len, &us))
+        if (!parse_time(d, f, s, len, &us))
             return ROW_FORMAT;
         row_put_time(d, column, us, at);
         return ROW_OK;

@@ -21,6 +21,8 @@ typedef struct decode_field { /* one column */
     bool plain; /* the name has no character that line protocol escapes */
     double scale, offset;
     decode_time time;
+    const char *pattern; /* in the arena; NULL = none */
+    const struct zone *zone;
 } decode_field;
 
 struct decode_plan {

@@ -37,7 +37,7 @@ typedef struct json_place {
     } star[JSON_PATH_STARS_MAX];
 } json_place;
 
-typedef struct json_memo { /* zeroed for a new text */
+typedef struct json_memo { /* where a star was the last time; zeroed for a new text */
     bool used;
     uint32_t container, index, node;
 } json_memo;
@@ -51,8 +51,9 @@ typedef struct json_found {
 
 /* STATUS_INVALID: what is wrong and where in the path. */
 status_class json_path_parse(arena *a, const char *s, json_path *out, status *st);
+/* `memos` has one for each star. */
 json_found json_path_follow(const json_path *p, json_tape *t, uint32_t row, const json_place *place,
-                            json_memo *memo);
+                            json_memo memos[JSON_PATH_STARS_MAX]);
 
 /* Visits each value that a path with stars leads to, in order. False from `visit` ends the walk. */
 typedef bool (*json_path_visit)(void *arg, uint32_t node, const json_place *place);

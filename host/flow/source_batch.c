@@ -86,10 +86,12 @@ static const char *why_skipped(source *s)
                         h->attempts);
 }
 
-static const rejected_row *refused_rows(source *s, const instance_batch *b)
+/* Records that the plugin could not read, and payloads that are no rows. */
+static const rejected_row *refused_rows(source *s, const source_body *body, uint32_t *n_out)
 {
+    const instance_batch *b = s->batch;
     const char *poison = s->hunt.on && s->hunt.skip ? why_skipped(s) : NULL;
-    rejected_row *out = arena_zero(s->arena, b->n_rejects, sizeof *out);
+    rejected_row *out = arena_zero(s->arena, b->n_rejects + body->n_refused, sizeof *out);
     for (size_t i = 0; i < b->n_rejects; i++)
         out[i] = (rejected_row){.row = i,
                                 .code = poison ? "poison" : "source",
@@ -97,47 +99,36 @@ static const rejected_row *refused_rows(source *s, const instance_batch *b)
                                 .detail = poison ? poison : b->rejects[i].reason,
                                 .bytes = b->rejects[i].payload,
                                 .len = b->rejects[i].payload_len};
+    if (body->n_refused)
+        memcpy(out + b->n_rejects, body->refused, body->n_refused * sizeof *out);
+    *n_out = (uint32_t)(b->n_rejects + body->n_refused);
     return out;
-}
-
-/* The payloads of a raw batch as one body; a CSV header (`_meta`) goes in front. */
-static void join_payloads(const instance_batch *b, decode_format format, text *body)
-{
-    int payload = instance_batch_column(b, "_payload"), meta = instance_batch_column(b, "_meta");
-    for (uint32_t row = 0; row < b->rows.n_rows && payload >= 0; row++) {
-        const column *c = &b->rows.columns[payload];
-        if (row == 0 && meta >= 0 && format == DECODE_CSV && !column_is_null(&b->rows.columns[meta], 0)) {
-            const column *m = &b->rows.columns[meta];
-            text_add_n(body, m->data + m->offsets[0], (size_t)(m->offsets[1] - m->offsets[0]));
-            text_add_char(body, '\n');
-        }
-        text_add_n(body, c->data + c->offsets[row], (size_t)(c->offsets[row + 1] - c->offsets[row]));
-        if (body->len && body->data[body->len - 1] != '\n')
-            text_add_char(body, '\n');
-    }
 }
 
 /* The amount by which shift_to_now moves this source's rows: decided by its first row, then kept with the
  * cursor. */
-static void find_shift(source *s, const source_decode *d, const text *body)
+static void find_shift(source *s, const source_decode *d, const source_body *body)
 {
     if (!d || !d->probe || s->shift_us != SOURCE_NO_SHIFT)
         return;
     decoder *scratch = decoder_create();
-    decode_context context = {.now_us = clock_wall_us()};
+    decode_context context = {.now_us = clock_wall_us(), .format = body->format};
     decode_result result;
     status st;
-    if (decode_body(scratch, d->probe, &context, text_or_empty(body), body->len, &result, &st) == STATUS_OK &&
+    if (decode_body(scratch, d->probe, &context, text_or_empty(&body->bytes), body->bytes.len, &result,
+                    &st) == STATUS_OK &&
         result.rows.n_rows > 0)
         s->shift_us = clock_wall_us() - result.first_us;
     decoder_free(scratch);
 }
 
-static void submit(source *s, int target, text *body)
+static void submit(source *s, int target, const source_body *body)
 {
     const defined_connector *c = s->parts.defined;
     const instance_batch *b = s->batch;
     char id[27];
+    uint32_t n_refused;
+    const rejected_row *refused = refused_rows(s, body, &n_refused);
     const source_decode *d = c->format && s->decoders ? &s->decoders[target] : NULL;
     find_shift(s, d, body);
     text_clear(&s->cursor);
@@ -147,18 +138,19 @@ static void submit(source *s, int target, text *body)
     journal_cursor cursor = {(uint32_t)s->parts.plan->wid, s->instance_name, s->cursor.data, s->cursor.len};
     intake_order order = {.store = flow_plan_datastore(s->parts.plan, c->into[target].store.key),
                           .decode = d ? d->plan : NULL,
+                          .format = body->format,
                           .origin = s->origin,
                           .request_id = id,
                           .time_shift_us = s->shift_us == SOURCE_NO_SHIFT ? 0 : s->shift_us,
                           .cursor = b->cursor_len ? &cursor : NULL,
-                          .refused = refused_rows(s, b),
-                          .n_refused = (uint32_t)b->n_rejects,
+                          .refused = refused,
+                          .n_refused = n_refused,
                           .done = on_verdict,
                           .arg = s};
     if (b->rows.n_rows == 0)
         intake_cursor(s->parts.intake, &order);
     else if (b->raw)
-        intake_body(s->parts.intake, &order, text_or_empty(body), body->len);
+        intake_body(s->parts.intake, &order, text_or_empty(&body->bytes), body->bytes.len);
     else
         intake_columns(s->parts.intake, &order, &b->rows, b->names);
 }
@@ -166,7 +158,7 @@ static void submit(source *s, int target, text *body)
 void source_take_batch(source *s)
 {
     int target = target_of(s, s->batch->stream);
-    text body = {0};
+    source_body body = {0};
     if (target < 0 && s->batch->rows.n_rows == 0)
         target = 0; /* what could not be read belongs to no stream */
     if (target < 0 || (s->batch->raw && !s->decoders)) {
@@ -183,7 +175,7 @@ void source_take_batch(source *s)
         return;
     }
     if (s->batch->raw)
-        join_payloads(s->batch, s->decoders[target].format, &body);
+        source_decode_batch(&s->decoders[target], s->batch, clock_wall_us(), s->arena, &body);
     submit(s, target, &body);
-    text_free(&body);
+    source_body_free(&body);
 }

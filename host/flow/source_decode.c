@@ -1,14 +1,14 @@
 #include "flow/source_decode.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/name.h"
+#include "flow/local_time.h"
 
-static const char *const decode_keys[] = {"separator",     "decimal_comma", "columns",
-                                          "keep_unmapped", "map",           "shift_to_now"};
-static const char *const map_keys[] = {"from", "scale", "offset", "time"};
+static const char *const decode_keys[] = {"separator", "decimal_comma", "columns", "keep_unmapped",
+                                          "map",       "shift_to_now",  "path",    "set"};
+static const char *const map_keys[] = {"from", "scale", "offset", "time", "zone", "convert"};
 
 static status_class unknown_key(const char *where, const char *key, const char *const *known, size_t n,
                                 status *st)
@@ -36,25 +36,52 @@ static status_class check_keys(const json_t *object, const char *where, const ch
     return STATUS_OK;
 }
 
-static status_class read_map_entry(const char *column_name, const json_t *v, decode_map *out, status *st)
+static status_class bad_map(status *st, const char *name, const char *what, const char *word)
 {
-    *out = (decode_map){.column = column_name};
-    if (json_is_string(v)) {
-        out->from = json_string_value(v);
-        return STATUS_OK;
-    }
-    status_class class = check_keys(v, "/decode/map", map_keys, sizeof map_keys / sizeof *map_keys, st);
-    const char *time = json_string_value(json_object_get(v, "time"));
-    out->from = json_string_value(json_object_get(v, "from"));
-    out->scale = json_number_value(json_object_get(v, "scale"));
-    out->offset = json_number_value(json_object_get(v, "offset"));
-    if (class == STATUS_OK && time && !decode_time_parse(time, &out->time))
-        return status_at(st, STATUS_INVALID, "/decode/map", "column %s: %.40s is no way to write a time",
-                         column_name, time);
-    return class;
+    char where[100];
+    snprintf(where, sizeof where, "/decode/map/%.60s", name);
+    return status_at(st, STATUS_INVALID, where, "column %.60s: %s%.100s", name, what, word);
 }
 
-static status_class read_map(arena *a, const json_t *map, decode_options *out, status *st)
+static status_class read_time(const char *name, const json_t *v, decode_map *out, status *st)
+{
+    const char *time = json_string_value(json_object_get(v, "time"));
+    const char *clock = json_string_value(json_object_get(v, "zone"));
+    if (time && strchr(time, '%')) {
+        if (local_time_check(time, st) != STATUS_OK)
+            return bad_map(st, name, "", st->text);
+        out->pattern = time;
+    } else if (time && !decode_time_parse(time, &out->time)) {
+        return bad_map(st, name, "no way to write a time: ", time);
+    }
+    if (clock && out->time >= DECODE_TIME_UNIX_S)
+        return bad_map(st, name, "a number of seconds has no zone", "");
+    if (clock && zone_find(clock, &out->zone, st) != STATUS_OK)
+        return bad_map(st, name, "", st->text);
+    return STATUS_OK;
+}
+
+/* Where the value comes from is the reshape plan's matter, if there is one. */
+static status_class read_map_entry(const char *name, const json_t *v, bool shaped, decode_map *out,
+                                   status *st)
+{
+    *out = (decode_map){.column = name};
+    if (json_is_string(v)) {
+        out->from = shaped ? NULL : json_string_value(v);
+        return STATUS_OK;
+    }
+    if (!json_is_object(v))
+        return bad_map(st, name, "a text or an object was expected", "");
+    status_class class = check_keys(v, "/decode/map", map_keys, sizeof map_keys / sizeof *map_keys, st);
+    out->from = shaped ? NULL : json_string_value(json_object_get(v, "from"));
+    out->scale = json_number_value(json_object_get(v, "scale"));
+    out->offset = json_number_value(json_object_get(v, "offset"));
+    if (class == STATUS_OK && !shaped && json_object_get(v, "convert"))
+        return bad_map(st, name, "convert is for json and ndjson", "");
+    return class == STATUS_OK ? read_time(name, v, out, st) : class;
+}
+
+static status_class read_map(arena *a, const json_t *map, bool shaped, decode_options *out, status *st)
 {
     const char *name;
     json_t *v;
@@ -63,7 +90,7 @@ static status_class read_map(arena *a, const json_t *map, decode_options *out, s
     out->map = entries;
     json_object_foreach((json_t *)map, name, v)
     {
-        status_class class = read_map_entry(name, v, &entries[out->n_map++], st);
+        status_class class = read_map_entry(name, v, shaped, &entries[out->n_map++], st);
         if (class != STATUS_OK)
             return class;
     }
@@ -91,30 +118,49 @@ static void read_columns(arena *a, const json_t *list, decode_options *out)
     out->n_csv_columns = n;
 }
 
-static status_class read_options(arena *a, const defined_connector *c, decode_options *out, status *st)
+static status_class read_options(arena *a, const defined_connector *c, bool shaped, decode_options *out,
+                                 status *st)
 {
     const json_t *d = c->decode;
     status_class class = check_keys(d, "/decode", decode_keys, sizeof decode_keys / sizeof *decode_keys, st);
     if (class == STATUS_OK)
         class = read_separator(json_object_get(d, "separator"), &out->separator, st);
     if (class == STATUS_OK)
-        class = read_map(a, json_object_get(d, "map"), out, st);
-    if (class == STATUS_OK && !decode_format_parse(c->format, &out->format))
-        class = status_at(st, STATUS_INVALID, "/format", "%.40s is not a format that rows are read from",
-                          c->format);
+        class = read_map(a, json_object_get(d, "map"), shaped, out, st);
     out->decimal_comma = json_is_true(json_object_get(d, "decimal_comma"));
     out->keep_unmapped = json_is_true(json_object_get(d, "keep_unmapped"));
     read_columns(a, json_object_get(d, "columns"), out);
     return class;
 }
 
+/* The formats that are JSON are reshaped, unless lines are read as they stand. */
+static status_class make_shape(const defined_connector *c, const datastore_plan *store, source_decode *out,
+                               status *st)
+{
+    if (!decode_format_parse(c->format, &out->format))
+        return status_at(st, STATUS_INVALID, "/format", "%.40s is not a format that rows are read from",
+                         c->format);
+    bool json = out->format == DECODE_JSON || out->format == DECODE_NDJSON;
+    if (!json && (json_object_get(c->decode, "path") || json_object_get(c->decode, "set")))
+        return status_at(st, STATUS_INVALID, "/decode", "path and set are for json and ndjson");
+    if (!json)
+        return STATUS_OK;
+    out->shape = reshape_plan_create(c->decode, store->rows, st);
+    if (out->shape && out->format == DECODE_NDJSON && reshape_plan_is_plain(out->shape)) {
+        reshape_plan_free(out->shape);
+        out->shape = NULL;
+        return STATUS_OK;
+    }
+    return out->shape ? STATUS_OK : st->class;
+}
+
 static status_class make_plans(const defined_connector *c, const datastore_plan *store,
                                decode_options *options, source_decode *out, status *st)
 {
+    options->format = out->format;
     options->time_column = store->defined->time;
     options->past_us = store->defined->accept_past_us;
     options->future_us = store->defined->accept_future_us;
-    out->format = options->format;
     out->plan = decode_plan_create(store->rows, options, st);
     if (!out->plan)
         return st->class;
@@ -131,7 +177,9 @@ status_class source_decode_make(const defined_connector *c, const datastore_plan
     arena *a = arena_create(0);
     decode_options options = {0};
     *out = (source_decode){0};
-    status_class class = read_options(a, c, &options, st);
+    status_class class = make_shape(c, store, out, st);
+    if (class == STATUS_OK)
+        class = read_options(a, c, out->shape != NULL, &options, st);
     if (class == STATUS_OK)
         class = make_plans(c, store, &options, out, st);
     if (class != STATUS_OK)
@@ -144,5 +192,99 @@ void source_decode_free(source_decode *d)
 {
     decode_plan_free(d->plan);
     decode_plan_free(d->probe);
+    reshape_plan_free(d->shape);
     *d = (source_decode){0};
+}
+
+/* ---- payloads ---- */
+
+typedef struct cell {
+    const char *data;
+    size_t len;
+} cell;
+
+/* The bytes of a row's text; data NULL = there is none. */
+static cell cell_of(const instance_batch *b, int at, uint32_t row)
+{
+    const column *c = at < 0 ? NULL : &b->rows.columns[at];
+    if (!c || column_is_null(c, row))
+        return (cell){NULL, 0};
+    return (cell){c->data + c->offsets[row], (size_t)(c->offsets[row + 1] - c->offsets[row])};
+}
+
+/* As lines; a CSV header (`_meta`) goes in front. */
+static void join_payloads(const source_decode *d, const instance_batch *b, text *bytes)
+{
+    int payload = instance_batch_column(b, "_payload"), meta = instance_batch_column(b, "_meta");
+    for (uint32_t row = 0; row < b->rows.n_rows; row++) {
+        cell c = cell_of(b, payload, row), header = cell_of(b, meta, 0);
+        if (row == 0 && header.data && d->format == DECODE_CSV) {
+            text_add_n(bytes, header.data, header.len);
+            text_add_char(bytes, '\n');
+        }
+        text_add_n(bytes, c.data, c.len);
+        if (bytes->len && bytes->data[bytes->len - 1] != '\n')
+            text_add_char(bytes, '\n');
+    }
+}
+
+static void refuse_payload(source_body *out, arena *a, uint32_t row, const reshape_payload *p,
+                           const reshape_fault *fault)
+{
+    if (out->n_refused % 64 == 0) {
+        rejected_row *more = arena_zero(a, out->n_refused + 64, sizeof *more);
+        if (out->n_refused)
+            memcpy(more, out->refused, out->n_refused * sizeof *more);
+        out->refused = more;
+    }
+    out->refused[out->n_refused++] = (rejected_row){.row = row,
+                                                    .code = fault->code,
+                                                    .pointer = fault->pointer,
+                                                    .detail = arena_string(a, fault->detail),
+                                                    .bytes = p->data,
+                                                    .len = p->len};
+}
+
+/* One JSON text, or one a line. */
+static void shape_payload(const source_decode *d, reshaper *r, uint32_t row, reshape_payload p, arena *a,
+                          source_body *out)
+{
+    const char *end = p.data + p.len;
+    reshape_fault fault;
+    while (p.data < end) {
+        const char *line = d->format == DECODE_NDJSON ? memchr(p.data, '\n', (size_t)(end - p.data)) : NULL;
+        p.len = (size_t)((line ? line : end) - p.data);
+        if (!reshape_payload_rows(r, d->shape, &p, &out->bytes, &fault))
+            refuse_payload(out, a, row, &p, &fault);
+        p.data += p.len + (line != NULL);
+    }
+}
+
+static void shape_payloads(const source_decode *d, const instance_batch *b, int64_t now_us, arena *a,
+                           source_body *out)
+{
+    int payload = instance_batch_column(b, "_payload"), meta = instance_batch_column(b, "_meta");
+    reshaper *r = reshaper_create();
+    for (uint32_t row = 0; row < b->rows.n_rows; row++) {
+        cell c = cell_of(b, payload, row), topic = cell_of(b, meta, row);
+        reshape_payload p = {c.data, c.len, topic.data, topic.len, now_us};
+        shape_payload(d, r, row, p, a, out);
+    }
+    reshaper_free(r);
+}
+
+void source_decode_batch(const source_decode *d, const instance_batch *b, int64_t now_us, arena *a,
+                         source_body *out)
+{
+    *out = (source_body){.format = d->shape ? DECODE_NDJSON : d->format};
+    if (d->shape)
+        shape_payloads(d, b, now_us, a, out);
+    else
+        join_payloads(d, b, &out->bytes);
+}
+
+void source_body_free(source_body *b)
+{
+    text_free(&b->bytes);
+    *b = (source_body){0};
 }

@@ -1,23 +1,36 @@
-/* How a connector's raw payloads are read: its `format:` and `decode:` as a decode plan of the target store.
- *
- *   decode: {separator: ";", decimal_comma: true, columns: [a, b], keep_unmapped: true,
- *            map: {pressure: {from: P, scale: 0.1, offset: 0}, time: {from: ts, time: unix_ms}},
- *            shift_to_now: true}
+/* How a connector's raw payloads are read: its `format:` and `decode:` as a decode plan of the target store,
+ * and for JSON a reshape plan before it. docs/decode.md is the manual.
  *
  * shift_to_now moves every event time by the same amount, so that the first row of the source falls on the
  * moment it is first read; the amount is kept with the source's cursor. */
 #ifndef PENSTOCK_FLOW_SOURCE_DECODE_H
 #define PENSTOCK_FLOW_SOURCE_DECODE_H
+#include "base/arena.h"
 #include "flow/plan.h"
+#include "flow/rejected.h"
+#include "flow/reshape.h"
+#include "plugin/instance.h"
 
 typedef struct source_decode {
     decode_format format;
-    decode_plan *plan;  /* with the store's window */
-    decode_plan *probe; /* without one: finds the first event time; NULL unless shift_to_now */
+    decode_plan *plan;   /* with the store's window */
+    decode_plan *probe;  /* without one: finds the first event time; NULL unless shift_to_now */
+    reshape_plan *shape; /* NULL: payloads are lines, records or rows as they stand */
 } source_decode;
 
 /* STATUS_INVALID with where = a pointer into the connector's definition. */
 status_class source_decode_make(const defined_connector *c, const datastore_plan *store, source_decode *out,
                                 status *st);
 void source_decode_free(source_decode *d); /* zeroed is fine */
+
+/* The payloads of a raw batch as one body for `plan`, and those that cannot be rows. */
+typedef struct source_body {
+    text bytes;
+    decode_format format;
+    rejected_row *refused; /* in the arena */
+    size_t n_refused;
+} source_body;
+void source_decode_batch(const source_decode *d, const instance_batch *b, int64_t now_us, arena *a,
+                         source_body *out);
+void source_body_free(source_body *b);
 #endif

@@ -336,7 +336,7 @@ class Host:
     def rows(self, ws, store):
         """Every row of "layer:key" as an object, in key order, by `penstock store rows`."""
         out = self.cli("store", "rows", store, "-w", ws, "-o", "ndjson")
-        return [json.loads(line) for line in out.text.splitlines()]
+        return [json.loads(line) for line in out.stdout.splitlines()]
 
     def apply(self, template):
         self.cli("template", "apply", "-f", template, "--yes")
