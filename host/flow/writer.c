@@ -312,7 +312,7 @@ writer *writer_start(const writer_parts *parts)
     pthread_cond_init(&w->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&w->turned, NULL);
-    w->set = write_set_create(journal_incarnation(parts->journal));
+    w->set = write_set_create(journal_incarnation(parts->journal), &parts->letters);
     w->arena = arena_create(TURN_ARENA_BYTES);
     queue_waiting(w);
     int rc = pthread_create(&w->thread, NULL, thread_main, w);

@@ -58,7 +58,10 @@ static void add_records(writer *w, turn *t, stream_state *stream, const journal_
         if (!journal_record_follows(r, position) && !(consent && i == 0))
             return; /* the next turn finds it first */
         write_record *out = &t->records[t->n++];
-        *out = (write_record){.record = r, .store = store, .expected_seq = position};
+        *out = (write_record){.record = r,
+                              .store = store,
+                              .is_letter = journal_record_field(r, JOURNAL_FIELD_LETTER) != NULL,
+                              .expected_seq = position};
         if (r->kind == JOURNAL_ROWS && !r->damaged)
             out->rows = write_rows_arrange(store, r, w->arena);
         position = r->seq;
