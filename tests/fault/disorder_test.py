@@ -210,7 +210,8 @@ COLUMNS = {"by_ten": "bucket, n, total, mean, low, top", "by_hour": "bucket, n, 
 def held(host, schema, table, columns, time, order):
     """{device: [rows]}, numbers as numbers."""
     rows = host.sql("SET extra_float_digits = 3; SELECT device,"
-                    f" to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), {columns} FROM {schema}.{table}_wid1 ORDER BY device, {order}")
+                    f" to_char({time} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), {columns}"
+                    f" FROM {schema}.{table}_wid1 ORDER BY device, {order}")
     out = {}
     for device, when, *values in rows:
         out.setdefault(device, []).append((when, *(number(v) for v in values)))

@@ -140,7 +140,7 @@ static void write_part(void *arg, unsigned number)
         must(connection_exec(s->c, sql, NULL, 0, NULL, &st), &st);
         snprintf(sql, sizeof sql,
                  "INSERT INTO penstock.dirty_wid7 (dependant, bucket, entity, seq)"
-                 " VALUES ('rollup', '2026-05-01T00:00:00Z', ARRAY['%s'], 1)",
+                 " VALUES ('featurestore:rollup', '2026-05-01T00:00:00Z', ARRAY['%s'], 1)",
                  s->series);
         must(connection_exec(s->c, sql, NULL, 0, NULL, &st), &st);
     }
@@ -160,6 +160,8 @@ static void a_writer_may_be_anywhere_in_a_refresh(void **state)
     if (!b->service)
         skip();
     straddle s = {.c = test_connect("flow")};
+    post_value(b, "first", 0, 1);
+    bench_refresh(b); /* from now on its statements are prepared */
     post_value(b, "count", 0, 1);
     unsigned n = watched_refresh(b, do_nothing, NULL), orders = 0;
     for (unsigned i = 0; i <= n; i++)
