@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
+#include "config/weight.h"
 #include "control/key.h"
 #include "serve/access.h"
 #include "serve/job_desk.h"
@@ -153,6 +154,7 @@ static status_class open_flow(app *a, status *st)
                             (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
                         .writers = (unsigned)settings_integer(a->settings, "writers"),
                         .build_share = (unsigned)settings_integer(a->settings, "build_share"),
+                        .settings = a->settings,
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
     status_class class = flow_create(&parts, &a->flow, st);
@@ -370,6 +372,8 @@ static status_class load_settings(const app *a, settings **out, status *st)
                               .argc = n,
                               .argv = argv};
     status_class class = settings_load(&source, out, st);
+    if (class == STATUS_OK && (class = weights_check(*out, st)) != STATUS_OK)
+        settings_free(*out);
     free(argv);
     return class;
 }

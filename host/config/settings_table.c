@@ -83,6 +83,8 @@ const setting_key settings_table[] = {
      NULL},
     {"build_share", SETTING_INTEGER, "50", "percent of its time that the build of a featurestore computes",
      false, 1, 100, NULL},
+    {"weights", SETTING_LIST, NULL,
+     "weights of workspaces in turns, as acme=3,trial=0.5; 1 for one that is not named", false, 0, 0, NULL},
     {"writers", SETTING_INTEGER, "2", "datastore writers", false, 1, 64, NULL},
 };
 const size_t settings_table_n = sizeof settings_table / sizeof *settings_table;

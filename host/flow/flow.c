@@ -178,7 +178,7 @@ static void on_appended(void *arg, uint32_t stream)
     flow *f = arg;
     journal_stream s;
     if (atomic_load(&f->writing) && journal_stream_get(f->journal, stream, &s))
-        writer_wake(f->writers[s.shard % f->n_writers], stream);
+        writer_wake(f->writers[s.shard % f->n_writers], &s);
 }
 
 static void on_committed(void *arg, const write_record *record)
@@ -212,7 +212,7 @@ static void start_writers(flow *f)
     const journal_stream *streams;
     size_t n = journal_streams(f->journal, true, a, &streams);
     for (size_t i = 0; i < n; i++)
-        writer_wake(f->writers[streams[i].shard % f->n_writers], streams[i].id);
+        writer_wake(f->writers[streams[i].shard % f->n_writers], &streams[i]);
     arena_free(a);
 }
 

@@ -8,6 +8,7 @@
 #define PENSTOCK_FLOW_FLOW_H
 #include <jansson.h>
 
+#include "config/settings.h"
 #include "control/definition.h"
 #include "flow/intake.h"
 #include "flow/journal.h"
@@ -41,6 +42,7 @@ typedef struct flow_parts {
     unsigned build_share;             /* percent of its time that a build computes; 0 = the default */
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
     int query_timeout_ms;             /* of its statement; 0 = METRIC_TIMEOUT_MS */
+    const settings *settings;         /* weights of workspaces */
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
 } flow_parts;
 

@@ -122,6 +122,7 @@ typedef struct journal_submission {
     size_t n_entries;
     const journal_cursor *cursor; /* NULL = none */
     const journal_key *key;       /* NULL = none */
+    uint32_t wid, weight;         /* whose it is, for fair turns; weight as in base/turns.h */
     journal_done on_done;
     void *arg;
 } journal_submission;
