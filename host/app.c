@@ -427,6 +427,7 @@ static void watch_signals(app *a)
         uv_signal_start(&a->signals[i], numbers[i] == SIGHUP ? on_reload : on_signal, numbers[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
 }
 
 /* ---- life ---- */
