@@ -54,7 +54,6 @@ typedef struct journal_settings {
     uint64_t
         store_bytes;    /* most bytes one (workspace, store) may have waiting; 0 = a quarter of size_bytes */
     uint32_t window_us; /* longest wait for others to join a commit, ≤ 5000; 0 = 2000 */
-    bool reserve;       /* take the disk space at once (fallocate), so that a full disk cannot stop it */
     /* Called on the commit thread after a commit, once a stream that got records; must not block. May be
      * NULL. */
     void (*on_appended)(void *arg, uint32_t stream);
