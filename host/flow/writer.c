@@ -476,7 +476,7 @@ static void note_success(writer *w)
 
 static void run_turn(writer *w, const uint32_t *ids, uint32_t n)
 {
-    turn t = {.records = arena_zero(w->arena, TURN_RECORDS, sizeof(write_record)),
+    turn t = {.records = arena_alloc(w->arena, TURN_RECORDS * sizeof(write_record)), /* filled one by one */
               .plans = arena_zero(w->arena, n, sizeof(flow_plan *))};
     status_class class = STATUS_OK;
     status st;
