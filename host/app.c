@@ -145,6 +145,8 @@ static status_class open_flow(app *a, status *st)
                         .state_folder = a->state,
                         .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
                         .store_bytes = (uint64_t)settings_integer(a->settings, "limits.store_bytes"),
+                        .letters = {settings_integer(a->settings, "limits.dead_letters"),
+                                    settings_integer(a->settings, "limits.dead_letter_bytes")},
                         .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
                         .query_timeout_ms =
                             (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),

@@ -193,6 +193,7 @@ static void start_writers(flow *f)
                               .plan_of = plan_for_writer,
                               .on_committed = on_committed,
                               .arg = f,
+                              .letters = f->parts.letters,
                               .number = i,
                               .of = f->n_writers};
         f->writers[i] = writer_start(&parts);
@@ -373,6 +374,14 @@ status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t 
 live_hub *flow_live(flow *f)
 {
     return f->live;
+}
+
+void flow_letters_purged(flow *f, int32_t wid)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    if (t)
+        poison_ward_forget(tenant_ward(t));
+    tenant_release(t);
 }
 
 static status_class run_metric(flow *f, tenant *t, const metric_plan *m, const metric_request *q, arena *a,
@@ -565,6 +574,11 @@ journal_stats flow_journal_stats(flow *f)
 journal_backlog flow_backlog(flow *f)
 {
     return journal_backlog_get(f->journal, 0, NULL);
+}
+
+journal_backlog flow_backlog_of(flow *f, int32_t wid, const char *store)
+{
+    return journal_backlog_get(f->journal, (uint32_t)wid, store);
 }
 
 uint32_t flow_workspaces(flow *f)

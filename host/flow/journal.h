@@ -164,6 +164,8 @@ status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_
  * journal knows of it: behind a JOURNAL_LOSS marker, or where a damaged list of streams made it count from a
  * new era, the position may stand anywhere before. */
 bool journal_record_follows(const journal_record *r, uint64_t position);
+/* The addition of that tag; NULL = the record has none. */
+const journal_field *journal_record_field(const journal_record *r, uint16_t tag);
 /* [any thread] Everything up to and including `upto_seq` may go; done by a later commit. Never loses more
  * than that. */
 void journal_trim(journal *j, uint32_t stream, uint64_t upto_seq);

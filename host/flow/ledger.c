@@ -1,5 +1,6 @@
 #include "flow/ledger.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,19 +19,25 @@ typedef struct line {
 struct ledger_book {
     line *lines;
     uint32_t n, cap;
+    unsigned keeper;
+    arena *arena; /* of what is being written */
 };
 
 static const int64_t minute = 60000000;
 
-ledger_book *ledger_book_create(void)
+ledger_book *ledger_book_create(unsigned keeper)
 {
-    return memory_zero(1, sizeof(ledger_book));
+    ledger_book *b = memory_zero(1, sizeof *b);
+    b->keeper = keeper;
+    b->arena = arena_create(0);
+    return b;
 }
 
 void ledger_book_free(ledger_book *b)
 {
     if (!b)
         return;
+    arena_free(b->arena);
     free(b->lines);
     free(b);
 }
@@ -56,48 +63,63 @@ static line *line_of(ledger_book *b, int32_t wid, const char *store, int64_t min
     return l;
 }
 
+/* The columns in the order of their names in the statement. */
+static const size_t members[] = {offsetof(ledger_counts, received), offsetof(ledger_counts, stored),
+                                 offsetof(ledger_counts, updated),  offsetof(ledger_counts, duplicate),
+                                 offsetof(ledger_counts, rejected), offsetof(ledger_counts, dropped),
+                                 offsetof(ledger_counts, too_late), offsetof(ledger_counts, expired),
+                                 offsetof(ledger_counts, letters),  offsetof(ledger_counts, letter_bytes),
+                                 offsetof(ledger_counts, unkept),   offsetof(ledger_counts, purged)};
+static const char *const names[] = {"received", "stored",  "updated", "duplicate",    "rejected", "dropped",
+                                    "too_late", "expired", "letters", "letter_bytes", "unkept",   "purged"};
+enum { MEMBERS = sizeof members / sizeof *members };
+
+static int64_t *member(ledger_counts *counts, size_t i)
+{
+    return (int64_t *)((char *)counts + members[i]);
+}
+
 void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t received_us,
                      const ledger_counts *counts)
 {
-    ledger_counts *sum = &line_of(b, wid, store, bucket_floor(received_us, minute))->counts;
-    sum->received += counts->received;
-    sum->stored += counts->stored;
-    sum->updated += counts->updated;
-    sum->duplicate += counts->duplicate;
-    sum->rejected += counts->rejected;
-    sum->dropped += counts->dropped;
-    sum->too_late += counts->too_late;
-    sum->expired += counts->expired;
+    ledger_counts *sum = &line_of(b, wid, store, bucket_floor(received_us, minute))->counts, more = *counts;
+    for (size_t i = 0; i < MEMBERS; i++)
+        *member(sum, i) += *member(&more, i);
 }
 
-static status_class write_line(const line *l, connection *c, status *st)
+enum { LINE_PARAMS = 3 + MEMBERS, LINES_A_TRIP = 32 };
+
+static const char *line_sql(arena *a, int32_t wid)
 {
-    char sql[800];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO penstock.ledger_wid%d AS l (store, minute, received, stored, updated, duplicate,"
-             " rejected, dropped, too_late, expired) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON "
-             "CONFLICT (store, minute) DO "
-             "UPDATE SET"
-             " received = l.received + excluded.received, stored = l.stored + excluded.stored,"
-             " updated = l.updated + excluded.updated, duplicate = l.duplicate + excluded.duplicate,"
-             " rejected = l.rejected + excluded.rejected, dropped = l.dropped + excluded.dropped,"
-             " too_late = l.too_late + excluded.too_late, expired = l.expired + excluded.expired",
-             l->wid);
-    statement add = {"book the ledger", sql};
-    value params[] = {value_text(l->store),
-                      value_time_us(l->minute_us),
-                      value_integer((int64_t)l->counts.received),
-                      value_integer((int64_t)l->counts.stored),
-                      value_integer((int64_t)l->counts.updated),
-                      value_integer((int64_t)l->counts.duplicate),
-                      value_integer((int64_t)l->counts.rejected),
-                      value_integer((int64_t)l->counts.dropped),
-                      value_integer((int64_t)l->counts.too_late),
-                      value_integer((int64_t)l->counts.expired)};
-    return connection_run(c, &add, params, 10, NULL, st);
+    text sql = {0};
+    text_printf(&sql, "INSERT INTO penstock.ledger_wid%d AS l (store, minute, keeper", (int)wid);
+    for (size_t i = 0; i < MEMBERS; i++)
+        text_printf(&sql, ", %s", names[i]);
+    text_add(&sql, ") VALUES ($1, $2, $3::smallint");
+    for (size_t i = 0; i < MEMBERS; i++)
+        text_printf(&sql, ", $%zu", i + 4);
+    text_add(&sql, ") ON CONFLICT (store, minute, keeper) DO UPDATE SET ");
+    for (size_t i = 0; i < MEMBERS; i++)
+        text_printf(&sql, "%s%s = l.%s + excluded.%s", i ? ", " : "", names[i], names[i], names[i]);
+    const char *copy = arena_string_n(a, sql.data, sql.len);
+    text_free(&sql);
+    return copy;
 }
 
-/* Two writers of one store meet on a ledger row; one order of locking keeps them from a deadlock. */
+static statement_call line_call(ledger_book *b, line *l)
+{
+    statement *add = arena_zero(b->arena, 1, sizeof *add);
+    value *params = arena_zero(b->arena, LINE_PARAMS, sizeof *params);
+    *add = (statement){"book the ledger", line_sql(b->arena, l->wid)};
+    params[0] = value_text(l->store);
+    params[1] = value_time_us(l->minute_us);
+    params[2] = value_integer(b->keeper);
+    for (size_t i = 0; i < MEMBERS; i++)
+        params[i + 3] = value_integer(*member(&l->counts, i));
+    return (statement_call){add, params, LINE_PARAMS, NULL};
+}
+
+/* Several may book as one keeper; one order of locking keeps them from a deadlock. */
 static int compare_lines(const void *left, const void *right)
 {
     const line *a = left, *b = right;
@@ -107,12 +129,39 @@ static int compare_lines(const void *left, const void *right)
     return order ? order : a->minute_us < b->minute_us ? -1 : a->minute_us > b->minute_us;
 }
 
-status_class ledger_book_write(ledger_book *b, connection *c, status *st)
+static status_class send(connection *c, statement_call *calls, unsigned n, bool commit, status *st)
 {
+    if (commit)
+        return connection_commit_after(c, calls, n, st);
+    status_class class = n ? connection_pipeline(c, calls, n, NULL, st) : STATUS_OK;
+    for (unsigned i = 0; i < n; i++)
+        rows_free(calls[i].result);
+    return class;
+}
+
+static status_class write_lines(ledger_book *b, connection *c, bool commit, status *st)
+{
+    statement_call calls[LINES_A_TRIP];
     status_class class = STATUS_OK;
+    uint32_t at = 0;
     if (b->n > 1)
         qsort(b->lines, b->n, sizeof *b->lines, compare_lines);
-    for (uint32_t i = 0; i < b->n && class == STATUS_OK; i++)
-        class = write_line(&b->lines[i], c, st);
+    do {
+        unsigned n = 0;
+        arena_reset(b->arena);
+        while (at < b->n && n < LINES_A_TRIP)
+            calls[n++] = line_call(b, &b->lines[at++]);
+        class = send(c, calls, n, commit && at == b->n, st);
+    } while (at < b->n && class == STATUS_OK);
     return class;
+}
+
+status_class ledger_book_write(ledger_book *b, connection *c, status *st)
+{
+    return write_lines(b, c, false, st);
+}
+
+status_class ledger_book_commit(ledger_book *b, connection *c, status *st)
+{
+    return write_lines(b, c, true, st);
 }

@@ -162,9 +162,17 @@ static bool open_source(source *s)
     s->open = true;
     if (s->hunt.on)
         source_set_state(s, SOURCE_DEGRADED, "a record kills the plugin: it is being looked for");
-    else
-        source_set_state(s, SOURCE_OK, "");
+    else if (source_look_at(s).state == SOURCE_PAUSED)
+        source_set_state(s, SOURCE_STARTING, "");
     return true;
+}
+
+/* Only an answer shows that the far side is there: opening may not have asked it. */
+void source_answered(source *s)
+{
+    s->closed_in_row = 0;
+    if (!s->hunt.on)
+        source_set_state(s, SOURCE_OK, "");
 }
 
 /* ---- the turn ---- */
@@ -228,9 +236,8 @@ static void on_read_failure(source *s, uint32_t rows, const instance_call *call,
 
 static void on_nothing(source *s, instance_turn turn, uint32_t next_ms)
 {
-    if (!s->hunt.on)
-        source_set_state(s, turn == INSTANCE_END ? SOURCE_ENDED : SOURCE_OK, "");
-    s->closed_in_row = 0;
+    if (turn == INSTANCE_IDLE)
+        source_answered(s);
     if (turn == INSTANCE_IDLE && instance_source_replays(s->parts.plugin) && source_hunt_renews(&s->hunt)) {
         source_close(s);
         source_go_on(s);
@@ -315,6 +322,12 @@ source_look source_look_at(source *s)
     pthread_mutex_lock(&s->lock);
     source_look look = s->look;
     pthread_mutex_unlock(&s->lock);
+    char trouble[sizeof look.problem];
+    instance_trouble(s->parts.plugin, trouble, sizeof trouble);
+    if (*trouble && (look.state == SOURCE_OK || look.state == SOURCE_STARTING)) {
+        look.state = SOURCE_DEGRADED;
+        snprintf(look.problem, sizeof look.problem, "%s", trouble);
+    }
     return look;
 }
 

@@ -28,7 +28,7 @@ static void note_hunt(source *s)
     } else {
         source_hunt_read(&s->hunt, n);
     }
-    s->closed_in_row = 0;
+    source_answered(s);
 }
 
 /* On the lane, after the journal's commit: the plugin may forget what it handed over. */
@@ -98,7 +98,9 @@ static const rejected_row *refused_rows(source *s, const source_body *body, uint
                                 .pointer = b->rejects[i].where,
                                 .detail = poison ? poison : b->rejects[i].reason,
                                 .bytes = b->rejects[i].payload,
-                                .len = b->rejects[i].payload_len};
+                                .len = b->rejects[i].payload_len,
+                                .attempts = poison ? (uint16_t)s->hunt.attempts : 0,
+                                .signal = poison ? s->hunt.death.cause : NULL};
     if (body->n_refused)
         memcpy(out + b->n_rejects, body->refused, body->n_refused * sizeof *out);
     *n_out = (uint32_t)(b->n_rejects + body->n_refused);

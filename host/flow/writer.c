@@ -264,7 +264,10 @@ static void add_records(writer *w, turn *t, const flow_plan *plan, const journal
         if (!journal_record_follows(r, position) && !(consent && i == 0))
             return; /* the next turn finds it first */
         write_record *out = &t->records[t->n++];
-        *out = (write_record){.record = r, .store = store, .expected_seq = position};
+        *out = (write_record){.record = r,
+                              .store = store,
+                              .is_letter = journal_record_field(r, JOURNAL_FIELD_LETTER) != NULL,
+                              .expected_seq = position};
         if (r->kind == JOURNAL_ROWS && !r->damaged)
             out->rows = write_rows_arrange(store, r, w->arena);
         position = r->seq;
@@ -533,7 +536,7 @@ writer *writer_start(const writer_parts *parts)
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
     pthread_cond_init(&w->turned, NULL);
-    w->set = write_set_create(journal_incarnation(parts->journal));
+    w->set = write_set_create(journal_incarnation(parts->journal), &parts->letters);
     w->arena = arena_create(TURN_ARENA_BYTES);
     queue_waiting(w);
     int rc = pthread_create(&w->thread, NULL, thread_main, w);

@@ -34,6 +34,7 @@ typedef struct writer_parts {
      * committed before. May be NULL. On the writer's thread, must not block. */
     void (*on_committed)(void *arg, const write_record *record);
     void *arg;
+    letter_limits letters;
     unsigned number, of; /* this writer's shards: shard % of == number */
 } writer_parts;
 

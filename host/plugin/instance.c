@@ -428,6 +428,7 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
                                  .name = in->name,
                                  .last_death = in->shown_death,
                                  .last_denial = in->last_denial,
+                                 .trouble = in->trouble,
                                  .sandbox = ""};
     facts_plugin(in, plugin_entry_hold(settings->plugin));
     pthread_mutex_lock(&set->lock);

@@ -138,6 +138,9 @@ status_class connection_pipeline(connection *c, statement_call *calls, unsigned 
 status_class connection_begin(connection *c, status *st); /* READ COMMITTED */
 /* On STATUS_UNAVAILABLE/TIMEOUT ask connection_failure(c)->commit_unknown. */
 status_class connection_commit(connection *c, status *st);
+/* The calls and COMMIT in one round trip; what the calls answer is not kept. Nothing was committed if one of
+ * them failed. */
+status_class connection_commit_after(connection *c, const statement_call *calls, unsigned n, status *st);
 void connection_rollback(connection *c); /* fine when nothing is open or the connection is broken */
 
 /* COPY … FROM STDIN (FORMAT binary): begin, any number of data calls, end. After a failed call the COPY is

@@ -1,5 +1,5 @@
-/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 (401 when it
- * refuses). "smtp": the least of a session. */
+/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 and the
+ * answer that check.json names (401 when it refuses). "smtp": the least of a session. */
 #include "check/far_side.h"
 
 #include <arpa/inet.h>
@@ -23,6 +23,7 @@ typedef struct peer {
     int out;
     FILE *told;
     bool refuses;
+    const char *answer; /* http: the body that is answered */
 } peer;
 
 static void reply(const peer *p, const char *line)
@@ -42,6 +43,16 @@ static void talk_lines(peer *p)
     }
 }
 
+static void reply_http(const peer *p)
+{
+    char head[120];
+    snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n",
+             p->refuses ? "401 Unauthorized" : "200 OK", p->refuses ? 0 : strlen(p->answer));
+    reply(p, head);
+    if (!p->refuses)
+        reply(p, p->answer);
+}
+
 static void talk_http(peer *p)
 {
     char line[65536];
@@ -59,8 +70,7 @@ static void talk_http(peer *p)
         }
         fputc('\n', p->told);
         fflush(p->told);
-        reply(p, p->refuses ? "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
-                            : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        reply_http(p);
     }
 }
 
@@ -98,7 +108,7 @@ static void talk_smtp(peer *p)
     }
 }
 
-static void serve(int listener, const char *protocol, far_mode mode, int told)
+static void serve(int listener, const char *protocol, const char *answer, far_mode mode, int told)
 {
     FILE *file = fdopen(told, "a");
     for (int n = 0; file; n++) {
@@ -107,7 +117,7 @@ static void serve(int listener, const char *protocol, far_mode mode, int told)
             _exit(1);
         if (fd < 0 || mode == FAR_SILENT)
             continue; /* the connection stays open and nothing is ever said */
-        peer p = {fdopen(fd, "r"), fd, file, mode == FAR_REFUSES};
+        peer p = {fdopen(fd, "r"), fd, file, mode == FAR_REFUSES, answer};
         if (p.in && !strcmp(protocol, "http"))
             talk_http(&p);
         else if (p.in && !strcmp(protocol, "smtp"))
@@ -120,7 +130,7 @@ static void serve(int listener, const char *protocol, far_mode mode, int told)
     _exit(1);
 }
 
-void far_side_start(const char *protocol, far_mode mode, far_side *out)
+void far_side_start(const char *protocol, const char *answer, far_mode mode, far_side *out)
 {
     memset(out, 0, sizeof *out);
     if (strcmp(protocol, "lines") != 0 && strcmp(protocol, "http") != 0 && strcmp(protocol, "smtp") != 0)
@@ -141,7 +151,7 @@ void far_side_start(const char *protocol, far_mode mode, far_side *out)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(1);
-        serve(listener, protocol, mode, out->told_fd);
+        serve(listener, protocol, answer, mode, out->told_fd);
     }
     close(listener);
 }

@@ -484,6 +484,27 @@ typedef struct pst_limit_service { /* all [lane] */
                           int64_t max_wait_us, pst_error *);
 } pst_limit_service;
 
+/* Bytes that a setting stands for, and that a plugin's process could not reach by a path: certificates, keys. The
+ * setting is an object with one of `pem` (the text itself), `secret` (a reference: format penstock-secret) and `file`
+ * (as in penstock.files).
+ * PST_E_CONFIG: it has none of them, or no such secret or granted file. PST_E_RESOURCE: more than the limit. Fetch
+ * at use; the release wipes the bytes. */
+#define PST_SERVICE_MATERIAL "penstock.material/1/draft"
+enum { PST_MATERIAL_MAX = 1048576 }; /* bytes */
+typedef struct pst_material_service { /* all [lane] */
+    uint32_t struct_size, flags;
+    pst_status (*fetch)(const pst_host *, const pst_call *, const char *path, pst_blob *out, pst_error *);
+} pst_material_service;
+
+/* What people should know although calls succeed: one site of several is away, an answer is late. The instance is shown
+ * as "degraded" with this text until another one comes, "" = all is well, or its source is opened anew. */
+#define PST_SERVICE_HEALTH "penstock.health/1/draft"
+enum { PST_HEALTH_TEXT_MAX = 240 }; /* bytes; more is cut off */
+typedef struct pst_health_service { /* all [lane] */
+    uint32_t struct_size, flags;
+    void (*tell)(const pst_host *, const pst_call *, const char *text); /* without secrets */
+} pst_health_service;
+
 #ifdef __cplusplus
 }
 #endif

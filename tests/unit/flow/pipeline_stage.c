@@ -122,8 +122,14 @@ void bench_start(bench *b)
     b->intake = intake_create(b->journal, b->waiters, WRITERS);
     b->partitions = partition_cache_create();
     for (unsigned i = 0; i < WRITERS; i++) {
-        writer_parts parts = {b->journal, b->service, b->partitions, b->waiters, plan_of, NULL,
-                              b,          i,          WRITERS};
+        writer_parts parts = {.journal = b->journal,
+                              .data = b->service,
+                              .partitions = b->partitions,
+                              .waiters = b->waiters,
+                              .plan_of = plan_of,
+                              .arg = b,
+                              .number = i,
+                              .of = WRITERS};
         b->writers[i] = writer_start(&parts);
     }
 }
