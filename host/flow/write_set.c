@@ -28,7 +28,7 @@ struct write_set {
 
 enum { SET_ARENA_BYTES = 65536, UUID_OID = 2950 };
 
-write_set *write_set_create(const uint8_t incarnation[16], const letter_limits *letters)
+write_set *write_set_create(const uint8_t incarnation[16], unsigned writer, const letter_limits *letters)
 {
     write_set *w = memory_zero(1, sizeof *w);
     memcpy(w->incarnation, incarnation, sizeof w->incarnation);

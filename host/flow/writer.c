@@ -536,7 +536,7 @@ writer *writer_start(const writer_parts *parts)
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
     pthread_cond_init(&w->turned, NULL);
-    w->set = write_set_create(journal_incarnation(parts->journal), &parts->letters);
+    w->set = write_set_create(journal_incarnation(parts->journal), parts->number, &parts->letters);
     w->arena = arena_create(TURN_ARENA_BYTES);
     queue_waiting(w);
     int rc = pthread_create(&w->thread, NULL, thread_main, w);
