@@ -129,39 +129,21 @@ static int compare_lines(const void *left, const void *right)
     return order ? order : a->minute_us < b->minute_us ? -1 : a->minute_us > b->minute_us;
 }
 
-static status_class send(connection *c, statement_call *calls, unsigned n, bool commit, status *st)
-{
-    if (commit)
-        return connection_commit_after(c, calls, n, st);
-    status_class class = n ? connection_pipeline(c, calls, n, NULL, st) : STATUS_OK;
-    for (unsigned i = 0; i < n; i++)
-        rows_free(calls[i].result);
-    return class;
-}
-
-static status_class write_lines(ledger_book *b, connection *c, bool commit, status *st)
+/* Many lines in one round trip: a turn may book for many workspaces. */
+status_class ledger_book_write(ledger_book *b, connection *c, status *st)
 {
     statement_call calls[LINES_A_TRIP];
     status_class class = STATUS_OK;
-    uint32_t at = 0;
     if (b->n > 1)
         qsort(b->lines, b->n, sizeof *b->lines, compare_lines);
-    do {
+    for (uint32_t at = 0; at < b->n && class == STATUS_OK;) {
         unsigned n = 0;
         arena_reset(b->arena);
         while (at < b->n && n < LINES_A_TRIP)
             calls[n++] = line_call(b, &b->lines[at++]);
-        class = send(c, calls, n, commit && at == b->n, st);
-    } while (at < b->n && class == STATUS_OK);
+        class = connection_pipeline(c, calls, n, NULL, st);
+        for (unsigned i = 0; i < n; i++)
+            rows_free(calls[i].result);
+    }
     return class;
-}
-
-status_class ledger_book_write(ledger_book *b, connection *c, status *st)
-{
-    return write_lines(b, c, false, st);
-}
-
-status_class ledger_book_commit(ledger_book *b, connection *c, status *st)
-{
-    return write_lines(b, c, true, st);
 }

@@ -31,6 +31,4 @@ void ledger_book_clear(ledger_book *b);
 void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t received_us,
                      const ledger_counts *counts);
 status_class ledger_book_write(ledger_book *b, connection *c, status *st);
-/* The same and COMMIT, in one round trip. */
-status_class ledger_book_commit(ledger_book *b, connection *c, status *st);
 #endif

@@ -482,6 +482,8 @@ static status_class write_all(write_set *w, connection *c, write_record *records
         class = dirty_marks_write(w->marks, c, st);
     if (class == STATUS_OK)
         class = cut(c, fault_active("books_inside"), st);
+    if (class == STATUS_OK)
+        class = ledger_book_write(w->ledger, c, st);
     return class;
 }
 
@@ -494,9 +496,7 @@ status_class write_set_commit(write_set *w, connection *c, write_record *records
     letter_book_clear(w->letters);
     status_class class = write_all(w, c, records, n, careful, st);
     if (class == STATUS_OK)
-        class = ledger_book_commit(w->ledger, c, st);
-    if (class == STATUS_OK)
-        return class;
+        return connection_commit(c, st);
     /* connection_row_refused must still speak of the failure after the rollback */
     bool refused = connection_row_refused(c);
     connection_rollback(c);

@@ -278,41 +278,18 @@ status_class connection_begin(connection *c, status *st)
                     NULL, st);
 }
 
-/* COMMIT of a failed transaction is answered by ROLLBACK without an error. */
-static status_class commit_answer(connection *c, status_class ret, const rows *answer, status *st)
-{
-    if (ret != STATUS_OK && connection_broken(c))
-        c->failure.commit_unknown = true;
-    if (ret == STATUS_OK && rows_affected(answer) < 0)
-        ret = status_set(st, STATUS_CONFLICT,
-                         "commit: a statement of this transaction had failed, all of it is undone");
-    return ret;
-}
-
+/* COMMIT of a failed transaction is answered by ROLLBACK without an error, so that is asked first. */
 status_class connection_commit(connection *c, status *st)
 {
     rows *r = NULL;
     status_class ret =
         call_one(c, &(driver_request){.action = DRIVER_SCRIPT, .name = "commit", .sql = "COMMIT"}, &r, st);
-    ret = commit_answer(c, ret, r, st);
+    if (ret != STATUS_OK && connection_broken(c))
+        c->failure.commit_unknown = true;
+    if (ret == STATUS_OK && rows_affected(r) < 0)
+        ret = status_set(st, STATUS_CONFLICT,
+                         "commit: a statement of this transaction had failed, all of it is undone");
     rows_free(r);
-    return ret;
-}
-
-/* The server passes over what follows a failed call, COMMIT too. */
-status_class connection_commit_after(connection *c, const statement_call *calls, unsigned n, status *st)
-{
-    static const statement commit = {"commit", "COMMIT"};
-    statement_call all[PIPELINE_MAX] = {{0}};
-    assert(n < PIPELINE_MAX);
-    if (n == 0)
-        return connection_commit(c, st);
-    memcpy(all, calls, n * sizeof *calls);
-    all[n] = (statement_call){.statement = &commit};
-    status_class ret = connection_pipeline(c, all, n + 1, NULL, st);
-    ret = commit_answer(c, ret, all[n].result, st);
-    for (unsigned i = 0; i <= n; i++)
-        rows_free(all[i].result);
     return ret;
 }
 
@@ -380,7 +357,8 @@ const connection_failure *connection_failure_of(const connection *c)
 
 bool connection_row_refused(const connection *c)
 {
-    return strncmp(c->failure.sqlstate, "22", 2) == 0 || strncmp(c->failure.sqlstate, "23", 2) == 0;
+    const char *state = c->failure.sqlstate;
+    return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strcmp(state, "54000") == 0;
 }
 
 int connection_server_version(const connection *c)

@@ -138,9 +138,6 @@ status_class connection_pipeline(connection *c, statement_call *calls, unsigned 
 status_class connection_begin(connection *c, status *st); /* READ COMMITTED */
 /* On STATUS_UNAVAILABLE/TIMEOUT ask connection_failure(c)->commit_unknown. */
 status_class connection_commit(connection *c, status *st);
-/* The calls and COMMIT in one round trip; what the calls answer is not kept. Nothing was committed if one of
- * them failed. */
-status_class connection_commit_after(connection *c, const statement_call *calls, unsigned n, status *st);
 void connection_rollback(connection *c); /* fine when nothing is open or the connection is broken */
 
 /* COPY … FROM STDIN (FORMAT binary): begin, any number of data calls, end. After a failed call the COPY is
@@ -157,7 +154,8 @@ void connection_cancel(connection *c);
 bool connection_broken(const connection *c);
 bool connection_in_transaction(const connection *c);
 const connection_failure *connection_failure_of(const connection *c);
-/* SQLSTATE class 22 or 23: this row cannot be stored, another one may. */
+/* SQLSTATE class 22 or 23, or 54000 (a key too long for its index, a document too large): this row cannot be
+ * stored, another one may. */
 bool connection_row_refused(const connection *c);
 int connection_server_version(const connection *c); /* 150020 */
 /* The SCRAM verifier for a password, so that the server never sees the plain text. */

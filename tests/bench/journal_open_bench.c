@@ -20,7 +20,7 @@
 #include "base/log.h"
 #include "flow/journal.h"
 
-enum { IN_FLIGHT = 64, STREAMS = 16 };
+enum { A_SUBMISSION = 256, STREAMS = 16 };
 #define GIB ((uint64_t)1 << 30)
 static const double seconds_goal = 2, mib_goal = 64;
 
@@ -80,16 +80,16 @@ static void fill(uint64_t bytes, uint32_t n_rows)
     journal *j = open_journal(bytes);
     batch_builder *builder = make_rows(n_rows);
     batch rows = batch_builder_freeze(builder);
-    journal_entry entries[IN_FLIGHT];
+    journal_entry entries[A_SUBMISSION];
     int64_t from_us = clock_monotonic_us();
     for (unsigned stream = 0; journal_backlog_get(j, 0, NULL).bytes < bytes; stream++) {
-        for (unsigned i = 0; i < IN_FLIGHT; i++)
+        for (unsigned i = 0; i < A_SUBMISSION; i++)
             entries[i] = (journal_entry){.kind = JOURNAL_ROWS,
                                          .wid = 1 + stream % STREAMS,
                                          .store = "sensor_data",
                                          .rows = &rows,
                                          .received_us = 1};
-        journal_submission s = {.entries = entries, .n_entries = IN_FLIGHT};
+        journal_submission s = {.entries = entries, .n_entries = A_SUBMISSION};
         must(journal_submit_wait(j, &s, &st), &st);
     }
     journal_backlog waiting = journal_backlog_get(j, 0, NULL);
