@@ -59,6 +59,9 @@ const setting_key settings_table[] = {
     {"limits.store_bytes", SETTING_BYTES, "0",
      "journal bytes that rows of one store may wait in; 0 = a quarter of journal.size", false, 0, 1024 * GIB,
      NULL},
+    {"ledger.every", SETTING_DURATION, "60s",
+     "how often the ledgers are looked at: an alarm when one does not balance", false, SECOND / 10,
+     3600 * SECOND, NULL},
     {"limits.dead_letters", SETTING_INTEGER, "1000000",
      "most dead letters of a workspace; beyond, rejected rows are counted and one in 1,000 is kept", false, 1,
      100000000, NULL},
@@ -80,6 +83,8 @@ const setting_key settings_table[] = {
      NULL},
     {"build_share", SETTING_INTEGER, "50", "percent of its time that the build of a featurestore computes",
      false, 1, 100, NULL},
+    {"weights", SETTING_LIST, NULL,
+     "weights of workspaces in turns, as acme=3,trial=0.5; 1 for one that is not named", false, 0, 0, NULL},
     {"writers", SETTING_INTEGER, "2", "datastore writers", false, 1, 64, NULL},
 };
 const size_t settings_table_n = sizeof settings_table / sizeof *settings_table;

@@ -54,7 +54,6 @@ typedef struct journal_settings {
     uint64_t
         store_bytes;    /* most bytes one (workspace, store) may have waiting; 0 = a quarter of size_bytes */
     uint32_t window_us; /* longest wait for others to join a commit, ≤ 5000; 0 = 2000 */
-    bool reserve;       /* take the disk space at once (fallocate), so that a full disk cannot stop it */
     /* Called on the commit thread after a commit, once a stream that got records; must not block. May be
      * NULL. */
     void (*on_appended)(void *arg, uint32_t stream);
@@ -122,6 +121,7 @@ typedef struct journal_submission {
     size_t n_entries;
     const journal_cursor *cursor; /* NULL = none */
     const journal_key *key;       /* NULL = none */
+    uint32_t wid, weight;         /* whose it is, for fair turns; weight as in base/turns.h */
     journal_done on_done;
     void *arg;
 } journal_submission;

@@ -513,7 +513,7 @@ bool instance_offers(instance *in, const char *interface_id)
 
 bool instance_source_replays(const instance *in)
 {
-    return in->source_flags & PST_SOURCE_REPLAYS;
+    return in->source_flags & (PST_SOURCE_REPLAYS | PST_SOURCE_ACKS);
 }
 
 const char *instance_condition_name(instance_condition condition)

@@ -188,8 +188,10 @@ extern PST_EXPORT const pst_plugin penstock_plugin_v1; /* the only exported symb
  * the newest cursor that is durable in its journal, so what was read and not acked is read again. */
 #define PST_IF_SOURCE "penstock.connector.source/1/draft"
 enum {
-    PST_SOURCE_REPLAYS = 1, /* open(cursor) yields every record after the cursor; without it: at most once */
-    PST_SOURCE_BOUNDED = 2  /* can come to PST_END */
+    PST_SOURCE_REPLAYS = 1, /* open(cursor) yields every record after the cursor */
+    PST_SOURCE_BOUNDED = 2, /* can come to PST_END */
+    PST_SOURCE_ACKS = 4     /* the far side keeps the position: what was not acked comes again after open, whatever the
+                               cursor. Without this and REPLAYS: at most once */
 };
 typedef struct pst_source {
     uint32_t struct_size, flags;

@@ -159,7 +159,7 @@ status_class flow_put(flow *fl, const flow_workspace *w, status *st)
 {
     (void)fl;
     const flow_plan *plan;
-    status_class class = flow_plan_create(w->definition, &plan, st);
+    status_class class = flow_plan_create(w->definition, 0, &plan, st);
     if (class != STATUS_OK)
         return class;
     flow_plan_release(f.plan);
@@ -254,7 +254,7 @@ static inline bool make_plan(const char *template_yaml, status *st)
                                       .generation = 1};
     status_class class = definition_make(&source, &d, st);
     if (!class)
-        class = flow_plan_create(d, &f.plan, st);
+        class = flow_plan_create(d, 0, &f.plan, st);
     definition_release(d);
     return class == STATUS_OK;
 }
