@@ -280,6 +280,24 @@ static void names_scales_and_unix_times(void **state)
 
 /* ---- limits ---- */
 
+static void plain_plans_have_no_rule_that_takes_long(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema;
+        bool plain;
+    } cases[] = {
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"maxLength\":5}}}", true},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"^(a+)+$\"}}}", false},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"required\":[\"b\"]}}}", false},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}},\"minProperties\":1}", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kit k = kit_open(cases[i].schema, (decode_options){.format = DECODE_NDJSON});
+        assert_int_equal(decode_plan_is_plain(k.plan), cases[i].plain);
+        kit_close(&k);
+    }
+}
+
 static void limits(void **state)
 {
     (void)state;
@@ -440,6 +458,7 @@ int main(void)
         cmocka_unit_test(additional_members_are_kept),
         cmocka_unit_test(rules_that_need_a_tree),
         cmocka_unit_test(names_scales_and_unix_times),
+        cmocka_unit_test(plain_plans_have_no_rule_that_takes_long),
         cmocka_unit_test(limits),
         cmocka_unit_test(documents),
         cmocka_unit_test(hostile_bodies),
