@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
+#include "config/weight.h"
 #include "control/key.h"
 #include "serve/access.h"
 #include "serve/job_desk.h"
@@ -144,14 +145,17 @@ static status_class open_flow(app *a, status *st)
                         .secrets = app_secrets(a),
                         .state_folder = a->state,
                         .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
+                        .journal_keep_free = (uint32_t)settings_integer(a->settings, "journal.keep_free"),
                         .store_bytes = (uint64_t)settings_integer(a->settings, "limits.store_bytes"),
                         .letters = {settings_integer(a->settings, "limits.dead_letters"),
                                     settings_integer(a->settings, "limits.dead_letter_bytes")},
+                        .ledger_every_us = settings_integer(a->settings, "ledger.every"),
                         .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
                         .query_timeout_ms =
                             (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
                         .writers = (unsigned)settings_integer(a->settings, "writers"),
                         .build_share = (unsigned)settings_integer(a->settings, "build_share"),
+                        .settings = a->settings,
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
     status_class class = flow_create(&parts, &a->flow, st);
@@ -369,6 +373,8 @@ static status_class load_settings(const app *a, settings **out, status *st)
                               .argc = n,
                               .argv = argv};
     status_class class = settings_load(&source, out, st);
+    if (class == STATUS_OK && (class = weights_check(*out, st)) != STATUS_OK)
+        settings_free(*out);
     free(argv);
     return class;
 }
@@ -422,6 +428,7 @@ static void watch_signals(app *a)
         uv_signal_start(&a->signals[i], numbers[i] == SIGHUP ? on_reload : on_signal, numbers[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
 }
 
 /* ---- life ---- */

@@ -279,6 +279,8 @@ static void submit(ticket *t, const intake_order *order, const parcel *p)
                             .n_entries = p->n,
                             .cursor = order->cursor,
                             .key = t->key[0] ? &key : NULL,
+                            .wid = t->wid,
+                            .weight = order_plan(order)->weight,
                             .on_done = on_journal,
                             .arg = t};
     status st;

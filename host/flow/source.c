@@ -292,7 +292,7 @@ source *source_create(const source_parts *parts)
     snprintf(s->origin, sizeof s->origin, "%s", s->instance_name);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->settled, NULL);
-    s->lane = lane_open(parts->lanes, s->instance_name);
+    s->lane = lane_open_in(parts->lanes, s->instance_name);
     s->arena = arena_create(0);
     s->paused = parts->defined->paused;
     s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;

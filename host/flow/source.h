@@ -38,7 +38,7 @@ typedef struct source_look {
 typedef struct source_parts {
     intake *intake;
     journal *journal;
-    lane_pool *lanes;
+    lane_group *lanes;     /* of the workspace */
     const flow_plan *plan; /* retained by the source */
     const defined_connector *defined;
     instance *plugin; /* owned by the source from now on */

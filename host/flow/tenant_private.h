@@ -28,6 +28,7 @@ struct tenant {
     char *role, *password;
     bool paused;
     atomic_int references;
+    lane_group *lanes; /* its own and its sources' */
     lane *lane;
     source **sources; /* one a connector; NULL when it could not be made */
     char **source_problems;
