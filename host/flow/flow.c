@@ -254,6 +254,7 @@ static status_class open_journal(flow *f, status *st)
     snprintf(folder, sizeof folder, "%s/journal", f->parts.state_folder);
     journal_settings settings = {.folder = folder,
                                  .size_bytes = f->parts.journal_bytes,
+                                 .keep_free = f->parts.journal_keep_free,
                                  .store_bytes = f->parts.store_bytes,
                                  .on_appended = on_appended,
                                  .arg = f};

@@ -35,6 +35,7 @@ typedef struct flow_parts {
     instance_secrets secrets;
     const char *state_folder;         /* journal in <state>/journal, artifacts in <state>/models */
     uint64_t journal_bytes;           /* 0 = the journal's default */
+    uint32_t journal_keep_free;       /* per cent of its disk */
     uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
     letter_limits letters;            /* dead letters of one workspace; 0 = the defaults */
     int64_t ledger_every_us;          /* how often the ledgers are looked at */
