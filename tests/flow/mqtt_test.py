@@ -58,7 +58,7 @@ def wait_stored(host, store, expected):
 
 def restarts():
     """Kills of the host at any moment, with messages on their way, and restarts of the broker."""
-    broker = mqtt_peer.Broker("max_inflight_messages 300").start()
+    broker = mqtt_peer.Broker("max_inflight_messages 0").start()
     host = harness.Host().start()
     common = {"broker": broker.url, "in_flight": 300}
     apply(host, once={"config": {**common, "topics": ["once/+/state"], "qos": 2}, "into": "datastore:appended"},
