@@ -63,6 +63,8 @@ const setting_key settings_table[] = {
      "largest body of rows as it is sent; unpacked at most 64MiB", false, 1024, 64 * MIB, NULL},
     {"limits.rows_per_request", SETTING_INTEGER, "100000", "most rows in one request", false, 1, 1000000,
      NULL},
+    {"limits.hook_rate", SETTING_INTEGER, "100", "most requests a second of one connector's hook", false, 1,
+     100000, NULL},
     {"limits.connections", SETTING_INTEGER, "1000", "most client connections", false, 1, 100000, NULL},
     {"limits.query_rows", SETTING_INTEGER, "100000", "most rows a metric may give", false, 1, 10000000, NULL},
     {"limits.query_timeout", SETTING_DURATION, "5s", "longest time a metric's statement may run", false,

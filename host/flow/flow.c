@@ -447,6 +447,18 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
     return class;
 }
 
+status_class flow_hook(flow *f, int32_t wid, const char *connector, const instance_request *q, hook_done done,
+                       void *arg, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    hook *h = t ? tenant_hook(t, connector, st) : NULL;
+    if (h)
+        hook_receive(h, q, done, arg);
+    hook_release(h);
+    tenant_release(t);
+    return h ? STATUS_OK : st->class;
+}
+
 static void add_instance(const instance_state *s, void *arg)
 {
     json_t *sandbox = json_loads(s->sandbox, 0, NULL); /* NULL before the first start */

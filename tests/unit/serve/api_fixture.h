@@ -228,6 +228,13 @@ status_class flow_source_pause(flow *fl, int32_t wid, const char *connector, boo
     return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
 }
 
+status_class flow_hook(flow *fl, int32_t wid, const char *connector, const instance_request *q,
+                       hook_done done, void *arg, status *st)
+{
+    (void)fl, (void)wid, (void)q, (void)done, (void)arg;
+    return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
+}
+
 /* ---- set-up ---- */
 
 static inline bool make_plan(const char *template_yaml, status *st)
@@ -314,6 +321,7 @@ static inline void stop(void)
     flow_plan_release(f.plan);
     yaml_tree_free(f.yaml);
     directory_free(f.services.directory);
+    hook_book_free(f.services.hooks);
     test_folder_remove(f.folder);
 }
 

@@ -60,6 +60,7 @@ static int setup(void **state)
     auth_source auth = {.self = NULL, .key_verify = verify, .workspace_find = find};
     memset(&f, 0, sizeof f);
     f.services.directory = directory_create();
+    f.services.hooks = hook_book_create();
     auth.self = f.services.directory;
     f.services.version = "1.2.3";
     f.key_header = "";
