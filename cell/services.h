@@ -7,7 +7,9 @@
 pst_host services_host(void);
 /* What get_service gives; the table is in services.c. */
 extern const pst_files service_files;
+extern const pst_health_service service_health;
 extern const pst_json_service service_json;
 extern const pst_limit_service service_limit;
+extern const pst_material_service service_material;
 extern const pst_state_service service_state;
 #endif

@@ -1,25 +1,23 @@
-/* `penstock ledger …`, `penstock deadletter …`: where every row went. */
+/* `penstock ledger …`: where every row went. */
 #include "resource.h"
 #include "tables.h"
 
-static const resource ledger = {.path = "/workspaces/{ws}/ledger",
-                                .columns =
-                                    "store,received,stored,duplicate,rejected,dropped,too_late,expired"};
-static const resource letters = {.path = "/workspaces/{ws}/dead-letters",
-                                 .columns = "id,store,code,pointer,detail,received"};
-static const resource one_letter = {.path = "/workspaces/{ws}/dead-letters/{0}"};
-
-const command ledger_commands[] = {
-    {"ledger", "show", "", 0, 0, resource_list_flags,
-     "rows received, stored, duplicate, rejected, dropped, per store", "ledger show -w demo", resource_list,
-     &ledger},
+static const flag show_flags[] = {
+    {"from", 0, "TIME", "received from then on: RFC 3339, now-24h, now/d"},
+    {"to", 0, "TIME", "received before then"},
+    {"limit", 0, "N", "at most so many"},
+    {"filter", 0, "FIELD=VALUE", "only those; may be given more than once"},
     {0},
 };
+static const resource_query queries[] = {{"from", "from"}, {"to", "to"}, {0}};
+static const resource ledger = {
+    .path = "/workspaces/{ws}/ledger",
+    .columns = "store,received,stored,duplicate,rejected,dropped,in_flight,balanced,too_late,expired",
+    .queries = queries};
 
-const command deadletter_commands[] = {
-    {"deadletter", "list", "", 0, 0, resource_list_flags, "rows that were rejected, and why",
-     "deadletter list -w demo --limit 20", resource_list, &letters},
-    {"deadletter", "show", "ID", 1, 1, NULL, "one rejected row with its bytes",
-     "deadletter show 4711 -w demo", resource_show, &one_letter},
+const command ledger_commands[] = {
+    {"ledger", "show", "", 0, 0, show_flags,
+     "rows received, stored, duplicate, rejected, dropped, under way, per store",
+     "ledger show -w demo\nledger show -w demo --from now-24h", resource_list, &ledger},
     {0},
 };

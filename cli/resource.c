@@ -97,6 +97,19 @@ json_t *resource_items(invocation *inv, const char *path, long limit, status *st
     return NULL;
 }
 
+/* The list's path with what its flags say. */
+static void list_path(const invocation *inv, const resource *kind, text *path)
+{
+    text_add(path, kind->path);
+    for (const resource_query *q = kind->queries; q && q->flag; q++) {
+        const char *value = flag_text(inv, q->flag, NULL);
+        if (!value)
+            continue;
+        text_printf(path, "%c%s=", strchr(path->data, '?') ? '&' : '?', q->name);
+        path_escape(path, value);
+    }
+}
+
 static int failed(const invocation *inv, const status *st)
 {
     char what[128];
@@ -114,7 +127,10 @@ int resource_list(invocation *inv)
     if (output_make(inv, &out, &st) != STATUS_OK ||
         flag_number(inv, "limit", 1, LIST_MAX, &limit, &st) != STATUS_OK)
         return complain_usage(&st);
-    json_t *items = resource_items(inv, kind->path, limit, &st);
+    text path = {0};
+    list_path(inv, kind, &path);
+    json_t *items = resource_items(inv, path.data, limit, &st);
+    text_free(&path);
     if (!items)
         return failed(inv, &st);
     status_class class = output_items(&out, kind->columns, items, NULL, &st);

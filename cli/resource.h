@@ -6,10 +6,15 @@
 #include "command.h"
 #include "output.h"
 
+typedef struct resource_query { /* a flag that goes to the server as it is; .flag NULL ends a table */
+    const char *flag, *name;
+} resource_query;
+
 typedef struct resource {
-    const char *path;    /* as path_make takes it: "/workspaces/{ws}/alerts/{0}" */
-    const char *columns; /* of a list */
-    const char *done;    /* said after a change: "deleted" */
+    const char *path;              /* as path_make takes it: "/workspaces/{ws}/alerts/{0}" */
+    const char *columns;           /* of a list */
+    const char *done;              /* said after a change: "deleted" */
+    const resource_query *queries; /* of a list; NULL = none */
 } resource;
 
 int resource_list(

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
+#include "config/weight.h"
 #include "control/key.h"
 #include "serve/access.h"
 #include "serve/job_desk.h"
@@ -145,12 +146,15 @@ static status_class open_flow(app *a, status *st)
                         .state_folder = a->state,
                         .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
                         .store_bytes = (uint64_t)settings_integer(a->settings, "limits.store_bytes"),
+                        .letters = {settings_integer(a->settings, "limits.dead_letters"),
+                                    settings_integer(a->settings, "limits.dead_letter_bytes")},
                         .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
                         .hook_rate = (unsigned)settings_integer(a->settings, "limits.hook_rate"),
                         .query_timeout_ms =
                             (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
                         .writers = (unsigned)settings_integer(a->settings, "writers"),
                         .build_share = (unsigned)settings_integer(a->settings, "build_share"),
+                        .settings = a->settings,
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
     status_class class = flow_create(&parts, &a->flow, st);
@@ -252,7 +256,10 @@ static status_class listen_at(app *a, const char *setting, bool admin, status *s
     if (!split_address(text, address, &port))
         return status_at(st, STATUS_INVALID, settings_origin(a->settings, setting),
                          "%s: \"%s\" is not address:port", setting, text);
-    http_listener listener = {.address = address, .port = port};
+    http_listener listener = {
+        .address = address,
+        .port = port,
+        .refuse_chunked = !admin && strcmp(settings_text(a->settings, "http.chunked"), "refuse") == 0};
     status_class class = router_listen(a->router, &listener, admin, &bound, st);
     if (class != STATUS_OK)
         return status_wrap(st, "%s", setting);
@@ -272,6 +279,7 @@ static status_class open_api(app *a, status *st)
                                     .started_us = clock_monotonic_us()};
     a->services.request_rows = (uint32_t)settings_integer(a->settings, "limits.rows_per_request");
     limits.connections = (unsigned)settings_integer(a->settings, "limits.connections");
+    limits.receive_ms = (unsigned)(settings_integer(a->settings, "http.receive_timeout") / 1000);
     a->routes = route_table_create();
     routes_home(a->routes);
     routes_health(a->routes);
@@ -365,6 +373,8 @@ static status_class load_settings(const app *a, settings **out, status *st)
                               .argc = n,
                               .argv = argv};
     status_class class = settings_load(&source, out, st);
+    if (class == STATUS_OK && (class = weights_check(*out, st)) != STATUS_OK)
+        settings_free(*out);
     free(argv);
     return class;
 }
@@ -418,6 +428,7 @@ static void watch_signals(app *a)
         uv_signal_start(&a->signals[i], numbers[i] == SIGHUP ? on_reload : on_signal, numbers[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
 }
 
 /* ---- life ---- */

@@ -338,6 +338,7 @@ void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *con
     d->line = 1;
     d->n_rejects = 0;
     d->n_input = 0;
+    d->header = 0;
     d->first_us = d->last_us = 0;
     d->now_us = context->now_us;
     d->shift_us = context->time_shift_us;
@@ -357,7 +358,8 @@ void decoder_result(decoder *d, decode_result *out)
                            .n_rejects = d->n_rejects,
                            .n_input = d->builder->n_rows + d->n_rejects,
                            .first_us = d->first_us,
-                           .last_us = d->last_us};
+                           .last_us = d->last_us,
+                           .header = d->header};
 }
 
 static status_class read_body(decoder *d, decode_format format, status *st)

@@ -114,6 +114,7 @@ typedef struct decode_result { /* lives until the decoder's next use */
     size_t n_rejects;
     uint64_t n_input;          /* rows seen = rows.n_rows + n_rejects */
     int64_t first_us, last_us; /* least and greatest event time of the accepted rows; 0 when there are none */
+    size_t header;             /* CSV: bytes of the body before the first row */
 } decode_result;
 
 typedef struct decode_context {

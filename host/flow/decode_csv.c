@@ -416,6 +416,7 @@ status_class decode_csv(decoder *d, status *st)
     if (d->body_end - p >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
         p += 3;
     status_class class = d->plan->options.n_csv_columns ? given_header(d, st) : read_header(d, &p, st);
+    d->header = (size_t)(p - d->body);
     while (class == STATUS_OK && p < d->body_end) {
         csv_record record = read_record(d, p);
         if (!blank_record(p, &record)) {

@@ -175,7 +175,7 @@ static void on_appended(void *arg, uint32_t stream)
     flow *f = arg;
     journal_stream s;
     if (atomic_load(&f->writing) && journal_stream_get(f->journal, stream, &s))
-        writer_wake(f->writers[s.shard % f->n_writers], stream);
+        writer_wake(f->writers[s.shard % f->n_writers], &s);
 }
 
 static void on_committed(void *arg, const write_record *record)
@@ -193,6 +193,7 @@ static void start_writers(flow *f)
                               .plan_of = plan_for_writer,
                               .on_committed = on_committed,
                               .arg = f,
+                              .letters = f->parts.letters,
                               .number = i,
                               .of = f->n_writers};
         f->writers[i] = writer_start(&parts);
@@ -203,7 +204,7 @@ static void start_writers(flow *f)
     const journal_stream *streams;
     size_t n = journal_streams(f->journal, true, a, &streams);
     for (size_t i = 0; i < n; i++)
-        writer_wake(f->writers[streams[i].shard % f->n_writers], streams[i].id);
+        writer_wake(f->writers[streams[i].shard % f->n_writers], &streams[i]);
     arena_free(a);
 }
 
@@ -373,6 +374,14 @@ status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t 
 live_hub *flow_live(flow *f)
 {
     return f->live;
+}
+
+void flow_letters_purged(flow *f, int32_t wid)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    if (t)
+        poison_ward_forget(tenant_ward(t));
+    tenant_release(t);
 }
 
 static status_class run_metric(flow *f, tenant *t, const metric_plan *m, const metric_request *q, arena *a,
@@ -577,6 +586,11 @@ journal_stats flow_journal_stats(flow *f)
 journal_backlog flow_backlog(flow *f)
 {
     return journal_backlog_get(f->journal, 0, NULL);
+}
+
+journal_backlog flow_backlog_of(flow *f, int32_t wid, const char *store)
+{
+    return journal_backlog_get(f->journal, (uint32_t)wid, store);
 }
 
 uint32_t flow_workspaces(flow *f)

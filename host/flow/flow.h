@@ -8,6 +8,7 @@
 #define PENSTOCK_FLOW_FLOW_H
 #include <jansson.h>
 
+#include "config/settings.h"
 #include "control/definition.h"
 #include "flow/hook.h"
 #include "flow/intake.h"
@@ -36,11 +37,13 @@ typedef struct flow_parts {
     const char *state_folder;         /* journal in <state>/journal, artifacts in <state>/models */
     uint64_t journal_bytes;           /* 0 = the journal's default */
     uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
+    letter_limits letters;            /* dead letters of one workspace; 0 = the defaults */
     unsigned writers;                 /* 0 = 2 */
     unsigned build_share;             /* percent of its time that a build computes; 0 = the default */
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
     int query_timeout_ms;             /* of its statement; 0 = METRIC_TIMEOUT_MS */
     unsigned hook_rate;               /* requests a second of one hook; 0 = HOOK_RATE_DEFAULT */
+    const settings *settings;         /* weights of workspaces */
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
 } flow_parts;
 
@@ -98,6 +101,8 @@ status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t 
                               metric_result *out, uint64_t *last_out, status *st);
 /* Who watches what is committed: live.h. */
 live_hub *flow_live(flow *f);
+/* Dead letters were thrown away: rows among them that kill plugins are tried again. */
+void flow_letters_purged(flow *f, int32_t wid);
 
 /* ---- questions ---- */
 
@@ -161,7 +166,8 @@ status_class flow_refresh(flow *f, int32_t wid, flow_done done, void *arg, statu
 bool flow_ready(flow *f, status *st);
 /* Figures for /metrics. */
 journal_stats flow_journal_stats(flow *f);
-journal_backlog flow_backlog(flow *f); /* what waits in the journal */
+journal_backlog flow_backlog(flow *f);
+journal_backlog flow_backlog_of(flow *f, int32_t wid, const char *store); /* what waits in the journal */
 writer_figures flow_writer_figures(flow *f);
 uint32_t flow_workspaces(flow *f);
 /* Every connector of every workspace; `visit` must not call the flow. */

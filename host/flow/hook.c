@@ -180,11 +180,17 @@ static void submit(visit *v, const instance_batch *b, uint32_t target)
 }
 
 /* The body itself becomes a dead letter. */
-static void keep_body(visit *v, const char *code, const char *why)
+/* `cause`: how the plugin died of it, or NULL. */
+static void keep_body(visit *v, const char *code, const char *why, const char *cause)
 {
     rejected_row *row = arena_zero(v->arena, 1, sizeof *row);
-    *row = (rejected_row){
-        .code = code, .pointer = "", .detail = why, .bytes = v->request->body, .len = v->request->body_len};
+    *row = (rejected_row){.code = code,
+                          .pointer = "",
+                          .detail = why,
+                          .bytes = v->request->body,
+                          .len = v->request->body_len,
+                          .attempts = cause ? 2 : 0,
+                          .signal = cause};
     intake_order order = order_for(v, 0, row, 1);
     v->http_status = ACCEPTED;
     atomic_fetch_add(&v->holders, 1);
@@ -206,7 +212,7 @@ static void submit_all(visit *v)
         }
         if (target < 0)
             keep_body(v, "stream",
-                      arena_printf(v->arena, "no store is named for its stream %.80s", b->stream));
+                      arena_printf(v->arena, "no store is named for its stream %.80s", b->stream), NULL);
         else if (b->rows.n_rows > 0 || b->n_rejects > 0)
             submit(v, b, (uint32_t)target);
     }
@@ -218,15 +224,14 @@ static void submit_all(visit *v)
 static status_class receive_again(visit *v, instance_call *call, status *st)
 {
     instance *plugin = v->hook->parts.plugin;
-    char cause[sizeof call->cause];
     *call = (instance_call){.suspect = true};
     status_class class = instance_receive(plugin, call, v->request, &v->reply, st);
     if (class == STATUS_OK || !instance_call_suspicious(call))
         return class;
-    snprintf(cause, sizeof cause, "%s", call->cause);
+    const char *cause = arena_string(v->arena, call->cause);
     instance_absolve(plugin, 1, false);
     set_state(v->hook, SOURCE_OK, "");
-    keep_body(v, "poison", arena_printf(v->arena, "the plugin died on this request twice: %s", cause));
+    keep_body(v, "poison", arena_printf(v->arena, "the plugin died on this request twice: %s", cause), cause);
     return class;
 }
 
@@ -235,7 +240,7 @@ static void on_failure(visit *v, const instance_call *call, const status *st)
     if (v->http_status) /* its body is kept */
         return;
     if (call->fault == PLUGIN_FAULT_DATA) {
-        keep_body(v, "source", arena_string(v->arena, st->text));
+        keep_body(v, "source", arena_string(v->arena, st->text), NULL);
         return;
     }
     status away = *st;
@@ -366,7 +371,7 @@ hook *hook_create(const source_parts *parts, bool lent, unsigned per_second)
     snprintf(h->instance_name, sizeof h->instance_name, "connector:%s", parts->defined->object.key);
     snprintf(h->origin, sizeof h->origin, "%s", h->instance_name);
     pthread_mutex_init(&h->lock, NULL);
-    h->lane = lane_open(parts->lanes, h->instance_name);
+    h->lane = lane_open_in(parts->lanes, h->instance_name);
     h->paused = parts->defined->paused;
     h->look.state = h->paused ? SOURCE_PAUSED : SOURCE_STARTING;
     if (!h->paused)

@@ -4,6 +4,7 @@
 #include "flow/intake_private.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +16,7 @@
 #include "base/clock.h"
 #include "flow/rejected.h"
 
-enum { WORKERS_KEPT = 16, TICKET_BYTES = 4096 };
+enum { WORKERS_KEPT = 16, TICKET_BYTES = 4096, HEADER_MAX = 60000 };
 
 /* The answer that an Idempotency-Key repeats. */
 typedef struct kept_verdict {
@@ -220,6 +221,11 @@ void parcel_init(parcel *p, arena *a, uint32_t cap)
     *p = (parcel){.entries = arena_zero(a, cap, sizeof(journal_entry)), .cap = cap};
 }
 
+static journal_field letter_field(const intake_order *order)
+{
+    return (journal_field){JOURNAL_FIELD_LETTER, sizeof *order->letter, order->letter};
+}
+
 void parcel_add_rows(parcel *p, const intake_order *order, const datastore_plan *store, const batch *rows,
                      unsigned shards, arena *a)
 {
@@ -227,30 +233,42 @@ void parcel_add_rows(parcel *p, const intake_order *order, const datastore_plan 
     const store_table *table = &store->table;
     unsigned n = table->n_entity ? shards : 1;
     batch_split(rows, table->entity, table->n_entity, n, a, parts);
-    journal_field names = {JOURNAL_FIELD_COLUMNS, (uint16_t)store->names_len, store->names};
-    const journal_field *kept = arena_copy(a, &names, sizeof names);
+    const journal_field fields[] = {{JOURNAL_FIELD_COLUMNS, (uint16_t)store->names_len, store->names},
+                                    letter_field(order)};
+    const journal_field *kept = arena_copy(a, fields, sizeof fields);
     for (unsigned i = 0; i < n; i++) {
         if (parts[i].n_rows == 0)
             continue;
         journal_entry *e = parcel_add(p, order, table->key, JOURNAL_ROWS);
         e->shard = (uint16_t)i;
         e->rows = arena_copy(a, &parts[i], sizeof parts[i]);
-        e->count_received = parts[i].n_rows;
+        e->count_received = order->letter ? 0 : parts[i].n_rows; /* it was received before */
         e->fields = kept;
-        e->n_fields = 1;
+        e->n_fields = order->letter ? 2 : 1;
     }
 }
 
-void parcel_add_rejected(parcel *p, const intake_order *order, const char *store, const char *packed,
-                         size_t len, uint32_t n)
+void parcel_add_rejected(parcel *p, const intake_order *order, const char *store, const reject_bundle *rows,
+                         arena *a)
 {
-    if (n == 0)
+    if (rows->n == 0)
         return;
     journal_entry *e = parcel_add(p, order, store, JOURNAL_REJECTED);
-    e->payload = packed;
-    e->payload_len = len;
-    e->payload_rows = n;
-    e->count_received = e->count_rejected = n;
+    e->payload = rows->packed;
+    e->payload_len = rows->len;
+    e->payload_rows = rows->n;
+    if (order->letter) {
+        journal_field letter = letter_field(order);
+        e->fields = arena_copy(a, &letter, sizeof letter);
+        e->n_fields = 1;
+        return;
+    }
+    e->count_received = e->count_rejected = rows->n;
+    if (rows->header_len > 0 && rows->header_len <= HEADER_MAX) {
+        journal_field header = {JOURNAL_FIELD_HEADER, (uint16_t)rows->header_len, rows->header};
+        e->fields = arena_copy(a, &header, sizeof header);
+        e->n_fields = 1;
+    }
 }
 
 static void submit(ticket *t, const intake_order *order, const parcel *p)
@@ -261,6 +279,8 @@ static void submit(ticket *t, const intake_order *order, const parcel *p)
                             .n_entries = p->n,
                             .cursor = order->cursor,
                             .key = t->key[0] ? &key : NULL,
+                            .wid = t->wid,
+                            .weight = order_plan(order)->weight,
                             .on_done = on_journal,
                             .arg = t};
     status st;
@@ -290,7 +310,21 @@ void intake_send(ticket *t, const intake_order *order, const parcel *p)
         submit(t, order, p);
 }
 
-static void finish(ticket *t, const intake_order *order, const batch *rows, text *rejected)
+/* A letter is one row, so that it is settled as a whole. */
+bool intake_letter_is_one(ticket *t, const intake_order *order)
+{
+    status st;
+    if (!order->letter || t->verdict.received == 1)
+        return true;
+    status_set(&st, STATUS_INVALID, "the bytes of the dead letter are %" PRIu64 " rows, not one",
+               t->verdict.received);
+    status_hint(&st, "correct it: penstock deadletter fix");
+    intake_ticket_refuse(t, &st);
+    return false;
+}
+
+static void finish(ticket *t, const intake_order *order, const batch *rows, reject_bundle *refused,
+                   text *rejected)
 {
     parcel p;
     parcel_init(&p, t->arena, t->in->shards + 1);
@@ -302,11 +336,28 @@ static void finish(ticket *t, const intake_order *order, const batch *rows, text
     t->verdict.rejected += order->n_refused;
     t->verdict.accepted = rows->n_rows;
     t->verdict.received = rows->n_rows + t->verdict.rejected;
+    if (!intake_letter_is_one(t, order))
+        return;
     if (rows->n_rows > 0)
         parcel_add_rows(&p, order, order->store, rows, t->in->shards, t->arena);
-    parcel_add_rejected(&p, order, order->store->table.key, rejected->data, rejected->len,
-                        (uint32_t)t->verdict.rejected);
+    refused->packed = text_or_empty(rejected);
+    refused->len = rejected->len;
+    refused->n = (uint32_t)t->verdict.rejected;
+    parcel_add_rejected(&p, order, order->store->table.key, refused, t->arena);
     intake_send(t, order, &p);
+}
+
+void intake_pack_reject(text *out, const decode_reject *r, const char *body, rejected_form form)
+{
+    rejected_pack(out, &(rejected_row){.row = r->row,
+                                       .line = r->line,
+                                       .column = r->column,
+                                       .code = r->code,
+                                       .pointer = r->pointer,
+                                       .detail = r->detail,
+                                       .bytes = body + r->offset,
+                                       .len = r->length,
+                                       .form = form});
 }
 
 void intake_body(intake *in, const intake_order *order, const char *body, size_t len)
@@ -320,6 +371,7 @@ void intake_body(intake *in, const intake_order *order, const char *body, size_t
                               .precision = order->precision,
                               .measurement = order->store->table.key};
     decode_result decoded;
+    rejected_form form = rejected_form_of(order->format, order->precision);
     status st;
     if (decode_body(w->decoder, order->decode, &context, body, len, &decoded, &st) != STATUS_OK) {
         intake_worker_return(in, w);
@@ -328,12 +380,12 @@ void intake_body(intake *in, const intake_order *order, const char *body, size_t
     }
     for (size_t i = 0; i < decoded.n_rejects; i++) {
         const decode_reject *r = &decoded.rejects[i];
-        rejected_pack(&w->rejected, &(rejected_row){r->row, r->line, r->column, r->code, r->pointer,
-                                                    r->detail, body + r->offset, r->length});
+        intake_pack_reject(&w->rejected, r, body, form);
         intake_add_reject(t, &(intake_reject){r->row, r->line, r->column, r->code, r->pointer, r->detail});
     }
     t->verdict.rejected = decoded.n_rejects;
-    finish(t, order, &decoded.rows, &w->rejected);
+    reject_bundle refused = {.header = body, .header_len = decoded.header};
+    finish(t, order, &decoded.rows, &refused, &w->rejected);
     intake_worker_return(in, w);
 }
 
@@ -344,8 +396,13 @@ static void pack_column_reject(worker *w, ticket *t, const validate_reject *r, c
     text json = {0};
     batch_row_json(&json, rows, names, r->row);
     snprintf(pointer, sizeof pointer, "%s%s", r->column[0] ? "/" : "", r->column);
-    rejected_pack(&w->rejected,
-                  &(rejected_row){r->row, 0, 0, r->code, pointer, r->detail, json.data, json.len});
+    rejected_pack(&w->rejected, &(rejected_row){.row = r->row,
+                                                .code = r->code,
+                                                .pointer = pointer,
+                                                .detail = r->detail,
+                                                .bytes = json.data,
+                                                .len = json.len,
+                                                .form = REJECTED_JSON});
     intake_add_reject(t, &(intake_reject){r->row, 0, 0, r->code, pointer, r->detail});
     text_free(&json);
 }
@@ -360,7 +417,7 @@ void intake_columns(intake *in, const intake_order *order, const batch *rows, co
     for (uint32_t i = 0; i < checked.n_rejects; i++)
         pack_column_reject(w, t, &checked.rejects[i], rows, names);
     t->verdict.rejected = checked.n_rejects;
-    finish(t, order, &checked.rows, &w->rejected);
+    finish(t, order, &checked.rows, &(reject_bundle){0}, &w->rejected);
     intake_worker_return(in, w);
 }
 
@@ -369,6 +426,6 @@ void intake_cursor(intake *in, const intake_order *order)
     ticket *t = intake_ticket_create(in, order);
     worker *w = intake_worker_take(in);
     batch none = {0};
-    finish(t, order, &none, &w->rejected);
+    finish(t, order, &none, &(reject_bundle){0}, &w->rejected);
     intake_worker_return(in, w);
 }

@@ -14,6 +14,7 @@
 #include "base/status.h"
 #include "flow/decode.h"
 #include "flow/journal.h"
+#include "flow/letter_ref.h"
 #include "flow/line_router.h"
 #include "flow/plan.h"
 #include "flow/rejected.h"
@@ -22,6 +23,7 @@
 /* Tag of the journal field that names the columns of a record's rows, each name with its NUL: rows are read
  * back by name, so a definition may gain columns while records wait. */
 #define JOURNAL_FIELD_COLUMNS 1
+#define JOURNAL_FIELD_HEADER 2 /* of rejected rows: the header of the CSV that they stood in */
 
 typedef struct intake intake;
 
@@ -66,6 +68,7 @@ typedef struct intake_order {
     const rejected_row
         *refused; /* rows that a plugin could not read: kept as dead letters, counted as rejected */
     uint32_t n_refused;
+    const letter_ref *letter; /* the body is this dead letter, sent again: one row; NULL = none */
     intake_done done;
     void *arg;
 } intake_order;

@@ -13,14 +13,11 @@ static uint32_t stores_max(const intake *in)
     return n < STORES_MAX ? n : STORES_MAX;
 }
 
-static size_t pack(worker *w, const decode_reject *rejects, size_t n, const char *body)
+static size_t pack(worker *w, const decode_reject *rejects, size_t n, const char *body, rejected_form form)
 {
     size_t from = w->rejected.len;
-    for (size_t i = 0; i < n; i++) {
-        const decode_reject *r = &rejects[i];
-        rejected_pack(&w->rejected, &(rejected_row){r->row, r->line, r->column, r->code, r->pointer,
-                                                    r->detail, body + r->offset, r->length});
-    }
+    for (size_t i = 0; i < n; i++)
+        intake_pack_reject(&w->rejected, &rejects[i], body, form);
     return w->rejected.len - from;
 }
 
@@ -74,15 +71,17 @@ static void add_parts(parcel *p, ticket *t, worker *w, const intake_order *order
     size_t *lengths = arena_zero(t->arena, n + 1, sizeof *lengths), at = 0, n_rejects;
     for (uint32_t i = 0; i <= n; i++) {
         const decode_reject *list = rejects_of(routed, i, &n_rejects);
-        lengths[i] = pack(w, list, n_rejects, body);
+        lengths[i] = pack(w, list, n_rejects, body, rejected_form_of(DECODE_LINES, order->precision));
     }
     for (uint32_t i = 0; i <= n; i++) {
         const line_part *part = i < n ? &routed->parts[i] : NULL;
         if (part && part->result.rows.n_rows)
             parcel_add_rows(p, order, part->store, &part->result.rows, t->in->shards, t->arena);
         rejects_of(routed, i, &n_rejects);
-        parcel_add_rejected(p, order, part ? part->store->table.key : JOURNAL_STORE_UNKNOWN,
-                            text_or_empty(&w->rejected) + at, lengths[i], (uint32_t)n_rejects);
+        const reject_bundle refused = {
+            .packed = text_or_empty(&w->rejected) + at, .len = lengths[i], .n = (uint32_t)n_rejects};
+        parcel_add_rejected(p, order, part ? part->store->table.key : JOURNAL_STORE_UNKNOWN, &refused,
+                            t->arena);
         at += lengths[i];
     }
 }
@@ -105,6 +104,10 @@ void intake_lines(intake *in, const intake_order *order, const char *body, size_
         return;
     }
     count(t, &routed);
+    if (!intake_letter_is_one(t, order)) {
+        intake_worker_return(in, w);
+        return;
+    }
     parcel_init(&p, t->arena, routed.n_parts * (in->shards + 1) + 1);
     add_parts(&p, t, w, order, &routed, body);
     intake_send(t, order, &p);

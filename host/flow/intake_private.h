@@ -52,6 +52,8 @@ void intake_worker_return(intake *in, worker *w);
 ticket *intake_ticket_create(intake *in, const intake_order *order);
 void intake_ticket_answer(ticket *t); /* the ticket is gone then */
 void intake_ticket_refuse(ticket *t, const status *st);
+/* A dead letter that is sent again is one row; else false, and the ticket has been refused. */
+bool intake_letter_is_one(ticket *t, const intake_order *order);
 void intake_add_reject(ticket *t,
                        const intake_reject *r); /* copied; the first INTAKE_REJECTS_SHOWN are kept */
 
@@ -59,9 +61,17 @@ void parcel_init(parcel *p, arena *a, uint32_t cap);
 /* At most one entry a shard. */
 void parcel_add_rows(parcel *p, const intake_order *order, const datastore_plan *store, const batch *rows,
                      unsigned shards, arena *a);
-/* At most one entry; `packed` is borrowed. */
-void parcel_add_rejected(parcel *p, const intake_order *order, const char *store, const char *packed,
-                         size_t len, uint32_t n);
+typedef struct reject_bundle { /* rows of one store, packed; borrowed */
+    const char *packed;
+    size_t len;
+    uint32_t n;
+    const char *header; /* of the CSV that they stood in */
+    size_t header_len;
+} reject_bundle;
+/* At most one entry. */
+void parcel_add_rejected(parcel *p, const intake_order *order, const char *store, const reject_bundle *rows,
+                         arena *a);
+void intake_pack_reject(text *out, const decode_reject *r, const char *body, rejected_form form);
 /* Submits what is in the parcel, with the order's cursor and key, and sees to the answer. */
 void intake_send(ticket *t, const intake_order *order, const parcel *p);
 #endif

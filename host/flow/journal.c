@@ -141,7 +141,6 @@ static void take_settings(journal *j, const journal_settings *s)
     j->window_us = s->window_us ? s->window_us : 2000;
     if (j->window_us > JOURNAL_WINDOW_MAX_US)
         j->window_us = JOURNAL_WINDOW_MAX_US;
-    j->reserve = s->reserve;
     j->on_appended = s->on_appended;
     j->arg = s->arg;
 }

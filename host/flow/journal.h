@@ -54,7 +54,6 @@ typedef struct journal_settings {
     uint64_t
         store_bytes;    /* most bytes one (workspace, store) may have waiting; 0 = a quarter of size_bytes */
     uint32_t window_us; /* longest wait for others to join a commit, ≤ 5000; 0 = 2000 */
-    bool reserve;       /* take the disk space at once (fallocate), so that a full disk cannot stop it */
     /* Called on the commit thread after a commit, once a stream that got records; must not block. May be
      * NULL. */
     void (*on_appended)(void *arg, uint32_t stream);
@@ -122,6 +121,7 @@ typedef struct journal_submission {
     size_t n_entries;
     const journal_cursor *cursor; /* NULL = none */
     const journal_key *key;       /* NULL = none */
+    uint32_t wid, weight;         /* whose it is, for fair turns; weight as in base/turns.h */
     journal_done on_done;
     void *arg;
 } journal_submission;
@@ -164,6 +164,8 @@ status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_
  * journal knows of it: behind a JOURNAL_LOSS marker, or where a damaged list of streams made it count from a
  * new era, the position may stand anywhere before. */
 bool journal_record_follows(const journal_record *r, uint64_t position);
+/* The addition of that tag; NULL = the record has none. */
+const journal_field *journal_record_field(const journal_record *r, uint16_t tag);
 /* [any thread] Everything up to and including `upto_seq` may go; done by a later commit. Never loses more
  * than that. */
 void journal_trim(journal *j, uint32_t stream, uint64_t upto_seq);

@@ -419,3 +419,11 @@ bool journal_reject_next(const void *payload, size_t len, size_t *at, journal_re
     *at = (size_t)(in.p - (const char *)payload);
     return out->raw != NULL;
 }
+
+const journal_field *journal_record_field(const journal_record *r, uint16_t tag)
+{
+    for (uint32_t i = 0; i < r->n_fields; i++)
+        if (r->fields[i].tag == tag)
+            return &r->fields[i];
+    return NULL;
+}

@@ -1,5 +1,6 @@
 #include "flow/ledger.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,45 +57,54 @@ static line *line_of(ledger_book *b, int32_t wid, const char *store, int64_t min
     return l;
 }
 
+/* The columns in the order of their names in the statement. */
+static const size_t members[] = {offsetof(ledger_counts, received), offsetof(ledger_counts, stored),
+                                 offsetof(ledger_counts, updated),  offsetof(ledger_counts, duplicate),
+                                 offsetof(ledger_counts, rejected), offsetof(ledger_counts, dropped),
+                                 offsetof(ledger_counts, too_late), offsetof(ledger_counts, expired),
+                                 offsetof(ledger_counts, letters),  offsetof(ledger_counts, letter_bytes),
+                                 offsetof(ledger_counts, unkept),   offsetof(ledger_counts, purged)};
+static const char *const names[] = {"received", "stored",  "updated", "duplicate",    "rejected", "dropped",
+                                    "too_late", "expired", "letters", "letter_bytes", "unkept",   "purged"};
+enum { MEMBERS = sizeof members / sizeof *members };
+
+static int64_t *member(ledger_counts *counts, size_t i)
+{
+    return (int64_t *)((char *)counts + members[i]);
+}
+
 void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t received_us,
                      const ledger_counts *counts)
 {
-    ledger_counts *sum = &line_of(b, wid, store, bucket_floor(received_us, minute))->counts;
-    sum->received += counts->received;
-    sum->stored += counts->stored;
-    sum->updated += counts->updated;
-    sum->duplicate += counts->duplicate;
-    sum->rejected += counts->rejected;
-    sum->dropped += counts->dropped;
-    sum->too_late += counts->too_late;
-    sum->expired += counts->expired;
+    ledger_counts *sum = &line_of(b, wid, store, bucket_floor(received_us, minute))->counts, more = *counts;
+    for (size_t i = 0; i < MEMBERS; i++)
+        *member(sum, i) += *member(&more, i);
 }
 
-static status_class write_line(const line *l, connection *c, status *st)
+static void write_sql(int32_t wid, text *sql)
 {
-    char sql[800];
-    snprintf(sql, sizeof sql,
-             "INSERT INTO penstock.ledger_wid%d AS l (store, minute, received, stored, updated, duplicate,"
-             " rejected, dropped, too_late, expired) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON "
-             "CONFLICT (store, minute) DO "
-             "UPDATE SET"
-             " received = l.received + excluded.received, stored = l.stored + excluded.stored,"
-             " updated = l.updated + excluded.updated, duplicate = l.duplicate + excluded.duplicate,"
-             " rejected = l.rejected + excluded.rejected, dropped = l.dropped + excluded.dropped,"
-             " too_late = l.too_late + excluded.too_late, expired = l.expired + excluded.expired",
-             l->wid);
-    statement add = {"book the ledger", sql};
-    value params[] = {value_text(l->store),
-                      value_time_us(l->minute_us),
-                      value_integer((int64_t)l->counts.received),
-                      value_integer((int64_t)l->counts.stored),
-                      value_integer((int64_t)l->counts.updated),
-                      value_integer((int64_t)l->counts.duplicate),
-                      value_integer((int64_t)l->counts.rejected),
-                      value_integer((int64_t)l->counts.dropped),
-                      value_integer((int64_t)l->counts.too_late),
-                      value_integer((int64_t)l->counts.expired)};
-    return connection_run(c, &add, params, 10, NULL, st);
+    text_printf(sql, "INSERT INTO penstock.ledger_wid%d AS l (store, minute", (int)wid);
+    for (size_t i = 0; i < MEMBERS; i++)
+        text_printf(sql, ", %s", names[i]);
+    text_add(sql, ") VALUES ($1, $2");
+    for (size_t i = 0; i < MEMBERS; i++)
+        text_printf(sql, ", $%zu", i + 3);
+    text_add(sql, ") ON CONFLICT (store, minute) DO UPDATE SET ");
+    for (size_t i = 0; i < MEMBERS; i++)
+        text_printf(sql, "%s%s = l.%s + excluded.%s", i ? ", " : "", names[i], names[i], names[i]);
+}
+
+static status_class write_line(line *l, connection *c, status *st)
+{
+    text sql = {0};
+    value params[MEMBERS + 2] = {value_text(l->store), value_time_us(l->minute_us)};
+    write_sql(l->wid, &sql);
+    statement add = {"book the ledger", sql.data};
+    for (size_t i = 0; i < MEMBERS; i++)
+        params[i + 2] = value_integer(*member(&l->counts, i));
+    status_class class = connection_run(c, &add, params, MEMBERS + 2, NULL, st);
+    text_free(&sql);
+    return class;
 }
 
 /* Two writers of one store meet on a ledger row; one order of locking keeps them from a deadlock. */

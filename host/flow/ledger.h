@@ -1,13 +1,20 @@
 /* The loss ledger: per workspace, store and minute of receipt, received = stored + duplicate + rejected +
- * dropped
- * (+ in flight). A book collects the counts of one transaction and writes them in it. */
+ * dropped (+ in flight). A book collects the counts of one transaction and writes them in it.
+ *
+ * A row stands in one place of the balance at a time. A dead letter that is sent again and taken moves from
+ * rejected to stored or duplicate, in the minute in which it was received first; one that is thrown away
+ * moves to dropped. So counts may be negative, and received never changes. */
 #ifndef PENSTOCK_FLOW_LEDGER_H
 #define PENSTOCK_FLOW_LEDGER_H
 #include "store/connection.h"
 
 typedef struct ledger_counts {
-    uint64_t received, stored, updated, duplicate, rejected, dropped;
-    uint64_t too_late, expired; /* beside the balance: not computed, removed by retention */
+    int64_t received, stored, updated, duplicate, rejected, dropped;
+    /* beside the balance: */
+    int64_t too_late, expired;     /* not computed, removed by retention */
+    int64_t letters, letter_bytes; /* in the table of dead letters */
+    int64_t unkept;                /* rejected, without a letter: there were too many */
+    int64_t purged;                /* of dropped: thrown away by somebody */
 } ledger_counts;
 
 typedef struct ledger_book ledger_book;

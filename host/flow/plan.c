@@ -225,7 +225,7 @@ static void make_metrics(flow_plan *p)
     }
 }
 
-status_class flow_plan_create(const definition *d, const flow_plan **out, status *st)
+status_class flow_plan_create(const definition *d, uint32_t weight, const flow_plan **out, status *st)
 {
     arena *a = arena_create(PLAN_ARENA_BYTES);
     flow_plan *p = arena_zero(a, 1, sizeof *p);
@@ -234,6 +234,7 @@ status_class flow_plan_create(const definition *d, const flow_plan **out, status
     p->definition = definition_retain(d);
     p->references = 1;
     p->wid = d->wid;
+    p->weight = weight;
     p->datastores = arena_zero(a, d->n_datastores, sizeof *p->datastores);
     p->featurestores = arena_zero(a, d->n_featurestores, sizeof *p->featurestores);
     p->models = arena_zero(a, d->n_models, sizeof *p->models);

@@ -90,6 +90,7 @@ struct flow_plan {
     arena *arena;
     _Atomic int references;
     int32_t wid;
+    uint32_t weight;            /* in turns (base/turns.h) */
     datastore_plan *datastores; /* as in the definition, index by index */
     featurestore_plan *featurestores;
     store_table *inferencestores;
@@ -97,8 +98,8 @@ struct flow_plan {
     metric_plan *metrics;
 };
 
-/* `d` is retained. */
-status_class flow_plan_create(const definition *d, const flow_plan **out, status *st);
+/* `d` is retained; `weight` 0 = the usual one. */
+status_class flow_plan_create(const definition *d, uint32_t weight, const flow_plan **out, status *st);
 const flow_plan *flow_plan_retain(const flow_plan *p);
 void flow_plan_release(const flow_plan *p); /* NULL is fine */
 

@@ -13,7 +13,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "flow/rejected.h"
+#include "flow/dead_letter.h"
 #include "plugin/instance_swap.h"
 #include "plugin/suspect.h"
 
@@ -50,6 +50,22 @@ void poison_ward_free(poison_ward *w)
     free(w->slots);
     pthread_mutex_destroy(&w->lock);
     free(w);
+}
+
+static void drop_known(poison_ward *w)
+{
+    for (uint32_t i = 0; i < w->n_stages; i++)
+        free(w->stages[i]);
+    w->n_stages = w->n_known = 0;
+    memset(w->slots, 0, w->n_slots * sizeof *w->slots);
+    w->loaded = false;
+}
+
+void poison_ward_forget(poison_ward *w)
+{
+    pthread_mutex_lock(&w->lock);
+    drop_known(w);
+    pthread_mutex_unlock(&w->lock);
 }
 
 /* ---- What is known; the lock is held ---- */
@@ -170,32 +186,60 @@ static void say_why(char *out, size_t size, instance *plugin, const instance_cal
                  death->death == PLUGIN_DEATH_HANG ? "hung" : "died", death->cause, attempts);
 }
 
-static status_class write_letter(const poison_place *place, const char *digest, const char *row, size_t len,
-                                 const char *why, status *st)
+/* Whether it was buried before: found over again after a restart, say. */
+static status_class find_letter(connection *c, int32_t wid, const char *digest, bool *there_out, status *st)
 {
-    char id[27], sql[400];
-    connection *c;
-    poison_ward *w = place->ward;
-    ulid_make(id);
+    char sql[160];
+    rows *found;
     snprintf(sql, sizeof sql,
-             "INSERT INTO penstock.dead_letter_wid%d (id, store, received, origin, request, code, pointer, "
-             "detail, body)"
-             " SELECT $1, $2, $3, $4, $5, 'poison', '', $6, $7 WHERE NOT EXISTS"
-             " (SELECT 1 FROM penstock.dead_letter_wid%d WHERE code = 'poison' AND request = $5)",
-             (int)w->wid, (int)w->wid);
-    statement insert = {"bury a row that kills a plugin", sql};
-    value params[] = {value_text(id),
-                      value_text(place->store),
-                      value_time_us(clock_wall_us()),
-                      value_text(place->stage),
-                      value_text(digest),
-                      value_text(why),
-                      value_bytes(row, len < REJECTED_BYTES_MAX ? len : REJECTED_BYTES_MAX)};
-    status_class class = pool_borrow(w->data, NULL, POOL_WAIT_MS, &c, st);
+             "SELECT 1 FROM penstock.dead_letter_wid%d WHERE code = 'poison' AND request = $1 LIMIT 1",
+             (int)wid);
+    statement look = {"look for a poison row", sql};
+    const value param = value_text(digest);
+    status_class class = connection_run(c, &look, &param, 1, &found, st);
+    if (class == STATUS_OK) {
+        *there_out = rows_count(found) > 0;
+        rows_free(found);
+    }
+    return class;
+}
+
+static status_class bury_once(connection *c, const dead_letter *letter, status *st)
+{
+    bool there = false;
+    letter_book *letters = letter_book_create(NULL);
+    ledger_book *ledger = ledger_book_create();
+    status_class class = connection_begin(c, st);
+    if (class == STATUS_OK)
+        class = find_letter(c, letter->wid, letter->request, &there, st);
+    if (class == STATUS_OK && !there)
+        class = dead_letter_write(letters, c, ledger, letter, st);
+    if (class == STATUS_OK)
+        class = ledger_book_write(ledger, c, st);
+    if (class == STATUS_OK)
+        class = connection_commit(c, st);
+    else
+        connection_rollback(c);
+    ledger_book_free(ledger);
+    letter_book_free(letters);
+    return class;
+}
+
+static status_class write_letter(const poison_place *place, const rejected_row *row, const char *digest,
+                                 status *st)
+{
+    connection *c;
+    dead_letter letter = {.wid = place->ward->wid,
+                          .store = place->store,
+                          .origin = place->stage,
+                          .request = digest,
+                          .received_us = clock_wall_us(),
+                          .row = *row};
+    status_class class = pool_borrow(place->ward->data, NULL, POOL_WAIT_MS, &c, st);
     if (class != STATUS_OK)
         return class;
-    class = connection_run(c, &insert, params, sizeof params / sizeof *params, NULL, st);
-    pool_return(w->data, c);
+    class = bury_once(c, &letter, st);
+    pool_return(place->ward->data, c);
     return class;
 }
 
@@ -207,7 +251,15 @@ status_class poison_bury(const poison_place *place, const char *row, size_t len,
         return STATUS_OK;
     digest_of(digest, place, row, len);
     say_why(why, sizeof why, place->plugin, death, attempts);
-    status_class class = write_letter(place, digest, row, len, why, st);
+    rejected_row dead = {.code = "poison",
+                         .pointer = "",
+                         .detail = why,
+                         .bytes = row,
+                         .len = len < REJECTED_BYTES_MAX ? len : REJECTED_BYTES_MAX,
+                         .form = REJECTED_JSON,
+                         .attempts = (uint16_t)(attempts < UINT16_MAX ? attempts : UINT16_MAX),
+                         .signal = death->cause};
+    status_class class = write_letter(place, &dead, digest, st);
     if (class != STATUS_OK)
         return status_wrap(st, "a row that kills a plugin cannot be put aside");
     log_warn("poison", "a row was put aside", LOG_NUMBER("wid", place->ward->wid),

@@ -37,6 +37,9 @@ bool poison_is(const poison_place *place, const char *row, size_t len);
 status_class poison_bury(const poison_place *place, const char *row, size_t len, const instance_call *death,
                          unsigned attempts, status *st);
 
+/* Letters were thrown away: what is known is read from them again, so that those rows are tried again. */
+void poison_ward_forget(poison_ward *w);
+
 /* ---- The hunt: after a call that ended in a suspicious death ---- */
 
 typedef struct poison_hunt {

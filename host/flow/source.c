@@ -148,9 +148,17 @@ static bool open_source(source *s)
     s->open = true;
     if (s->hunt.on)
         source_set_state(s, SOURCE_DEGRADED, "a record kills the plugin: it is being looked for");
-    else
-        source_set_state(s, SOURCE_OK, "");
+    else if (source_look_at(s).state == SOURCE_PAUSED)
+        source_set_state(s, SOURCE_STARTING, "");
     return true;
+}
+
+/* Only an answer shows that the far side is there: opening may not have asked it. */
+void source_answered(source *s)
+{
+    s->closed_in_row = 0;
+    if (!s->hunt.on)
+        source_set_state(s, SOURCE_OK, "");
 }
 
 /* ---- the turn ---- */
@@ -214,9 +222,8 @@ static void on_read_failure(source *s, uint32_t rows, const instance_call *call,
 
 static void on_nothing(source *s, instance_turn turn, uint32_t next_ms)
 {
-    if (!s->hunt.on)
-        source_set_state(s, turn == INSTANCE_END ? SOURCE_ENDED : SOURCE_OK, "");
-    s->closed_in_row = 0;
+    if (turn == INSTANCE_IDLE)
+        source_answered(s);
     if (turn == INSTANCE_IDLE && instance_source_replays(s->parts.plugin) && source_hunt_renews(&s->hunt)) {
         source_close(s);
         source_go_on(s);
@@ -270,7 +277,7 @@ source *source_create(const source_parts *parts)
     snprintf(s->origin, sizeof s->origin, "%s", s->instance_name);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->settled, NULL);
-    s->lane = lane_open(parts->lanes, s->instance_name);
+    s->lane = lane_open_in(parts->lanes, s->instance_name);
     s->arena = arena_create(0);
     s->paused = parts->defined->paused;
     s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;
@@ -301,6 +308,12 @@ source_look source_look_at(source *s)
     pthread_mutex_lock(&s->lock);
     source_look look = s->look;
     pthread_mutex_unlock(&s->lock);
+    char trouble[sizeof look.problem];
+    instance_trouble(s->parts.plugin, trouble, sizeof trouble);
+    if (*trouble && (look.state == SOURCE_OK || look.state == SOURCE_STARTING)) {
+        look.state = SOURCE_DEGRADED;
+        snprintf(look.problem, sizeof look.problem, "%s", trouble);
+    }
     return look;
 }
 

@@ -18,9 +18,9 @@
 typedef struct source source;
 
 typedef enum source_state {
-    SOURCE_STARTING,
+    SOURCE_STARTING,  /* it has not answered yet */
     SOURCE_OK,        /* rows come, or there are none now */
-    SOURCE_DEGRADED,  /* the journal is full, or a try failed: it goes on by itself */
+    SOURCE_DEGRADED,  /* the journal is full, or the plugin says so (penstock.health): it goes on by itself */
     SOURCE_DOWN,      /* the far side or the plugin is away: backing off */
     SOURCE_NEEDS_YOU, /* the configuration is wrong, or a credential was refused */
     SOURCE_PAUSED,
@@ -38,7 +38,7 @@ typedef struct source_look {
 typedef struct source_parts {
     intake *intake;
     journal *journal;
-    lane_pool *lanes;
+    lane_group *lanes;     /* of the workspace */
     const flow_plan *plan; /* retained by the source */
     const defined_connector *defined;
     instance *plugin; /* owned by the source from now on */

@@ -19,7 +19,7 @@ static void note_hunt(source *s)
     } else {
         source_hunt_read(&s->hunt, n);
     }
-    s->closed_in_row = 0;
+    source_answered(s);
 }
 
 /* On the lane, after the journal's commit: the plugin may forget what it handed over. */
@@ -100,8 +100,10 @@ static void submit(source *s, int target, const source_body *body)
     const instance_batch *b = s->batch;
     char id[27];
     uint32_t n_refused;
-    const rejected_row *refused = source_refused(
-        s->batch, body, s->hunt.on && s->hunt.skip ? why_skipped(s) : NULL, s->arena, &n_refused);
+    bool poisonous = s->hunt.on && s->hunt.skip;
+    source_poison poison = {poisonous ? why_skipped(s) : NULL, s->hunt.death.cause,
+                            (uint16_t)s->hunt.attempts};
+    const rejected_row *refused = source_refused(b, body, poisonous ? &poison : NULL, s->arena, &n_refused);
     const source_decode *d = c->format && s->decoders ? &s->decoders[target] : NULL;
     find_shift(s, d, body);
     text_clear(&s->cursor);

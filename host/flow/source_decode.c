@@ -343,17 +343,19 @@ void source_body_free(source_body *b)
     *b = (source_body){0};
 }
 
-const rejected_row *source_refused(const instance_batch *b, const source_body *body, const char *poison,
-                                   arena *a, uint32_t *n_out)
+const rejected_row *source_refused(const instance_batch *b, const source_body *body,
+                                   const source_poison *poison, arena *a, uint32_t *n_out)
 {
     rejected_row *out = arena_zero(a, b->n_rejects + body->n_refused + 1, sizeof *out);
     for (size_t i = 0; i < b->n_rejects; i++)
         out[i] = (rejected_row){.row = i,
                                 .code = poison ? "poison" : "source",
                                 .pointer = b->rejects[i].where,
-                                .detail = poison ? poison : b->rejects[i].reason,
+                                .detail = poison ? poison->detail : b->rejects[i].reason,
                                 .bytes = b->rejects[i].payload,
-                                .len = b->rejects[i].payload_len};
+                                .len = b->rejects[i].payload_len,
+                                .attempts = poison ? poison->attempts : 0,
+                                .signal = poison ? poison->cause : NULL};
     if (body->n_refused)
         memcpy(out + b->n_rejects, body->refused, body->n_refused * sizeof *out);
     *n_out = (uint32_t)(b->n_rejects + body->n_refused);

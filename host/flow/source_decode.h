@@ -40,8 +40,13 @@ typedef struct source_body {
 void source_decode_batch(const source_decode *d, const instance_batch *b, int64_t now_us, arena *a,
                          source_body *out);
 void source_body_free(source_body *b);
-/* Records that the plugin could not read (`poison`: that killed it, and why), and payloads that are no rows.
- * In the arena. */
-const rejected_row *source_refused(const instance_batch *b, const source_body *body, const char *poison,
-                                   arena *a, uint32_t *n_out);
+/* What the records of a batch did to the plugin. */
+typedef struct source_poison {
+    const char *detail, *cause;
+    uint16_t attempts;
+} source_poison;
+/* Records that the plugin could not read (`poison`: that killed it; NULL = they did not), and payloads that
+ * are no rows. In the arena. */
+const rejected_row *source_refused(const instance_batch *b, const source_body *body,
+                                   const source_poison *poison, arena *a, uint32_t *n_out);
 #endif

@@ -42,6 +42,8 @@ void source_go_on(source *s);
 void source_close(source *s);
 /* A call into the plugin failed: what follows. */
 void source_failed(source *s, const instance_call *call, const status *st);
+/* The plugin had rows, or none now: it is well. */
+void source_answered(source *s);
 /* Hands s->batch to intake; its end, good or bad, goes on with the source. */
 void source_take_batch(source *s);
 #endif

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/weight.h"
 #include "control/audit.h"
 #include "flow/tenant_private.h"
 #include "plugin/instance_swap.h"
@@ -161,7 +162,7 @@ static void make_source(tenant *t, uint32_t i)
         log_status(LOG_LEVEL_WARN, "tenant", "a connector cannot run", &st);
         return;
     }
-    source_parts parts = {t->parts.intake, t->parts.journal, t->parts.flow->lanes, t->plan, c, plugin};
+    source_parts parts = {t->parts.intake, t->parts.journal, t->lanes, t->plan, c, plugin};
     bool read = instance_is_source(plugin) || !instance_is_push(plugin);
     hook *door = instance_is_push(plugin) ? hook_create(&parts, read, t->parts.flow->hook_rate) : NULL;
     source *made = read ? source_create(&parts) : NULL;
@@ -277,7 +278,7 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
 {
     const flow_plan *plan;
     const definition *d = w->definition;
-    status_class class = flow_plan_create(d, &plan, st);
+    status_class class = flow_plan_create(d, weight_of(parts->flow->settings, d->workspace), &plan, st);
     if (class != STATUS_OK)
         return class;
     tenant *t = memory_zero(1, sizeof *t);
@@ -289,7 +290,8 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->password = memory_string(w->password);
     t->login = (pool_login){.user = t->role, .password = t->password};
     pthread_mutex_init(&t->lock, NULL);
-    t->lane = lane_open(parts->flow->lanes, d->workspace);
+    t->lanes = lane_group_open(parts->flow->lanes, plan->weight);
+    t->lane = lane_open_in(t->lanes, d->workspace);
     t->sources = memory_zero(d->n_connectors, sizeof *t->sources);
     t->hooks = memory_zero(d->n_connectors, sizeof *t->hooks);
     t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
@@ -402,6 +404,7 @@ static void tenant_free(tenant *t)
     free(t->scores);
     free(t->trainings);
     free(t->alerts);
+    lane_group_close(t->lanes);
     free(t->role);
     free(t->password);
     flow_plan_release(t->plan);

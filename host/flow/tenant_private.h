@@ -29,6 +29,7 @@ struct tenant {
     char *role, *password;
     bool paused;
     atomic_int references;
+    lane_group *lanes; /* its own and its sources' */
     lane *lane;
     source **sources; /* one a connector; NULL when it could not be made, or is not read */
     hook **hooks;     /* likewise, of those that take requests */

@@ -22,17 +22,19 @@ struct write_set {
     text buffer; /* COPY bytes */
     dirty_marks *marks;
     ledger_book *ledger;
+    letter_book *letters;
     arena *arena; /* of one transaction */
 };
 
 enum { SET_ARENA_BYTES = 65536, UUID_OID = 2950 };
 
-write_set *write_set_create(const uint8_t incarnation[16])
+write_set *write_set_create(const uint8_t incarnation[16], const letter_limits *letters)
 {
     write_set *w = memory_zero(1, sizeof *w);
     memcpy(w->incarnation, incarnation, sizeof w->incarnation);
     w->marks = dirty_marks_create();
     w->ledger = ledger_book_create();
+    w->letters = letter_book_create(letters);
     w->arena = arena_create(SET_ARENA_BYTES);
     return w;
 }
@@ -44,6 +46,7 @@ void write_set_free(write_set *w)
     text_free(&w->buffer);
     dirty_marks_free(w->marks);
     ledger_book_free(w->ledger);
+    letter_book_free(w->letters);
     arena_free(w->arena);
     free(w);
 }
@@ -191,10 +194,7 @@ static int find_name(const char *const *names, uint32_t n, const char *name)
 
 batch write_rows_arrange(const datastore_plan *store, const journal_record *record, arena *a)
 {
-    const journal_field *field = NULL;
-    for (uint32_t i = 0; i < record->n_fields; i++)
-        if (record->fields[i].tag == JOURNAL_FIELD_COLUMNS)
-            field = &record->fields[i];
+    const journal_field *field = journal_record_field(record, JOURNAL_FIELD_COLUMNS);
     assert(field);
     if (field->len == store->names_len && memcmp(field->data, store->names, field->len) == 0)
         return record->rows;
@@ -235,6 +235,17 @@ static status_class write_rows(write_set *w, connection *c, write_record *r, con
     return class;
 }
 
+/* A row that was refused: a new dead letter, or the one that it was before. */
+static status_class bury(write_set *w, connection *c, write_record *r, const rejected_row *row, status *st)
+{
+    letter_ref ref;
+    r->dead++;
+    if (dead_letter_ref(r->record, &ref))
+        return dead_letter_return(c, (int32_t)r->record->wid, &ref, row, st);
+    dead_letter letter = dead_letter_of(r->record, row);
+    return dead_letter_write(w->letters, c, w->ledger, &letter, st);
+}
+
 static status_class bury_row(write_set *w, connection *c, write_record *r, uint32_t row, const status *why,
                              status *st)
 {
@@ -247,10 +258,10 @@ static status_class bury_row(write_set *w, connection *c, write_record *r, uint3
                          .pointer = "",
                          .detail = why->text,
                          .bytes = json.data,
-                         .len = json.len};
-    status_class class = dead_letter_write(c, r->record, &dead, 1, st);
+                         .len = json.len,
+                         .form = REJECTED_JSON};
+    status_class class = bury(w, c, r, &dead, st);
     text_free(&json);
-    r->dead++;
     return class;
 }
 
@@ -286,21 +297,25 @@ static status_class write_rows_careful(write_set *w, connection *c, write_record
     return class == STATUS_OK ? write_rows_careful(w, c, r, middle, hi, st) : class;
 }
 
-static status_class write_rejected(connection *c, write_record *r, status *st)
+static status_class write_rejected(write_set *w, connection *c, write_record *r, status *st)
 {
     rejected_row row;
     size_t at = 0;
     status_class class = STATUS_OK;
-    while (class == STATUS_OK && rejected_unpack(r->record->payload, r->record->payload_len, &at, &row)) {
-        class = dead_letter_write(c, r->record, &row, 1, st);
-        r->dead++;
-    }
+    while (class == STATUS_OK && rejected_unpack(r->record->payload, r->record->payload_len, &at, &row))
+        class = bury(w, c, r, &row, st);
     return class;
 }
 
 static bool holds_rows(const write_record *r)
 {
     return r->record->kind == JOURNAL_ROWS && !r->record->damaged;
+}
+
+/* What is written together with others: not a dead letter that was sent again, which is settled by itself. */
+static bool holds_new_rows(const write_record *r)
+{
+    return holds_rows(r) && !r->is_letter;
 }
 
 /* Rows that are too late for a dependant are stored, but not computed: that is booked under its name. */
@@ -316,18 +331,46 @@ static void mark_dirty(write_set *w, const write_record *r)
                             &(ledger_counts){.too_late = too_late[i]});
 }
 
-/* A record by itself: rejected rows, or rows of which PostgreSQL refuses some. */
+static status_class write_careful(write_set *w, connection *c, write_record *r, status *st)
+{
+    status_class class = write_rows_careful(w, c, r, 0, r->rows.n_rows, st);
+    if (class == STATUS_OK && r->stored + r->duplicate > 0)
+        mark_dirty(w, r);
+    return class;
+}
+
+/* The letter is taken in the transaction that stores its row; one that is not there in the state that was
+ * sent has been dealt with, and its row is not stored. */
+static status_class write_letter(write_set *w, connection *c, write_record *r, status *st)
+{
+    letter_ref ref;
+    letter_claim claim;
+    int32_t wid = (int32_t)r->record->wid;
+    dead_letter_ref(r->record, &ref);
+    status_class class = dead_letter_claim(c, wid, &ref, &claim, st);
+    if (class == STATUS_OK && !claim.there)
+        r->rows.n_rows = 0;
+    if (class != STATUS_OK || !claim.there)
+        return class;
+    class = r->record->kind == JOURNAL_REJECTED ? write_rejected(w, c, r, st) : write_careful(w, c, r, st);
+    if (class != STATUS_OK || r->dead)
+        return class;
+    ledger_counts settled = {
+        .stored = (int64_t)r->stored, .updated = (int64_t)r->updated, .duplicate = (int64_t)r->duplicate};
+    return dead_letter_settle(c, w->ledger, wid, r->record->store, &ref, &claim, &settled, st);
+}
+
+/* A record by itself: rejected rows, a dead letter, or rows of which PostgreSQL refuses some. */
 static status_class write_alone(write_set *w, connection *c, write_record *r, status *st)
 {
     r->stored = r->updated = r->duplicate = r->dead = 0;
-    if (r->record->kind == JOURNAL_REJECTED)
-        return write_rejected(c, r, st);
-    if (!holds_rows(r))
+    if (r->record->damaged)
         return STATUS_OK;
-    status_class class = write_rows_careful(w, c, r, 0, r->rows.n_rows, st);
-    if (class == STATUS_OK)
-        mark_dirty(w, r);
-    return class;
+    if (r->is_letter)
+        return write_letter(w, c, r, st);
+    if (r->record->kind == JOURNAL_REJECTED)
+        return write_rejected(w, c, r, st);
+    return holds_rows(r) ? write_careful(w, c, r, st) : STATUS_OK;
 }
 
 /* Records of one keyed store that follow one another go into one statement. Returns how many were taken. */
@@ -336,7 +379,7 @@ static status_class write_keyed(write_set *w, connection *c, write_record *recor
 {
     const datastore_plan *store = records[0].store;
     uint32_t taken = 0;
-    while (taken < n && records[taken].store == store && holds_rows(&records[taken]))
+    while (taken < n && records[taken].store == store && holds_new_rows(&records[taken]))
         mark_dirty(w, &records[taken++]);
     upsert_part *parts = arena_zero(w->arena, taken, sizeof *parts);
     for (uint32_t i = 0; i < taken; i++)
@@ -366,7 +409,7 @@ static status_class write_plain(write_set *w, connection *c, write_record *recor
     uint32_t taken = 0;
     int64_t stored;
     copy_begin(&w->buffer);
-    for (; taken < n && records[taken].store == store && holds_rows(&records[taken]); taken++) {
+    for (; taken < n && records[taken].store == store && holds_new_rows(&records[taken]); taken++) {
         write_record *r = &records[taken];
         copy_rows how = {.order = batch_order(w->arena, &r->rows, store->order, store->n_order),
                          .n_rows = r->rows.n_rows,
@@ -383,17 +426,23 @@ static status_class write_plain(write_set *w, connection *c, write_record *recor
     return copy_send(c, store->copy_sql, &w->buffer, &stored, st);
 }
 
-static void book(write_set *w, const write_record *r)
+ledger_counts write_record_counts(const write_record *r)
 {
     const journal_record *j = r->record;
-    bool rejected = j->kind == JOURNAL_REJECTED;
-    ledger_counts counts = {.received = j->count_received,
-                            .stored = r->stored,
-                            .updated = r->updated,
-                            .duplicate = r->duplicate,
-                            .rejected = rejected ? j->count_rejected : r->dead,
-                            .dropped = j->count_dropped};
-    ledger_book_add(w->ledger, (int32_t)j->wid, j->store, j->received_us, &counts);
+    if (r->is_letter)
+        return (ledger_counts){0}; /* it was received before */
+    return (ledger_counts){.received = j->count_received,
+                           .stored = (int64_t)r->stored,
+                           .updated = (int64_t)r->updated,
+                           .duplicate = (int64_t)r->duplicate,
+                           .rejected = j->kind == JOURNAL_REJECTED ? j->count_rejected : (int64_t)r->dead,
+                           .dropped = j->count_dropped};
+}
+
+static void book(write_set *w, const write_record *r)
+{
+    ledger_counts counts = write_record_counts(r);
+    ledger_book_add(w->ledger, (int32_t)r->record->wid, r->record->store, r->record->received_us, &counts);
 }
 
 /* The faults "position_inside", "marks_inside" and "books_inside": what should be one transaction is cut in
@@ -414,7 +463,7 @@ static status_class write_all(write_set *w, connection *c, write_record *records
         class = cut(c, fault_active("position_inside"), st);
     for (uint32_t i = 0; i < n && class == STATUS_OK;) {
         uint32_t taken = 1;
-        if (!careful && holds_rows(&records[i]))
+        if (!careful && holds_new_rows(&records[i]))
             class = records[i].store->upsert ? write_keyed(w, c, &records[i], n - i, &taken, st)
                                              : write_plain(w, c, &records[i], n - i, &taken, st);
         else
@@ -440,6 +489,7 @@ status_class write_set_commit(write_set *w, connection *c, write_record *records
     arena_reset(w->arena);
     dirty_marks_clear(w->marks);
     ledger_book_clear(w->ledger);
+    letter_book_clear(w->letters);
     status_class class = connection_begin(c, st);
     if (class != STATUS_OK)
         return class;

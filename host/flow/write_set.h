@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "flow/dead_letter.h"
 #include "flow/journal.h"
 #include "flow/plan.h"
 #include "store/connection.h"
@@ -18,11 +19,12 @@ typedef struct write_record {
     const journal_record *record;
     const datastore_plan *store;
     batch rows;                                /* the record's, in the order of the store's columns now */
+    bool is_letter;                            /* a dead letter, sent again: counted when it was received */
     uint64_t expected_seq;                     /* of the stream before this record */
     uint64_t stored, updated, duplicate, dead; /* out, after a commit */
 } write_record;
 
-write_set *write_set_create(const uint8_t incarnation[16]);
+write_set *write_set_create(const uint8_t incarnation[16], const letter_limits *letters);
 void write_set_free(write_set *w);
 
 /* Commits them all. STATUS_CONFLICT: a position was not where it was expected, nothing was written.
@@ -32,6 +34,8 @@ status_class write_set_commit(write_set *w, connection *c, write_record *records
                               status *st);
 /* The record's rows by name in the store's present order; columns that it did not have are absent. */
 batch write_rows_arrange(const datastore_plan *store, const journal_record *record, arena *a);
+/* What the ledger gets of it, after the commit. */
+ledger_counts write_record_counts(const write_record *r);
 /* The position of a stream as the data plane has it; 0 = none. */
 status_class write_position_read(const uint8_t incarnation[16], connection *c, const journal_record *record,
                                  uint64_t *seq_out, status *st);

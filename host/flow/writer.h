@@ -34,6 +34,7 @@ typedef struct writer_parts {
      * committed before. May be NULL. On the writer's thread, must not block. */
     void (*on_committed)(void *arg, const write_record *record);
     void *arg;
+    letter_limits letters;
     unsigned number, of; /* this writer's shards: shard % of == number */
 } writer_parts;
 
@@ -46,7 +47,7 @@ typedef struct writer_figures {
 /* Starts with what the journal has waiting. */
 writer *writer_start(const writer_parts *parts);
 /* A stream got records. [any], must be cheap: it runs on the journal's thread. */
-void writer_wake(writer *w, uint32_t stream);
+void writer_wake(writer *w, const journal_stream *stream);
 /* Waits until the turn that is under way has ended: later ones use the plans of now. Not on the writer's
  * thread. */
 void writer_barrier(writer *w);

@@ -154,3 +154,18 @@ void writer_queue_charge(writer_queue *q, queue_workspace *w, uint64_t cost)
     w->cost += cost;
     turns_charge(&q->turns, &w->taker, cost);
 }
+
+unsigned writer_queue_adopt(writer_queue *q)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < q->n_slots; i++) {
+        stream_state *s = q->streams[i];
+        if (!s || !s->stopped)
+            continue;
+        s->stopped = false;
+        s->adopted = true;
+        writer_queue_add(q, s);
+        n++;
+    }
+    return n;
+}

@@ -1,6 +1,7 @@
 /* The writer's queue: which streams have records waiting, by workspace, and whose turn it is. Workspaces take
- * turns (base/turns.h); within one its streams follow one another, live ones before the backlog. Private to the
- * writer; everything is under its lock, unless it says otherwise. Streams and workspaces are kept once met. */
+ * turns (base/turns.h); within one its streams follow one another, live ones before the backlog. Private to
+ * the writer; everything is under its lock, unless it says otherwise. Streams and workspaces are kept once
+ * met. */
 #ifndef PENSTOCK_FLOW_WRITER_QUEUE_H
 #define PENSTOCK_FLOW_WRITER_QUEUE_H
 #include <stdbool.h>
@@ -19,8 +20,8 @@ typedef struct queue_workspace {
     uint32_t wid;
     stream_state *first[2], **last[2]; /* those that wait, by lane */
     minute busy_us;                    /* the writer's time that went to its records */
-    int64_t latency_us;                /* of the latest commit: since the oldest of its records was received */
-    int64_t committed_us;              /* when that was, wall time; 0 = not yet */
+    int64_t latency_us;   /* of the latest commit: since the oldest of its records was received */
+    int64_t committed_us; /* when that was, wall time; 0 = not yet */
     /* of the writer's thread, in a turn */
     const flow_plan *plan; /* retained */
     uint64_t cost;
@@ -58,6 +59,8 @@ queue_workspace *writer_queue_workspace(const writer_queue *q, uint32_t wid);
 void writer_queue_add(writer_queue *q, stream_state *s);
 /* The stream whose turn it is; NULL = none waits. */
 stream_state *writer_queue_next(writer_queue *q);
+/* Those that were stopped wait again; returns how many. */
+unsigned writer_queue_adopt(writer_queue *q);
 void writer_queue_charge(writer_queue *q, queue_workspace *w, uint64_t cost);
 static inline uint32_t writer_queue_waiting(const writer_queue *q) /* workspaces */
 {

@@ -428,6 +428,7 @@ instance *instance_create(instance_set *set, const instance_settings *settings)
                                  .name = in->name,
                                  .last_death = in->shown_death,
                                  .last_denial = in->last_denial,
+                                 .trouble = in->trouble,
                                  .sandbox = ""};
     facts_plugin(in, plugin_entry_hold(settings->plugin));
     pthread_mutex_lock(&set->lock);
@@ -522,7 +523,7 @@ bool instance_is_push(instance *in)
 
 bool instance_source_replays(const instance *in)
 {
-    return in->source_flags & PST_SOURCE_REPLAYS;
+    return in->source_flags & (PST_SOURCE_REPLAYS | PST_SOURCE_ACKS);
 }
 
 const char *instance_condition_name(instance_condition condition)

@@ -103,6 +103,7 @@ typedef struct instance_state {
     size_t n_metrics;
     uint64_t denials;        /* what the plugin tried and may not */
     const char *last_denial; /* "" or the last one: "files: /etc/passwd" */
+    const char *trouble;     /* "" or what it says is wrong although its calls succeed */
 } instance_state;
 
 /* Calls `on_state` for each instance; pointers are valid during the callback, which must not call into this
@@ -140,6 +141,10 @@ typedef struct instance_settings {
 /* Does not start a cell: a config that the plugin refuses shows at the first call, or at instance_start. */
 instance *instance_create(instance_set *set, const instance_settings *settings);
 void instance_free(instance *in); /* closes the source, stops the cell; not during a call. NULL is fine */
+
+/* What the plugin says is wrong although its calls succeed (penstock.health), "" = nothing. [any], also
+ * during a call. */
+void instance_trouble(instance *in, char *out, size_t size);
 
 /* What decides what the caller does next, beside the status class. */
 typedef enum plugin_fault {

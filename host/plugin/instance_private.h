@@ -47,6 +47,7 @@ typedef struct swap_place {
     int64_t canary_us;
 } swap_place;
 
+enum { INSTANCE_TROUBLE_MAX = 256 };
 enum { INSTANCE_DENIALS_TOLD = 128 }; /* different ones that are logged of one instance */
 
 struct instance {
@@ -77,6 +78,7 @@ struct instance {
     char shown_death[256];
     instance_metric_value *metrics;
     char last_denial[256];
+    char trouble[INSTANCE_TROUBLE_MAX]; /* what the plugin told through penstock.health */
     uint64_t denied_seen[INSTANCE_DENIALS_TOLD]; /* hashes of what was logged */
     int64_t last_used_us;
     swap_place swap;
@@ -180,6 +182,7 @@ void facts_death(instance *in);
 /* The plugin was refused something: `what` ("files", "network", …) is shown with the instance, and each
  * `about` is logged once. [any] */
 void instance_denied(instance *in, const char *what, const char *about);
+void facts_trouble(instance *in, const char *text); /* "" = none */
 void facts_memory(instance *in, int64_t bytes);
 typedef enum fact { FACT_SUSPECT, FACT_POISON, FACT_RECYCLE, FACT_EVICTION } fact;
 void facts_add(instance *in, fact which, uint64_t n);

@@ -59,6 +59,8 @@ void facts_open(instance *in, bool open)
 {
     pthread_mutex_lock(&in->facts_lock);
     in->facts.source_open = open;
+    if (open)
+        in->trouble[0] = '\0';
     pthread_mutex_unlock(&in->facts_lock);
 }
 
@@ -151,6 +153,24 @@ void instance_denied(instance *in, const char *what, const char *about)
              LOG_TEXT("plugin", plugin), LOG_TEXT("what", what), LOG_TEXT("about", about));
     if (in->watcher.on_event)
         in->watcher.on_event(in->watcher.self, in->name, "denied", told);
+}
+
+void facts_trouble(instance *in, const char *text)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    bool changed = strncmp(in->trouble, text, sizeof in->trouble - 1) != 0;
+    snprintf(in->trouble, sizeof in->trouble, "%s", text);
+    pthread_mutex_unlock(&in->facts_lock);
+    if (changed)
+        log_info("plugin", "an instance says how it is", LOG_TEXT("workspace", in->workspace),
+                 LOG_TEXT("instance", in->name), LOG_TEXT("trouble", text));
+}
+
+void instance_trouble(instance *in, char *out, size_t size)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    snprintf(out, size, "%s", in->trouble);
+    pthread_mutex_unlock(&in->facts_lock);
 }
 
 /* ---- The set ---- */

@@ -163,7 +163,7 @@ void http_limits_default(http_limits *limits);
 typedef struct http_listener {
     const char *address;                   /* numeric IPv4 or IPv6; NULL = 127.0.0.1 */
     uint16_t port;                         /* 0 = any free one */
-    bool refuse_chunked;                   /* 411 for bodies without Content-Length */
+    bool refuse_chunked;                   /* 400 for chunked bodies */
     const char *tls_certificate, *tls_key; /* PEM texts; NULL = plain */
 } http_listener;
 

@@ -162,6 +162,12 @@ static void refuse(request *r, int status, const char *why, bool close)
     s->hooks.on_refusal(s->hooks.self, &r->public, status, why);
 }
 
+/* One body never takes more than this share of the memory for all. */
+static size_t body_most(const http_server *s)
+{
+    return s->limits.body_memory / 4;
+}
+
 /* The framing of the request is known to be sound when this returns true; otherwise it was refused. */
 static bool head_sound(request *r, struct MHD_Connection *mhd, const char *method, const char *version,
                        head *h)
@@ -183,6 +189,8 @@ static bool head_sound(request *r, struct MHD_Connection *mhd, const char *metho
     if (!wrong)
         wrong = http_check_fields(h->fields, h->n, strcmp(version, "HTTP/1.1") == 0,
                                   r->connection->listener->refuse_chunked, &r->framing, &status);
+    if (!wrong && r->framing.length > body_most(r->server)) /* before anybody is asked what it is for */
+        status = 413, wrong = "a body as long as this is taken nowhere";
     if (wrong)
         refuse(r, status, wrong, true);
     return !wrong;
@@ -289,7 +297,7 @@ void receive_memory_freed(http_server *s)
 static enum MHD_Result begin_body(request *r, struct MHD_Connection *mhd)
 {
     http_server *s = r->server;
-    size_t limit = r->body_limit < s->limits.body_memory / 4 ? r->body_limit : s->limits.body_memory / 4;
+    size_t limit = r->body_limit < body_most(s) ? r->body_limit : body_most(s);
     r->body_limit = limit;
     if (r->framing.length > limit) {
         refuse(r, 413, "the body is longer than this path takes", false);

@@ -60,6 +60,7 @@ json_t *instance_json(const instance_state *s, const char *current)
                         s->last_death && *s->last_death ? json_string(s->last_death) : json_null());
     json_object_set_new(v, "last_denial",
                         s->last_denial && *s->last_denial ? json_string(s->last_denial) : json_null());
+    json_object_set_new(v, "trouble", s->trouble && *s->trouble ? json_string(s->trouble) : json_null());
     json_object_set_new(v, "last_death_at", resource_time_json(s->last_death_us));
     json_object_set_new(v, "retry_in_seconds", retry_json(s));
     json_object_set_new(v, "call_seconds", json_real((double)s->call_us / 1e6));

@@ -30,7 +30,8 @@ json_t *instance_sum_json(const instance_sum *sum);
     ",\"calls\":" RESOURCE_INTEGER ",\"failures\":" RESOURCE_INTEGER ",\"starts\":" RESOURCE_INTEGER         \
     ",\"swaps\":" RESOURCE_INTEGER ",\"deaths\":" RESOURCE_INTEGER ",\"last_death\":" RESOURCE_TEXT_OR_NULL  \
     ",\"denials\":" RESOURCE_INTEGER ",\"last_denial\":" RESOURCE_TEXT_OR_NULL                               \
-    ",\"last_death_at\":" RESOURCE_TIME_OR_NULL ",\"retry_in_seconds\":{\"type\":[\"number\",\"null\"]},"    \
+    ",\"trouble\":" RESOURCE_TEXT_OR_NULL ",\"last_death_at\":" RESOURCE_TIME_OR_NULL                        \
+    ",\"retry_in_seconds\":{\"type\":[\"number\",\"null\"]},"                                                \
     "\"suspects\":" RESOURCE_INTEGER ",\"dead_letters\":" RESOURCE_INTEGER ",\"recycles\":" RESOURCE_INTEGER \
     ",\"evictions\":" RESOURCE_INTEGER ",\"rows\":" RESOURCE_INTEGER ",\"rejects\":" RESOURCE_INTEGER        \
     ",\"call_seconds\":{\"type\":\"number\"},\"sandbox\":{},\"metrics\":{\"type\":\"object\"}}}"

@@ -288,3 +288,31 @@ connection *resource_data(http_request *r)
 {
     return borrow(r, r->services->control->data);
 }
+
+/* ---- rows of our own tables ---- */
+
+json_t *resource_row_json(const rows *found, uint32_t row)
+{
+    json_t *v = json_object();
+    for (uint32_t i = 0; i < rows_columns(found); i++) {
+        json_t *cell;
+        if (rows_null(found, row, i))
+            cell = json_null();
+        else if (rows_type(found, i) == COLUMN_INTEGER)
+            cell = json_integer(rows_integer(found, row, i));
+        else if (rows_type(found, i) == COLUMN_TIMESTAMP)
+            cell = resource_time_json(rows_time_us(found, row, i));
+        else
+            cell = json_string(rows_text(found, row, i));
+        json_object_set_new(v, rows_name(found, i), cell);
+    }
+    return v;
+}
+
+json_t *resource_rows_json(const rows *found, uint32_t n)
+{
+    json_t *items = json_array();
+    for (uint32_t i = 0; i < n; i++)
+        json_array_append_new(items, resource_row_json(found, i));
+    return items;
+}

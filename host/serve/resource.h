@@ -45,6 +45,10 @@ void resource_page(http_request *r, json_t *items, const char *last);
  * tells items apart: the cursor is its text. */
 void resource_list(http_request *r, json_t *items, const char *key);
 
+/* A row of one of our own tables as an object: integers, times and texts by the columns' names. */
+json_t *resource_row_json(const rows *found, uint32_t row);
+json_t *resource_rows_json(const rows *found, uint32_t n);
+
 /* Who does it, for the audit. */
 const char *resource_actor(const http_request *r);
 /* A connection of the control plane's service login; give it back with pool_return. 503. */

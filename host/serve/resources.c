@@ -18,6 +18,7 @@ void routes_resources(route_table *t)
     routes_sources(t);
     routes_hooks(t);
     routes_records(t);
+    routes_letters(t);
     routes_system(t);
     routes_plugins(t);
 }

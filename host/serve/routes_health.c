@@ -1,4 +1,4 @@
-/* /healthz says that the loop turns; /readyz asks every registered part whether it can do its work, and why
+/* /healthz and /api/v1/health say that the loop turns; /readyz asks every registered part whether it can do its work, and why
  * not. */
 #include <string.h>
 
@@ -55,6 +55,14 @@ static const route table[] = {
     {.method = HTTP_GET,
      .path = "/healthz",
      .name = "health",
+     .tag = "about",
+     .summary = "The process runs",
+     .success = 200,
+     .handler = healthz,
+     .response_schema = STATE_SCHEMA "}}"},
+    {.method = HTTP_GET, /* for those who reach the API only */
+     .path = "/api/v1/health",
+     .name = "api_health",
      .tag = "about",
      .summary = "The process runs",
      .success = 200,

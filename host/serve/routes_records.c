@@ -1,6 +1,6 @@
-/* Where every row went: the ledger, and the dead letters with their bytes. Also the audit. */
-#include <sodium.h>
+/* Where every row went: the ledger. Also the audit. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "control/audit.h"
 #include "flow/accounts.h"
@@ -10,34 +10,53 @@
 #include "serve/resource.h"
 #include "serve/resources.h"
 
-/* Row `row` as an object: integers, times and texts by the columns' own names. */
-static json_t *row_json(const rows *found, uint32_t row)
+/* ---- ledger ---- */
+
+static json_t *item_of(json_t *items, const char *store)
 {
-    json_t *v = json_object();
-    for (uint32_t i = 0; i < rows_columns(found); i++) {
-        json_t *cell;
-        if (rows_null(found, row, i))
-            cell = json_null();
-        else if (rows_type(found, i) == COLUMN_INTEGER)
-            cell = json_integer(rows_integer(found, row, i));
-        else if (rows_type(found, i) == COLUMN_TIMESTAMP)
-            cell = resource_time_json(rows_time_us(found, row, i));
-        else
-            cell = json_string(rows_text(found, row, i));
-        json_object_set_new(v, rows_name(found, i), cell);
+    size_t i;
+    json_t *one;
+    json_array_foreach(items, i, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "store")), store) == 0)
+            return one;
     }
-    return v;
+    one = json_pack("{s:s,s:i,s:i,s:i,s:i,s:i,s:i,s:b}", "store", store, "received", 0, "stored", 0,
+                    "updated", 0, "duplicate", 0, "rejected", 0, "dropped", 0, "balanced", 1);
+    json_array_append_new(items, one);
+    return one;
 }
 
-static json_t *rows_json(const rows *found, uint32_t n)
+/* What waits in the journal was received, and is nothing else yet. */
+static void add_in_flight(http_request *r, json_t *items, const char *store)
 {
-    json_t *items = json_array();
-    for (uint32_t i = 0; i < n; i++)
-        json_array_append_new(items, row_json(found, i));
+    journal_backlog waiting = flow_backlog_of(r->services->flow, (int32_t)r->wid, store);
+    if (!waiting.rows)
+        return;
+    json_t *one = item_of(items, store);
+    json_int_t received = json_integer_value(json_object_get(one, "received"));
+    json_object_set_new(one, "in_flight", json_integer((json_int_t)waiting.rows));
+    json_object_set_new(one, "received", json_integer(received + (json_int_t)waiting.rows));
+}
+
+static json_t *ledger_items(http_request *r, const rows *found, bool open)
+{
+    size_t i;
+    json_t *items = resource_rows_json(found, rows_count(found)), *one;
+    json_array_foreach(items, i, one)
+    {
+        json_object_set_new(one, "balanced",
+                            json_boolean(rows_boolean(found, (uint32_t)i, rows_find(found, "balanced"))));
+        json_object_set_new(one, "in_flight", json_integer(0));
+    }
+    const flow_plan *plan = open ? flow_plan_of(r->services->flow, (int32_t)r->wid) : NULL;
+    for (uint32_t k = 0; plan && k < plan->definition->n_datastores; k++)
+        add_in_flight(r, items, plan->definition->datastores[k].object.key);
+    if (plan)
+        add_in_flight(r, items, JOURNAL_STORE_UNKNOWN);
+    flow_plan_release(plan);
     return items;
 }
-
-/* ---- ledger ---- */
 
 static void ledger_list(http_request *r)
 {
@@ -53,77 +72,9 @@ static void ledger_list(http_request *r)
     status_class class = accounts_ledger(c, (int32_t)r->wid, from_us, to_us, &found, &st);
     pool_return(p, c);
     if (class == STATUS_OK)
-        resource_list(r, rows_json(found, rows_count(found)), "store");
+        resource_list(r, ledger_items(r, found, to_us == 0), "store");
     else
         problem_answer(r, &st);
-    rows_free(found);
-}
-
-/* ---- dead letters ---- */
-
-static void letters_list(http_request *r)
-{
-    page_request page;
-    rows *found = NULL;
-    status st;
-    pool *p = r->services->control->data;
-    const char *store = http_request_query(r, "filter[store]");
-    connection *c = page_request_read(r, &page) ? resource_data(r) : NULL;
-    if (!c)
-        return;
-    status_class class =
-        accounts_dead_letters(c, (int32_t)r->wid, store, page.after, page.limit + 1, &found, &st);
-    pool_return(p, c);
-    if (class == STATUS_OK) {
-        bool more = rows_count(found) > page.limit;
-        resource_page(r, rows_json(found, more ? page.limit : rows_count(found)),
-                      more ? rows_text(found, page.limit - 1, 0) : NULL);
-    } else {
-        problem_answer(r, &st);
-    }
-    rows_free(found);
-}
-
-/* The bytes as they came: text when they are, else base64. */
-static void add_body(json_t *to, const rows *found, arena *a)
-{
-    size_t len = 0;
-    int col = rows_find(found, "body");
-    const uint8_t *bytes = col < 0 ? NULL : rows_bytes(found, 0, (uint32_t)col, a, &len);
-    json_object_del(to, "body");
-    if (!bytes)
-        return;
-    json_t *plain = json_stringn((const char *)bytes, len);
-    if (plain) {
-        json_object_set_new(to, "body", plain);
-        return;
-    }
-    size_t size = sodium_base64_encoded_len(len, sodium_base64_VARIANT_ORIGINAL);
-    char *coded = arena_alloc(a, size);
-    sodium_bin2base64(coded, size, bytes, len, sodium_base64_VARIANT_ORIGINAL);
-    json_object_set_new(to, "body_base64", json_string(coded));
-}
-
-static void letter_show(http_request *r)
-{
-    rows *found = NULL;
-    status st;
-    const char *id = http_request_param(r, "id");
-    pool *p = r->services->control->data;
-    connection *c = resource_data(r);
-    if (!c)
-        return;
-    status_class class = accounts_dead_letter(c, (int32_t)r->wid, id, &found, &st);
-    pool_return(p, c);
-    if (class == STATUS_OK && rows_count(found)) {
-        json_t *v = row_json(found, 0);
-        add_body(v, found, r->arena);
-        resource_answer(r, 200, v);
-    } else if (class == STATUS_OK) {
-        resource_missing(r, "dead letter", id);
-    } else {
-        problem_answer(r, &st);
-    }
     rows_free(found);
 }
 
@@ -158,23 +109,19 @@ static void audit_show(http_request *r)
 
 static const route_parameter ledger_parameters[] = {{"from", NULL, "Time of receipt from which on"},
                                                     {"to", NULL, "Time of receipt before which"}};
-static const route_parameter letter_parameters[] = {{"filter[store]", NULL, "Only of this datastore"}};
-
-#define LETTER_MEMBERS                                                             \
-    "\"id\":" RESOURCE_TEXT ",\"store\":" RESOURCE_TEXT ",\"code\":" RESOURCE_TEXT \
-    ",\"pointer\":" RESOURCE_TEXT_OR_NULL ",\"detail\":" RESOURCE_TEXT_OR_NULL     \
-    ",\"received\":" RESOURCE_TIME_OR_NULL ",\"origin\":" RESOURCE_TEXT_OR_NULL    \
-    ",\"request\":" RESOURCE_TEXT_OR_NULL
-#define LETTER_SCHEMA \
-    "{\"type\":\"object\",\"required\":[\"id\",\"store\",\"code\"],\"properties\":{" LETTER_MEMBERS "}}"
-
 static const route table[] = {
     {.method = HTTP_GET,
      .path = "/api/v1/workspaces/{ws}/ledger",
      .name = "ledger",
      .tag = "records",
-     .summary = "Rows received, stored, updated, duplicate, rejected and dropped, per datastore; too late "
-                "and expired ones, per store",
+     .summary = "Where the rows of each store went",
+     .description =
+         "received = stored + duplicate + rejected + dropped + in_flight, by the time of receipt, in minutes "
+         "for 48 hours, then in hours; `balanced` says whether every one of them adds up. `updated` is part "
+         "of "
+         "stored, `purged` of dropped. Beside it: too_late (not computed), expired (removed by retention), "
+         "letters (dead letters that are kept) with letter_bytes, unkept (rejected without a letter, because "
+         "there were too many).",
      .verb = VERB_READ,
      .reference = "datastore:*",
      .flags = ROUTE_LIST,
@@ -183,39 +130,14 @@ static const route table[] = {
          "{\"type\":\"object\",\"required\":[\"store\",\"received\",\"stored\"],\"properties\":{"
          "\"store\":" RESOURCE_TEXT ",\"received\":" RESOURCE_INTEGER ",\"stored\":" RESOURCE_INTEGER
          ",\"updated\":" RESOURCE_INTEGER ",\"duplicate\":" RESOURCE_INTEGER ",\"rejected\":" RESOURCE_INTEGER
-         ",\"dropped\":" RESOURCE_INTEGER ",\"too_late\":" RESOURCE_INTEGER ",\"expired\":" RESOURCE_INTEGER
-         "}}"),
+         ",\"dropped\":" RESOURCE_INTEGER ",\"in_flight\":" RESOURCE_INTEGER
+         ",\"balanced\":{\"type\":\"boolean\"},\"purged\":" RESOURCE_INTEGER ",\"too_late\":" RESOURCE_INTEGER
+         ",\"expired\":" RESOURCE_INTEGER ",\"letters\":" RESOURCE_INTEGER
+         ",\"letter_bytes\":" RESOURCE_INTEGER ",\"unkept\":" RESOURCE_INTEGER "}}"),
      .success = 200,
      .parameters = ledger_parameters,
      .n_parameters = 2,
      .handler = ledger_list},
-    {.method = HTTP_GET,
-     .path = "/api/v1/workspaces/{ws}/dead-letters",
-     .name = "dead_letters",
-     .tag = "records",
-     .summary = "Rows that were rejected, and why, newest first",
-     .verb = VERB_READ,
-     .reference = "datastore:*",
-     .flags = ROUTE_LIST,
-     .where = ROUTE_ON_LANE,
-     .response_schema = RESOURCE_LIST_SCHEMA(LETTER_SCHEMA),
-     .success = 200,
-     .parameters = letter_parameters,
-     .n_parameters = 1,
-     .handler = letters_list},
-    {.method = HTTP_GET,
-     .path = "/api/v1/workspaces/{ws}/dead-letters/{id}",
-     .name = "dead_letter",
-     .tag = "records",
-     .summary = "One rejected row with its bytes",
-     .verb = VERB_READ,
-     .reference = "datastore:*",
-     .where = ROUTE_ON_LANE,
-     .response_schema =
-         "{\"type\":\"object\",\"required\":[\"id\",\"store\",\"code\"],\"properties\":{" LETTER_MEMBERS
-         ",\"body\":" RESOURCE_TEXT ",\"body_base64\":" RESOURCE_TEXT "}}",
-     .success = 200,
-     .handler = letter_show},
     {.method = HTTP_GET,
      .path = "/api/v1/workspaces/{ws}/audit",
      .name = "audit",

@@ -357,7 +357,8 @@ const connection_failure *connection_failure_of(const connection *c)
 
 bool connection_row_refused(const connection *c)
 {
-    return strncmp(c->failure.sqlstate, "22", 2) == 0 || strncmp(c->failure.sqlstate, "23", 2) == 0;
+    const char *state = c->failure.sqlstate;
+    return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strcmp(state, "54000") == 0;
 }
 
 int connection_server_version(const connection *c)

@@ -154,7 +154,8 @@ void connection_cancel(connection *c);
 bool connection_broken(const connection *c);
 bool connection_in_transaction(const connection *c);
 const connection_failure *connection_failure_of(const connection *c);
-/* SQLSTATE class 22 or 23: this row cannot be stored, another one may. */
+/* SQLSTATE class 22 or 23, or 54000 (a key too long for its index, a document too large): this row cannot be
+ * stored, another one may. */
 bool connection_row_refused(const connection *c);
 int connection_server_version(const connection *c); /* 150020 */
 /* The SCRAM verifier for a password, so that the server never sees the plain text. */

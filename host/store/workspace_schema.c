@@ -479,13 +479,14 @@ static const char workspace_tables[] =
     "stored bigint NOT NULL DEFAULT 0, updated bigint NOT NULL DEFAULT 0, duplicate bigint NOT NULL DEFAULT "
     "0, "
     "rejected bigint NOT NULL DEFAULT 0, dropped bigint NOT NULL DEFAULT 0, too_late bigint NOT NULL DEFAULT "
-    "0, expired bigint NOT NULL DEFAULT 0) WITH (fillfactor = 70); "
+    "0, expired bigint NOT NULL DEFAULT 0, letters bigint NOT NULL DEFAULT 0, letter_bytes bigint NOT NULL "
+    "DEFAULT 0, unkept bigint NOT NULL DEFAULT 0, purged bigint NOT NULL DEFAULT 0) WITH (fillfactor = 70); "
     "ALTER TABLE penstock.ledger_wid%1$d ADD COLUMN store text COLLATE \"C\" NOT NULL, "
     "ALTER COLUMN store SET STORAGE PLAIN, ADD PRIMARY KEY (store, minute); "
     "CREATE TABLE penstock.dead_letter_wid%1$d (id text COLLATE \"C\" PRIMARY KEY, store text NOT NULL, "
     "received timestamptz NOT NULL, origin text, request text, code text NOT NULL, pointer text, detail "
-    "text, body bytea, "
-    "fixed timestamptz)";
+    "text, body bytea, fixed timestamptz, form text, header bytea, attempts integer NOT NULL DEFAULT 0, "
+    "revision bigint NOT NULL DEFAULT 1, signal text, tried timestamptz, correction bytea, fixed_by text)";
 
 status_class workspace_schema_create(connection *c, int32_t wid, const char *role, status *st)
 {

@@ -1,5 +1,6 @@
-/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 (401 when it
- * refuses). "smtp": the least of a session. */
+/* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 and the
+ * answer that check.json names (401 when it refuses). "smtp": the least of a session. "mqtt" and "modbus"
+ * have files of their own. */
 #include "check/far_side.h"
 
 #include <arpa/inet.h>
@@ -16,23 +17,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "check/far_talk.h"
 #include "check/verdict.h"
 
-typedef struct peer {
-    FILE *in;
-    int out;
-    FILE *told;
-    bool refuses;
-} peer;
-
-static void reply(const peer *p, const char *line)
+void far_say(const far_peer *p, const void *data, size_t len)
 {
-    size_t len = strlen(line);
-    if (send(p->out, line, len, MSG_NOSIGNAL) != (ssize_t)len)
+    if (send(p->out, data, len, MSG_NOSIGNAL) != (ssize_t)len)
         shutdown(p->out, SHUT_RDWR);
 }
 
-static void talk_lines(peer *p)
+static void reply(const far_peer *p, const char *line)
+{
+    far_say(p, line, strlen(line));
+}
+
+static void talk_lines(far_peer *p)
 {
     char line[65536];
     while (fgets(line, sizeof line, p->in)) {
@@ -42,7 +41,17 @@ static void talk_lines(peer *p)
     }
 }
 
-static void talk_http(peer *p)
+static void reply_http(const far_peer *p)
+{
+    char head[120];
+    snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n",
+             p->refuses ? "401 Unauthorized" : "200 OK", p->refuses ? 0 : strlen(p->answer));
+    reply(p, head);
+    if (!p->refuses)
+        reply(p, p->answer);
+}
+
+static void talk_http(far_peer *p)
 {
     char line[65536];
     size_t body = 0;
@@ -59,8 +68,7 @@ static void talk_http(peer *p)
         }
         fputc('\n', p->told);
         fflush(p->told);
-        reply(p, p->refuses ? "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
-                            : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        reply_http(p);
     }
 }
 
@@ -78,7 +86,7 @@ static const char *smtp_answer(const char *line, bool refuses)
     return !strncasecmp(line, "QUIT", 4) ? "221 bye\r\n" : "250 fine\r\n";
 }
 
-static void talk_smtp(peer *p)
+static void talk_smtp(far_peer *p)
 {
     char line[65536];
     bool body = false, auth = false;
@@ -98,7 +106,24 @@ static void talk_smtp(peer *p)
     }
 }
 
-static void serve(int listener, const char *protocol, far_mode mode, int told)
+static const struct {
+    const char *name;
+    void (*talk)(far_peer *p);
+} protocols[] = {{"lines", talk_lines},
+                 {"http", talk_http},
+                 {"smtp", talk_smtp},
+                 {"mqtt", far_talk_mqtt},
+                 {"modbus", far_talk_modbus}};
+
+static int protocol_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof protocols / sizeof protocols[0]; i++)
+        if (!strcmp(protocols[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+static void serve(int listener, int protocol, const char *answer, far_mode mode, int told)
 {
     FILE *file = fdopen(told, "a");
     for (int n = 0; file; n++) {
@@ -107,24 +132,22 @@ static void serve(int listener, const char *protocol, far_mode mode, int told)
             _exit(1);
         if (fd < 0 || mode == FAR_SILENT)
             continue; /* the connection stays open and nothing is ever said */
-        peer p = {fdopen(fd, "r"), fd, file, mode == FAR_REFUSES};
-        if (p.in && !strcmp(protocol, "http"))
-            talk_http(&p);
-        else if (p.in && !strcmp(protocol, "smtp"))
-            talk_smtp(&p);
-        else if (p.in)
-            talk_lines(&p);
+        far_peer p = {fdopen(fd, "r"), fd, file, mode == FAR_REFUSES, answer};
+        if (p.in)
+            protocols[protocol].talk(&p);
         if (p.in)
             fclose(p.in);
     }
     _exit(1);
 }
 
-void far_side_start(const char *protocol, far_mode mode, far_side *out)
+void far_side_start(const char *protocol, const char *answer, far_mode mode, far_side *out)
 {
     memset(out, 0, sizeof *out);
-    if (strcmp(protocol, "lines") != 0 && strcmp(protocol, "http") != 0 && strcmp(protocol, "smtp") != 0)
-        verdict_fail("check.json: far_side", "there is no far side called %s: lines, http or smtp", protocol);
+    int known = protocol_find(protocol);
+    if (known < 0)
+        verdict_fail("check.json: far_side",
+                     "there is no far side called %s: lines, http, smtp, mqtt or modbus", protocol);
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -141,7 +164,7 @@ void far_side_start(const char *protocol, far_mode mode, far_side *out)
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(1);
-        serve(listener, protocol, mode, out->told_fd);
+        serve(listener, known, answer, mode, out->told_fd);
     }
     close(listener);
 }

@@ -18,8 +18,8 @@ typedef struct far_side {
     char told[64]; /* its path */
 } far_side;
 
-/* `protocol`: lines, http or smtp. Child only: failures end the case. It dies with the process that started
- * it. */
-void far_side_start(const char *protocol, far_mode mode, far_side *out);
+/* `protocol`: lines, http, smtp, mqtt or modbus; `answer`: what http answers. Child only: failures end the
+ * case. It dies with the process that started it. */
+void far_side_start(const char *protocol, const char *answer, far_mode mode, far_side *out);
 void far_side_stop(far_side *f); /* zeroed is fine */
 #endif

@@ -12,10 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/disk.h"
 #include "base/utc.h"
 #include "check/verdict.h"
 #include "plugin/entry.h"
 
+#define ANSWER_MAX_BYTES (1UL << 20)
 #define CLOCK_DEFAULT "2026-01-01T00:00:00Z"
 
 int64_t stand_now_us(void)
@@ -44,6 +46,20 @@ static void load(stand *t)
         verdict_fail(t->subject->file, "does not export penstock_plugin_v1");
 }
 
+/* The bytes of the file that check.json names as the far side's answer; the caller's. */
+static text answer_of(const subject *s)
+{
+    const char *name = project_text(&s->project, "answer");
+    char path[4200];
+    text answer = {0};
+    status st;
+    if (name)
+        project_path(&s->project, name, path, sizeof path);
+    if (name && disk_read(path, ANSWER_MAX_BYTES, &answer, &st) != STATUS_OK)
+        verdict_fail("check.json: answer", "%s", st.text);
+    return answer;
+}
+
 stand *stand_open(const subject *s, far_mode mode)
 {
     stand *t = calloc(1, sizeof *t);
@@ -54,8 +70,11 @@ stand *stand_open(const subject *s, far_mode mode)
     pthread_mutex_init(&t->lock, NULL);
     if (!utc_parse(clock, strlen(clock), &t->wall_us))
         verdict_fail("check.json: clock", "%s is no date-time", clock);
-    if (protocol)
-        far_side_start(protocol, mode, &t->far);
+    if (protocol) {
+        text answer = answer_of(s);
+        far_side_start(protocol, text_or_empty(&answer), mode, &t->far);
+        text_free(&answer);
+    }
     t->host = stand_guarded(sizeof *t->host);
     t->call = stand_guarded(sizeof *t->call);
     t->error = stand_guarded(sizeof *t->error);

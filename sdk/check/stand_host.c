@@ -106,16 +106,25 @@ static pst_status on_secret(const pst_host *host, const pst_call *call, const ch
     return PST_OK;
 }
 
+/* Kept with the log: no secret may stand in it either. */
+static void on_tell(const pst_host *host, const pst_call *call, const char *words)
+{
+    (void)call;
+    on_log(host, PST_LOG_INFO, words, NULL, 0);
+}
+
+static const pst_health_service stand_health = {.struct_size = sizeof stand_health, .tell = on_tell};
+
 static const void *on_service(const pst_host *host, const char *id)
 {
     const struct {
         const char *id;
         const void *service;
         bool for_pure; /* as in a cell: metric engines and models are functions of their input */
-    } services[] = {{PST_SERVICE_JSON, &service_json, true},
-                    {PST_SERVICE_FILES, &stand_files, false},
-                    {PST_SERVICE_STATE, &stand_state, false},
-                    {PST_SERVICE_LIMIT, &stand_limit, false}};
+    } services[] = {
+        {PST_SERVICE_JSON, &service_json, true},          {PST_SERVICE_FILES, &stand_files, false},
+        {PST_SERVICE_STATE, &stand_state, false},         {PST_SERVICE_LIMIT, &stand_limit, false},
+        {PST_SERVICE_MATERIAL, &service_material, false}, {PST_SERVICE_HEALTH, &stand_health, false}};
     plugin_kind kind = of(host)->subject->entry->kind;
     bool pure = kind == PLUGIN_METRIC || kind == PLUGIN_MODEL;
     for (size_t i = 0; !of(host)->no_services && i < sizeof services / sizeof *services; i++)

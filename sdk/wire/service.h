@@ -33,6 +33,10 @@ enum { SERVICE_STATE_GET, SERVICE_STATE_PUT, SERVICE_STATE_REMOVE, SERVICE_STATE
 #define SERVICE_LIMIT "penstock.limit"
 enum { SERVICE_LIMIT_TAKE, SERVICE_LIMIT_FORGET };
 
+/* TELL    FRAME_TEXT                                     → */
+#define SERVICE_HEALTH "penstock.health"
+enum { SERVICE_HEALTH_TELL };
+
 typedef struct service_take {
     double units, per_second, burst;
     int64_t max_wait_us;

@@ -169,6 +169,10 @@ static pst_status on_check(void *self, const pst_call *call, pst_error *error)
     LOOK(json, pst_json_service);
     LOOK(files, pst_files);
     LOOK(state, pst_state_service);
+    const pst_material_service *material = host->get_service(host, PST_SERVICE_MATERIAL);
+    const pst_health_service *health = host->get_service(host, PST_SERVICE_HEALTH);
+    LOOK(material, pst_material_service);
+    LOOK(health, pst_health_service);
     if (host->get_service(host, "penstock.time_travel/1") || host->get_service(host, ""))
         return pst_fail(error, PST_E_INTERNAL, NULL, "a service that nobody has was offered");
     if (the_one.cut && !strcmp(the_one.cut, "pst_rate"))

@@ -173,7 +173,7 @@ static void load_plan(bench *b)
     must(definition_make(&source, &b->definition, &st), &st);
     json_decref(source.columns);
     yaml_tree_free(tree);
-    must(flow_plan_create(b->definition, &b->plan, &st), &st);
+    must(flow_plan_create(b->definition, 0, &b->plan, &st), &st);
     b->store = flow_plan_featurestore(b->plan, "rollup");
 }
 

@@ -1,16 +1,25 @@
 """PostgreSQL away: when the host starts, killed under load, kept away for longer than keys are remembered, and stopped in
-mid-sentence. Ingest is acknowledged by the journal all the while; when PostgreSQL is back every acknowledged row appears,
-once. A private PostgreSQL that has died is started again by the host."""
+mid-sentence, and its backends killed between a COMMIT and the answer to it. Ingest is acknowledged by the journal all the
+while; when PostgreSQL is back every acknowledged row appears, once. A private PostgreSQL that has died is started again
+by the host.
+
+PENSTOCK_AWAY_SECONDS says how long PostgreSQL is away or stopped (default 12: longer than a key is remembered),
+PENSTOCK_COMMIT_KILLS how often a COMMIT gets no answer (6), PENSTOCK_ACK_P99_SECONDS what 99 of 100 acknowledgements may
+take (2, as with sanitizers on a busy machine), PENSTOCK_SEED which COMMITs and moments (printed)."""
 import contextlib
 import os
+import random
 import signal
 import time
 
+import commit_proxy
 import harness
 import senders
 from harness import check, equal, say, wait_for
 
-AWAY_S = 12  # longer than a key is remembered
+AWAY_S = float(os.environ.get("PENSTOCK_AWAY_SECONDS", "12"))
+COMMIT_KILLS = int(os.environ.get("PENSTOCK_COMMIT_KILLS", "6"))
+SEED = int(os.environ.get("PENSTOCK_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 ACK_P99_S = float(os.environ.get("PENSTOCK_ACK_P99_SECONDS", "2"))
 
 
@@ -49,23 +58,6 @@ def unusable(host):
         yield
     finally:
         hidden.rename(file)
-
-
-def family(pid):
-    """A process and its children."""
-    children = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat") as stat:
-                if int(stat.read().rsplit(")", 1)[1].split()[1]) == pid:
-                    children.append(int(entry))
-    return [pid] + children
-
-
-def signal_all(pids, number):
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def keep_acknowledging(clients, seconds):
@@ -138,26 +130,26 @@ def away_for_long():
 def stopped_in_mid_sentence():
     host = make_host()
     clients = start_clients(host)
-    pids = family(host.postmaster()[0])
+    pids = harness.family(host.postmaster()[0])
     since = time.monotonic()
-    signal_all(pids, signal.SIGSTOP)
+    harness.signal_all(pids, signal.SIGSTOP)
     try:
         keep_acknowledging(clients, AWAY_S)
     finally:
-        signal_all(pids, signal.SIGCONT)
+        harness.signal_all(pids, signal.SIGCONT)
     finish(host, clients, since, "stopped")
 
 
 def told_to_end_meanwhile():
     host = make_host()
     clients = start_clients(host)
-    pids = family(host.postmaster()[0])
-    signal_all(pids, signal.SIGSTOP)
+    pids = harness.family(host.postmaster()[0])
+    harness.signal_all(pids, signal.SIGSTOP)
     try:
         wait_for("a row waits", lambda: senders.waiting_rows(host) > 0, 30)
         code, seconds = host.stop()
     finally:
-        signal_all(pids, signal.SIGCONT)
+        harness.signal_all(pids, signal.SIGCONT)
     say(f"told to end while PostgreSQL is stopped: exit {code} after {seconds:.1f} s")
     equal(code, 0, "exit code")
     check(seconds <= harness.STOP_S, f"the host ends within {harness.STOP_S} s", seconds)
@@ -170,5 +162,42 @@ def told_to_end_meanwhile():
     finish(host, clients, since, "ended")
 
 
-harness.main(away_at_the_start, killed_under_load, away_for_long, stopped_in_mid_sentence,
+def outcomes(host, proxy):
+    """What became of the transactions whose COMMIT got no answer, by how they were hit."""
+    happened = {int(row[0]) for row in host.sql("SELECT number FROM probe.commits")}
+    met = [(fate, "committed" if number in happened else "aborted") for number, fate in enumerate(proxy.met)]
+    return {pair: met.count(pair) for pair in sorted(set(met))}
+
+
+def killed_between_commit_and_answer():
+    say(f"seed {SEED}, {COMMIT_KILLS} COMMITs without an answer")
+    host = make_host()
+    host.sql(commit_proxy.TABLE)
+    host.stop()
+    proxy = commit_proxy.CommitProxy(host.postmaster()[1], SEED)
+    try:
+        host.launch(same_port=True).wait_ready()
+        clients = start_clients(host)
+        fates = [(commit_proxy.UNREAD, commit_proxy.RACE, commit_proxy.UNHEARD)[i % 3] for i in range(COMMIT_KILLS)]
+        random.Random(SEED).shuffle(fates)
+        since = time.monotonic()
+        for number, fate in enumerate(fates, 1):
+            proxy.arm(fate)
+            wait_for("a writer's COMMIT is met", lambda n=number: len(proxy.met) == n, 60)
+            moment = time.monotonic()
+            wait_for("rows are stored again", lambda m=moment: clients[-1].first_ack_after(m), 60)
+        finish(host, clients, since, "without an answer")
+        found = outcomes(host, proxy)
+    finally:
+        proxy.close()
+    committed = sum(n for (_, outcome), n in found.items() if outcome == "committed")
+    say(f"of {COMMIT_KILLS} COMMITs without an answer {committed} had happened: "
+        + ", ".join(f"{fate} {outcome} {n}" for (fate, outcome), n in found.items()))
+    equal(sum(found.values()), COMMIT_KILLS, "transactions with an outcome")
+    check(0 < committed < COMMIT_KILLS, "both outcomes occurred", found)
+    equal({k for k in found if k[0] != commit_proxy.RACE},
+          {(commit_proxy.UNREAD, "aborted"), (commit_proxy.UNHEARD, "committed")}, "fates that decide the outcome")
+
+
+harness.main(away_at_the_start, killed_under_load, away_for_long, stopped_in_mid_sentence, killed_between_commit_and_answer,
              told_to_end_meanwhile)

@@ -119,6 +119,23 @@ def _alive(pid):
         return False
 
 
+def family(pid):
+    """A process and its children."""
+    children = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat") as stat:
+                if int(stat.read().rsplit(")", 1)[1].split()[1]) == pid:
+                    children.append(int(entry))
+    return [pid] + children
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 class Answer:
     def __init__(self, response, body):
         self.status, self.headers, self.body = response.status, response.headers, body
@@ -254,15 +271,18 @@ class Host:
         if sockets and re.fullmatch(r"/(run|tmp)/penstock-[0-9a-f]{8}", sockets):
             shutil.rmtree(sockets, ignore_errors=True)
 
+    def psql_environment(self, database="penstock_data"):
+        """What psql needs to be the superuser there."""
+        _, sockets = self.postmaster()
+        return clean_environment({"PGHOST": sockets, "PGUSER": "penstock_admin", "PGDATABASE": database, "PGPORT": "5432",
+                                  "PGPASSWORD": (self.state / "postgres.secret").read_text().strip()})
+
     def sql(self, statement, database="penstock_data"):
         """What the statement answers, as a list of rows of texts (NULL is None), run as the superuser."""
-        _, sockets = self.postmaster()
         mark = "\x01null"
         out = subprocess.run(["psql", "-XqAtF", "\x1f", "-R", "\x1e", "-P", f"null={mark}", "-v", "ON_ERROR_STOP=1", "-c",
                               statement], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60,
-                             env=clean_environment({"PGHOST": sockets, "PGUSER": "penstock_admin", "PGDATABASE": database,
-                                               "PGPORT": "5432",
-                                               "PGPASSWORD": (self.state / "postgres.secret").read_text().strip()}))
+                             env=self.psql_environment(database))
         check(out.returncode == 0, f"psql: {statement}", out.stderr)
         text = out.stdout[:-1] if out.stdout.endswith("\n") else out.stdout
         return [[None if v == mark else v for v in row.split("\x1f")] for row in text.split("\x1e")] if text else []
@@ -336,7 +356,7 @@ class Host:
     def rows(self, ws, store):
         """Every row of "layer:key" as an object, in key order, by `penstock store rows`."""
         out = self.cli("store", "rows", store, "-w", ws, "-o", "ndjson")
-        return [json.loads(line) for line in out.text.splitlines()]
+        return [json.loads(line) for line in out.stdout.splitlines()]
 
     def apply(self, template):
         self.cli("template", "apply", "-f", template, "--yes")

@@ -95,7 +95,7 @@ static pst_status prepare_context(tls *t, const tls_trust *trust, pst_error *err
     SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
     if (trust->authorities ? !trust_authorities(t->context, trust->authorities)
                            : SSL_CTX_set_default_verify_paths(t->context) != 1)
-        return pst_fail(error, PST_E_CONFIG, "/tls/authorities", "no certificate in PEM form is in it");
+        return pst_fail(error, PST_E_CONFIG, "/tls/ca", "no certificate in PEM form is in it");
     if (trust->certificate && !present_certificate(t->context, trust))
         return pst_fail(error, PST_E_CONFIG, "/tls/certificate",
                         "a certificate and its key, both in PEM form, are expected");

@@ -188,8 +188,10 @@ extern PST_EXPORT const pst_plugin penstock_plugin_v1; /* the only exported symb
  * the newest cursor that is durable in its journal, so what was read and not acked is read again. */
 #define PST_IF_SOURCE "penstock.connector.source/1/draft"
 enum {
-    PST_SOURCE_REPLAYS = 1, /* open(cursor) yields every record after the cursor; without it: at most once */
-    PST_SOURCE_BOUNDED = 2  /* can come to PST_END */
+    PST_SOURCE_REPLAYS = 1, /* open(cursor) yields every record after the cursor */
+    PST_SOURCE_BOUNDED = 2, /* can come to PST_END */
+    PST_SOURCE_ACKS = 4     /* the far side keeps the position: what was not acked comes again after open, whatever the
+                               cursor. Without this and REPLAYS: at most once */
 };
 typedef struct pst_source {
     uint32_t struct_size, flags;
@@ -483,6 +485,27 @@ typedef struct pst_limit_service { /* all [lane] */
     pst_status (*acquire)(const pst_host *, const pst_call *, const char *provider, double units, const pst_rate *rate,
                           int64_t max_wait_us, pst_error *);
 } pst_limit_service;
+
+/* Bytes that a setting stands for, and that a plugin's process could not reach by a path: certificates, keys. The
+ * setting is an object with one of `pem` (the text itself), `secret` (a reference: format penstock-secret) and `file`
+ * (as in penstock.files).
+ * PST_E_CONFIG: it has none of them, or no such secret or granted file. PST_E_RESOURCE: more than the limit. Fetch
+ * at use; the release wipes the bytes. */
+#define PST_SERVICE_MATERIAL "penstock.material/1/draft"
+enum { PST_MATERIAL_MAX = 1048576 }; /* bytes */
+typedef struct pst_material_service { /* all [lane] */
+    uint32_t struct_size, flags;
+    pst_status (*fetch)(const pst_host *, const pst_call *, const char *path, pst_blob *out, pst_error *);
+} pst_material_service;
+
+/* What people should know although calls succeed: one site of several is away, an answer is late. The instance is shown
+ * as "degraded" with this text until another one comes, "" = all is well, or its source is opened anew. */
+#define PST_SERVICE_HEALTH "penstock.health/1/draft"
+enum { PST_HEALTH_TEXT_MAX = 240 }; /* bytes; more is cut off */
+typedef struct pst_health_service { /* all [lane] */
+    uint32_t struct_size, flags;
+    void (*tell)(const pst_host *, const pst_call *, const char *text); /* without secrets */
+} pst_health_service;
 
 #ifdef __cplusplus
 }

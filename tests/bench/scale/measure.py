@@ -168,7 +168,7 @@ def sessions(host):
 
 
 def measure_load(options):
-    host = harness.Host().start()
+    host = harness.Host(settings=["--limits-connections", "10000"]).start()
     (host.folder / "scaled.yaml").write_text(TEMPLATE)
     host.apply(host.folder / "scaled.yaml")
     load, names, first = Load(host, options), [], None

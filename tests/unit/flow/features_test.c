@@ -125,7 +125,7 @@ static const flow_plan *plan_of(const char *template, const definition **definit
                                 .generation = 1,
                                 .columns = columns};
     must(definition_make(&source, definition_out, &st), &st);
-    must(flow_plan_create(*definition_out, &plan, &st), &st);
+    must(flow_plan_create(*definition_out, 0, &plan, &st), &st);
     for (int i = 0; i < STORES; i++)
         if (plan->featurestores[i].problem)
             fail_msg("%s", plan->featurestores[i].problem);

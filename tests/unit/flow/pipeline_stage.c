@@ -74,7 +74,7 @@ static void load_definition(bench *b)
     must(definition_make(&source, &b->definition, &st), &st);
     json_decref(source.columns);
     yaml_tree_free(tree);
-    must(flow_plan_create(b->definition, &b->plan, &st), &st);
+    must(flow_plan_create(b->definition, 0, &b->plan, &st), &st);
     const featurestore_plan *f = flow_plan_featurestore(b->plan, "rollup");
     if (f->problem)
         fail_msg("%s", f->problem);
@@ -109,7 +109,7 @@ static void on_appended(void *arg, uint32_t stream)
     bench *b = arg;
     journal_stream s;
     if (journal_stream_get(b->journal, stream, &s) && b->writers[s.shard % WRITERS])
-        writer_wake(b->writers[s.shard % WRITERS], stream);
+        writer_wake(b->writers[s.shard % WRITERS], &s);
 }
 
 void bench_start(bench *b)
@@ -122,8 +122,14 @@ void bench_start(bench *b)
     b->intake = intake_create(b->journal, b->waiters, WRITERS);
     b->partitions = partition_cache_create();
     for (unsigned i = 0; i < WRITERS; i++) {
-        writer_parts parts = {b->journal, b->service, b->partitions, b->waiters, plan_of, NULL,
-                              b,          i,          WRITERS};
+        writer_parts parts = {.journal = b->journal,
+                              .data = b->service,
+                              .partitions = b->partitions,
+                              .waiters = b->waiters,
+                              .plan_of = plan_of,
+                              .arg = b,
+                              .number = i,
+                              .of = WRITERS};
         b->writers[i] = writer_start(&parts);
     }
 }

@@ -1,7 +1,9 @@
 #include "support/check.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "loop/lane.h"
 #include "loop/loop.h"
 
@@ -54,6 +56,96 @@ static void lanes_keep_order_one_at_a_time(void **state)
     lane_pool_free(pool);
 }
 
+typedef struct busy {
+    lane *lane;
+    atomic_int *running, *most;
+    atomic_bool *end;
+    atomic_int turns;
+    int64_t held_us;
+} busy;
+
+/* Holds a thread for a while, again and again. */
+static void on_busy(void *arg)
+{
+    busy *b = arg;
+    int running = atomic_fetch_add(b->running, 1) + 1;
+    int most = atomic_load(b->most);
+    while (running > most && !atomic_compare_exchange_weak(b->most, &most, running))
+        ;
+    int64_t began_us = clock_monotonic_us(), now_us = began_us;
+    while (now_us < began_us + 500)
+        now_us = clock_monotonic_us();
+    b->held_us += now_us - began_us;
+    atomic_fetch_sub(b->running, 1);
+    b->turns++;
+    if (!atomic_load(b->end))
+        lane_post(b->lane, on_busy, b);
+}
+
+/* 12 lanes of one owner against one lane of another on one thread: each owner gets half of it, and with a
+ * weight of 3 the single one gets three quarters. */
+static void share_of_single(uint32_t weight, double expected)
+{
+    enum { NOISY = 12, TURNS = 200 };
+    lane_pool *pool = lane_pool_create(1);
+    lane_group *noisy = lane_group_open(pool, 0), *quiet = lane_group_open(pool, weight);
+    atomic_int running = 0, most = 0;
+    atomic_bool end = false;
+    busy all[NOISY + 1];
+    for (int i = 0; i <= NOISY; i++)
+        all[i] = (busy){.lane = lane_open_in(i < NOISY ? noisy : quiet, "t"),
+                        .running = &running,
+                        .most = &most,
+                        .end = &end};
+    for (int i = 0; i <= NOISY; i++)
+        lane_post(all[i].lane, on_busy, &all[i]);
+    while (all[NOISY].turns < TURNS)
+        sched_yield();
+    end = true;
+    for (int i = 0; i <= NOISY; i++)
+        lane_close(all[i].lane);
+    int64_t all_us = 0;
+    for (int i = 0; i <= NOISY; i++)
+        all_us += all[i].held_us;
+    lane_group_close(noisy);
+    lane_group_close(quiet);
+    lane_pool_free(pool);
+    double share = (double)all[NOISY].held_us / (double)all_us;
+    if (share < expected * 0.85 || share > expected * 1.15)
+        fail_msg("a share of %.2f, not %.2f", share, expected);
+}
+
+static void owners_share_threads(void **state)
+{
+    (void)state;
+    share_of_single(0, 0.5);
+    share_of_single(300, 0.75);
+}
+
+/* One owner never holds all the threads. */
+static void owner_leaves_threads(void **state)
+{
+    (void)state;
+    enum { LANES_OF_ONE = 16, THREADS = 8 };
+    lane_pool *pool = lane_pool_create(THREADS);
+    lane_group *g = lane_group_open(pool, 0);
+    atomic_int running = 0, most = 0;
+    atomic_bool end = false;
+    busy all[LANES_OF_ONE];
+    for (int i = 0; i < LANES_OF_ONE; i++) {
+        all[i] = (busy){.lane = lane_open_in(g, "t"), .running = &running, .most = &most, .end = &end};
+        lane_post(all[i].lane, on_busy, &all[i]);
+    }
+    while (all[0].turns < 20)
+        sched_yield();
+    end = true;
+    for (int i = 0; i < LANES_OF_ONE; i++)
+        lane_close(all[i].lane);
+    lane_group_close(g);
+    lane_pool_free(pool);
+    assert_in_range(most, 1, THREADS - THREADS / 4);
+}
+
 static void stop_loop(void *arg)
 {
     loop_stop(arg);
@@ -102,8 +194,8 @@ static void timers_fire_and_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lanes_keep_order_one_at_a_time),
-        cmocka_unit_test(lanes_answer_on_the_loop),
+        cmocka_unit_test(lanes_keep_order_one_at_a_time), cmocka_unit_test(owners_share_threads),
+        cmocka_unit_test(owner_leaves_threads),           cmocka_unit_test(lanes_answer_on_the_loop),
         cmocka_unit_test(timers_fire_and_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,6 +283,24 @@ static void body_limit_is_exact(void **state)
     text_free(&out);
 }
 
+/* Longer than any body may be: refused on the head, before anybody is asked (a quarter of 256 MiB). */
+static void the_longest_body_of_all_is_known_before_the_route(void **state)
+{
+    (void)state;
+    static const int status_of[] = {401, 401, 413};
+    for (int i = 0; i < 3; i++) {
+        text out = {0}, request = {0};
+        int fd = raw_connect(f.port);
+        text_printf(&request, "POST /denied HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n",
+                    (64 << 20) - 1 + i);
+        raw_say(fd, request.data);
+        assert_int_equal(raw_answer(fd, &out, 5000), status_of[i]);
+        close(fd);
+        text_free(&out);
+        text_free(&request);
+    }
+}
+
 static void header_limits_refuse_with_431_and_414(void **state)
 {
     (void)state;
@@ -570,6 +588,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(pipelined_requests_are_answered_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_small_body_keeps_the_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(body_limit_is_exact, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_longest_body_of_all_is_known_before_the_route, setup, teardown),
         cmocka_unit_test_setup_teardown(header_limits_refuse_with_431_and_414, setup, teardown),
         cmocka_unit_test_setup_teardown(streams_arrive_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stream_whose_client_left_ends_its_producer, setup, teardown),

@@ -502,11 +502,12 @@ static void ledger_and_dead_letters_are_shown(void **state)
     assert_int_equal(ask("GET /api/v1/workspaces/acme/ledger", "", NULL, &out), 200);
     assert_string_equal(
         raw_body(&out),
-        "{\"items\":[{\"store\":\"d\",\"received\":15,\"stored\":11,\"updated\":0,"
-        "\"duplicate\":3,\"rejected\":1,\"dropped\":0,\"too_late\":0,\"expired\":0}],\"next\":null}\n");
+        "{\"items\":[{\"store\":\"d\",\"received\":18,\"stored\":11,\"updated\":0,\"duplicate\":3,"
+        "\"rejected\":1,\"dropped\":0,\"purged\":0,\"too_late\":0,\"expired\":0,\"letters\":0,"
+        "\"letter_bytes\":0,\"unkept\":0,\"balanced\":true,\"in_flight\":3}],\"next\":null}\n");
     assert_int_equal(ask("GET /api/v1/workspaces/acme/ledger?from=2026-01-02T00:00:00Z", "", NULL, &out),
                      200);
-    assert_non_null(strstr(raw_body(&out), "\"received\":5,"));
+    assert_non_null(strstr(raw_body(&out), "\"received\":8,"));
     assert_int_equal(ask("GET /api/v1/workspaces/acme/dead-letters?limit=2", "", NULL, &out), 200);
     json_t *v = document_of(&out);
     assert_string_equal(word(json_array_get(json_object_get(v, "items"), 0), "id"), "L3");

@@ -221,6 +221,16 @@ static void errors_carry_their_class(void **state)
     assert_int_equal(connection_exec(c, "SELECT 1/0", NULL, 0, NULL, &st), STATUS_INVALID);
     assert_string_equal(connection_failure_of(c)->sqlstate, "22012");
     assert_true(connection_row_refused(c));
+    OK(connection_exec(c, "CREATE TEMP TABLE keyed (k text PRIMARY KEY)", NULL, 0, NULL, &st));
+    OK(connection_exec(c, "ALTER TABLE keyed ALTER k SET STORAGE PLAIN", NULL, 0, NULL, &st));
+    OK(connection_exec(c, "REINDEX TABLE keyed", NULL, 0, NULL, &st));
+    for (int over = 0; over < 2; over++) { /* the longest key of an index's page, and one byte more */
+        value length = value_integer(2692 + over);
+        status_class class =
+            connection_exec(c, "INSERT INTO keyed SELECT repeat('x', $1::int)", &length, 1, NULL, &st);
+        assert_int_equal(class, over ? STATUS_LIMIT : STATUS_OK);
+        assert_int_equal(connection_row_refused(c), over);
+    }
     assert_int_equal(connection_exec(c, "SELECT * FROM nowhere", NULL, 0, NULL, &st), STATUS_INVALID);
     assert_false(connection_row_refused(c));
     value nul = value_text_n("a\0b", 3);

@@ -68,12 +68,12 @@ pst_status late_bind(const char *library, pst_error *error)
     } functions[] = {EACH_FUNCTION(ENTRY)};
     void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
     if (!handle)
-        return pst_fail(error, PST_E_UNAVAILABLE, NULL, "%s is needed for sending: %s", library, dlerror());
+        return pst_fail(error, PST_E_UNAVAILABLE, NULL, "%s is needed: %s", library, dlerror());
     for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
         void *found = dlsym(handle, functions[i].name);
         if (!found) {
             dlclose(handle);
-            return pst_fail(error, PST_E_UNAVAILABLE, NULL, "%s is too old for sending: it lacks %s", library,
+            return pst_fail(error, PST_E_UNAVAILABLE, NULL, "%s is too old: it lacks %s", library,
                             functions[i].name);
         }
         memcpy(functions[i].place, &found, sizeof found);

@@ -1,9 +1,9 @@
 /* libcurl, loaded when it is first needed: with the libraries that it brings along it weighs a megabyte a
- * process, and most notifiers are silent. late.c defines the functions that the notifiers use under their own
+ * process, and most notifiers are silent. late.c defines the functions that the plugins use under their own
  * names, so callers include <curl/curl.h> and call them as always; before late_bind() only the freeing ones
  * may be called, with NULL. One thread. */
-#ifndef NOTIFIERS_LATE_H
-#define NOTIFIERS_LATE_H
+#ifndef PLUGINS_LATE_H
+#define PLUGINS_LATE_H
 #include "penstock/batch.h"
 
 #define LATE_CURL "libcurl.so.4"

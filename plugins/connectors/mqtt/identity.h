@@ -1,0 +1,22 @@
+/* Who we are to the broker: client identifier, password, key and certificates. Secrets are fetched for one
+ * call and wiped after it. */
+#ifndef MQTT_IDENTITY_H
+#define MQTT_IDENTITY_H
+#include "settings.h"
+#include "tls.h"
+
+enum { IDENTITY_PEM_MAX = 100001 };
+
+typedef struct identity {
+    char client_id[128];
+    char password_text[1024];
+    const char *password; /* NULL = none */
+    char *pem[3];         /* authorities, certificate, key; ours */
+    tls_trust trust;
+} identity;
+
+pst_status identity_read(const settings *set, const pst_call *call, identity *out, pst_error *error);
+void identity_wipe(identity *i);
+/* A number for the broker and the client identifier: whose cursor it is. */
+uint64_t identity_place(const settings *set, const identity *i);
+#endif

@@ -1,0 +1,18 @@
+/* What the protocols of the far side share. One connection; functions return when it is over. */
+#ifndef PENSTOCK_CHECK_FAR_TALK_H
+#define PENSTOCK_CHECK_FAR_TALK_H
+#include <stdbool.h>
+#include <stdio.h>
+
+typedef struct far_peer {
+    FILE *in;
+    int out;
+    FILE *told; /* what it was told goes there too */
+    bool refuses;
+    const char *answer; /* http: the body that is answered */
+} far_peer;
+
+void far_say(const far_peer *p, const void *data, size_t len);
+void far_talk_mqtt(far_peer *p);
+void far_talk_modbus(far_peer *p);
+#endif
