@@ -133,6 +133,11 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
 status_class flow_hook(flow *f, int32_t wid, const char *connector, const instance_request *q, hook_done done,
                        void *arg, status *st);
 
+/* Trials of a connector's configuration, which need not be saved: trial.h. `connector` is borrowed. [lane] */
+status_class flow_check(flow *f, int32_t wid, const defined_connector *connector, json_t **out, status *st);
+status_class flow_discover(flow *f, int32_t wid, const defined_connector *connector, json_t **out,
+                           status *st);
+
 /* ---- work that is asked for ---- */
 
 /* Every instance of that plugin that is in quarantine, or held back, gets another chance at once. Returns how

@@ -180,24 +180,25 @@ static void hook_rotate(http_request *r)
 
 /* ---- the table ---- */
 
-#define HOOK_ROUTE(verb_method, address, word)                                                               \
-    {                                                                                                        \
-        .method = verb_method, .path = (address), .name = (word), .tag = "hooks",                            \
-        .summary = "What a sender posts to a connector",                                                     \
-        .description = "The answer is the plugin's; it goes out when what the request held is durable. 429 " \
-                       "and 503: nothing was taken, send it again.",                                         \
-        .where = ROUTE_ON_LANE, .body_limit = HOOK_BODY_BYTES, .request_types = "*/*",                       \
-        .request_schema = (verb_method) == HTTP_GET ? NULL : "{\"type\":\"string\"}", .success = 204,        \
-        .handler = hook_take                                                                                 \
+#define HOOK_ROUTE(verb_method, address, word, more)                                                    \
+    {                                                                                                   \
+        .method = verb_method, .path = (address), .name = (word), .tag = "hooks",                       \
+        .summary = "What a sender posts to a connector",                                                \
+        .description = "Also below this path. The answer is the plugin's; it goes out when what the "   \
+                       "request held is durable. 429 "                                                  \
+                       "and 503: nothing was taken, send it again.",                                    \
+        .flags = (more), .where = ROUTE_ON_LANE, .body_limit = HOOK_BODY_BYTES, .request_types = "*/*", \
+        .request_schema = (verb_method) == HTTP_GET ? NULL : "{\"type\":\"string\"}", .success = 204,   \
+        .handler = hook_take                                                                            \
     }
 
 static const route table[] = {
-    HOOK_ROUTE(HTTP_GET, "/hooks/{token}", "hook_get"),
-    HOOK_ROUTE(HTTP_POST, "/hooks/{token}", "hook_post"),
-    HOOK_ROUTE(HTTP_PUT, "/hooks/{token}", "hook_put"),
-    HOOK_ROUTE(HTTP_GET, "/hooks/{token}/{rest*}", "hook_get_below"),
-    HOOK_ROUTE(HTTP_POST, "/hooks/{token}/{rest*}", "hook_post_below"),
-    HOOK_ROUTE(HTTP_PUT, "/hooks/{token}/{rest*}", "hook_put_below"),
+    HOOK_ROUTE(HTTP_GET, "/hooks/{token}", "hook_get", 0),
+    HOOK_ROUTE(HTTP_POST, "/hooks/{token}", "hook_post", 0),
+    HOOK_ROUTE(HTTP_PUT, "/hooks/{token}", "hook_put", 0),
+    HOOK_ROUTE(HTTP_GET, "/hooks/{token}/{rest*}", "hook_get_below", ROUTE_HIDDEN),
+    HOOK_ROUTE(HTTP_POST, "/hooks/{token}/{rest*}", "hook_post_below", ROUTE_HIDDEN),
+    HOOK_ROUTE(HTTP_PUT, "/hooks/{token}/{rest*}", "hook_put_below", ROUTE_HIDDEN),
     {.method = HTTP_GET,
      .path = "/api/v1/workspaces/{ws}/connectors/{k}/hook",
      .name = "connector_hook",

@@ -247,6 +247,22 @@ status_class flow_hook(flow *fl, int32_t wid, const char *connector, const insta
     return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
 }
 
+status_class flow_check(flow *fl, int32_t wid, const defined_connector *connector, json_t **out, status *st)
+{
+    (void)fl, (void)wid;
+    if (strcmp(connector->plugin, "org.example.away") == 0)
+        return status_set(st, STATUS_UNAVAILABLE, "the far side is away");
+    *out = json_pack("{s:b, s:[], s:[], s:i, s:n}", "checked", 1, "rows", "rejects", "took_ms", 1, "note");
+    return STATUS_OK;
+}
+
+status_class flow_discover(flow *fl, int32_t wid, const defined_connector *connector, json_t **out,
+                           status *st)
+{
+    (void)fl, (void)wid;
+    return flow_check(fl, wid, connector, out, st);
+}
+
 /* ---- set-up ---- */
 
 static inline bool make_plan(const char *template_yaml, status *st)
