@@ -145,9 +145,11 @@ static status_class open_flow(app *a, status *st)
                         .secrets = app_secrets(a),
                         .state_folder = a->state,
                         .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
+                        .journal_keep_free = (uint32_t)settings_integer(a->settings, "journal.keep_free"),
                         .store_bytes = (uint64_t)settings_integer(a->settings, "limits.store_bytes"),
                         .letters = {settings_integer(a->settings, "limits.dead_letters"),
                                     settings_integer(a->settings, "limits.dead_letter_bytes")},
+                        .ledger_every_us = settings_integer(a->settings, "ledger.every"),
                         .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
                         .hook_rate = (unsigned)settings_integer(a->settings, "limits.hook_rate"),
                         .query_timeout_ms =

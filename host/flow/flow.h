@@ -36,8 +36,10 @@ typedef struct flow_parts {
     instance_secrets secrets;
     const char *state_folder;         /* journal in <state>/journal, artifacts in <state>/models */
     uint64_t journal_bytes;           /* 0 = the journal's default */
+    uint32_t journal_keep_free;       /* per cent of its disk */
     uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
     letter_limits letters;            /* dead letters of one workspace; 0 = the defaults */
+    int64_t ledger_every_us;          /* how often the ledgers are looked at */
     unsigned writers;                 /* 0 = 2 */
     unsigned build_share;             /* percent of its time that a build computes; 0 = the default */
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
@@ -101,6 +103,11 @@ status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t 
                               metric_result *out, uint64_t *last_out, status *st);
 /* Who watches what is committed: live.h. */
 live_hub *flow_live(flow *f);
+/* Visits the workspaces with what this host has booked of each, and how many do not balance. [any thread] */
+void flow_each_ledger(flow *f,
+                      void (*visit)(void *arg, const char *workspace, const ledger_counts *booked,
+                                    bool wrong),
+                      void *arg);
 /* Dead letters were thrown away: rows among them that kill plugins are tried again. */
 void flow_letters_purged(flow *f, int32_t wid);
 
