@@ -164,6 +164,14 @@ void flow_retry_sources(flow *f)
     free(all);
 }
 
+void flow_secret_changed(flow *f, int32_t wid)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    if (t)
+        tenant_renew_sources(t);
+    tenant_release(t);
+}
+
 /* ---- writers ---- */
 
 static writer_plan plan_for_writer(void *arg, uint32_t wid, const flow_plan **out)

@@ -74,6 +74,8 @@ void flow_remove(flow *f, int32_t wid); /* [lane] */
 void flow_make_instances(flow *f, const char *plugin_id);
 /* After another version of a plugin serves: sources that could not run may be able to now. */
 void flow_retry_sources(flow *f);
+/* A secret of the workspace has changed: its sources use the new one at once. Any thread but the loop's. */
+void flow_secret_changed(flow *f, int32_t wid);
 /* Retained; NULL if it does not run here. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
 

@@ -32,6 +32,7 @@ typedef struct fixture {
     live_hub *live;
     yaml_tree *yaml;
     atomic_uint pages;
+    atomic_uint secrets_changed; /* flow_secret_changed was told so often */
     char asked_params[256];
     const char *key_header; /* of every request */
 } fixture;
@@ -49,6 +50,12 @@ intake *flow_intake(flow *fl)
 {
     (void)fl;
     return f.intake;
+}
+
+void flow_secret_changed(flow *fl, int32_t wid)
+{
+    (void)fl, (void)wid;
+    atomic_fetch_add(&f.secrets_changed, 1);
 }
 
 void flow_letters_purged(flow *fl, int32_t wid)
