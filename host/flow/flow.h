@@ -10,6 +10,7 @@
 
 #include "config/settings.h"
 #include "control/definition.h"
+#include "flow/hook.h"
 #include "flow/intake.h"
 #include "flow/journal.h"
 #include "flow/live.h"
@@ -35,6 +36,7 @@ typedef struct flow_parts {
     instance_secrets secrets;
     const char *state_folder;         /* journal in <state>/journal, artifacts in <state>/models */
     uint64_t journal_bytes;           /* 0 = the journal's default */
+    uint32_t journal_keep_free;       /* per cent of its disk */
     uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
     letter_limits letters;            /* dead letters of one workspace; 0 = the defaults */
     int64_t ledger_every_us;          /* how often the ledgers are looked at */
@@ -42,6 +44,7 @@ typedef struct flow_parts {
     unsigned build_share;             /* percent of its time that a build computes; 0 = the default */
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
     int query_timeout_ms;             /* of its statement; 0 = METRIC_TIMEOUT_MS */
+    unsigned hook_rate;               /* requests a second of one hook; 0 = HOOK_RATE_DEFAULT */
     const settings *settings;         /* weights of workspaces */
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
 } flow_parts;
@@ -73,6 +76,8 @@ void flow_remove(flow *f, int32_t wid); /* [lane] */
 void flow_make_instances(flow *f, const char *plugin_id);
 /* After another version of a plugin serves: sources that could not run may be able to now. */
 void flow_retry_sources(flow *f);
+/* A secret of the workspace has changed: its sources use the new one at once. Any thread but the loop's. */
+void flow_secret_changed(flow *f, int32_t wid);
 /* Retained; NULL if it does not run here. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
 
@@ -131,6 +136,16 @@ json_t *flow_host_status(flow *f);
 /* One source's state as JSON, or NULL. */
 json_t *flow_source_status(flow *f, int32_t wid, const char *connector);
 status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st);
+
+/* A request from outside for that connector; see hook.h. When it is refused here (`st`), `done` is not
+ * called. */
+status_class flow_hook(flow *f, int32_t wid, const char *connector, const instance_request *q, hook_done done,
+                       void *arg, status *st);
+
+/* Trials of a connector's configuration, which need not be saved: trial.h. `connector` is borrowed. [lane] */
+status_class flow_check(flow *f, int32_t wid, const defined_connector *connector, json_t **out, status *st);
+status_class flow_discover(flow *f, int32_t wid, const defined_connector *connector, json_t **out,
+                           status *st);
 
 /* ---- work that is asked for ---- */
 

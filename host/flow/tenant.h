@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "flow/flow.h"
+#include "flow/hook.h"
 #include "flow/plan.h"
 #include "store/partitions.h"
 
@@ -42,6 +43,8 @@ poison_ward *tenant_ward(tenant *t); /* rows that kill plugins; as long as the t
 void tenant_make_instances(tenant *t, const char *plugin_id);
 /* Sources that could not be made: another version of their plugin may take their configuration. */
 void tenant_retry_sources(tenant *t);
+/* A secret of the workspace has changed. */
+void tenant_renew_sources(tenant *t);
 /* The plugin instance of a metric engine; NULL for SQL metrics. */
 instance *tenant_engine(tenant *t, const char *metric, status *st);
 
@@ -52,6 +55,8 @@ void tenant_refresh(tenant *t, flow_done done, void *arg);
 status_class tenant_demand(tenant *t, const flow_demand *demand, json_t **out, status *st); /* [lane] */
 
 json_t *tenant_status(tenant *t); /* [lane]: asks the database for freshness */
+/* Retained; NULL with the reason. */
+hook *tenant_hook(tenant *t, const char *connector, status *st);
 json_t *tenant_source_status(tenant *t, const char *connector);
 void tenant_each_source(tenant *t,
                         void (*visit)(void *arg, const char *workspace, const char *connector,

@@ -306,18 +306,19 @@ def credentials():
     for name in ways:
         wait_state(host, name, "needs_you", "secret", 15)
     host.cli("secret", "set", "api", "-w", "one", stdin="wrong")
-    again(host, *ways)
     wait_state(host, "oauth", "needs_you", "401 invalid_client")
     wait_state(host, "login", "needs_you", "403")
     wait_state(host, "basic", "needs_you", "401: it refuses the credential")
     host.cli("secret", "set", "api", "-w", "one", stdin="s3cret")
-    again(host, *ways)
+    for name in ways:
+        look_ok(host, name)  # a new secret is tried at once
     wait_for("all come in", lambda: all(len(of(stored(host), k)) == 3 for k in ways))
     wait_for("a token is renewed before its end", lambda: gate.logins.count("login") >= 2, 15)
     equal(gate.logins.count("oauth"), 1, "a token is used until it ends")
     check(all(r["headers"]["X-Session"] for r in asked(server, "/login")), "no question without a token")
     gate.tokens["oauth"] = "another"  # the far side has forgotten it
     wait_for("a refused token is renewed", lambda: gate.logins.count("oauth") == 2)
+    wait_for("and used", lambda: asked(server, "/oauth")[-1]["headers"]["Authorization"] == f"Bearer {gate.tokens['oauth']}")
     look_ok(host, "oauth")
     host.stop()
     host.start()
@@ -520,7 +521,6 @@ def trust():
     host.cli("secret", "set", "authority", "-w", "one", stdin=ca)
     host.cli("secret", "set", "client_key", "-w", "one", stdin=(folder / "client.key").read_text())
     host.cli("secret", "set", "proxy", "-w", "one", stdin="s3cret")
-    again(host, "fine_secret", "fine_client", "fine_proxied")
     fine = ("fine_file", "fine_pem", "fine_secret", "fine_client", "fine_proxied")
     wait_for("those that are trusted", lambda: {d for d, _ in stored(host)} == set(fine))
     for name in fine:

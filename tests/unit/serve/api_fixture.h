@@ -32,6 +32,7 @@ typedef struct fixture {
     live_hub *live;
     yaml_tree *yaml;
     atomic_uint pages;
+    atomic_uint secrets_changed; /* flow_secret_changed was told so often */
     char asked_params[256];
     const char *key_header; /* of every request */
 } fixture;
@@ -49,6 +50,12 @@ intake *flow_intake(flow *fl)
 {
     (void)fl;
     return f.intake;
+}
+
+void flow_secret_changed(flow *fl, int32_t wid)
+{
+    (void)fl, (void)wid;
+    atomic_fetch_add(&f.secrets_changed, 1);
 }
 
 void flow_letters_purged(flow *fl, int32_t wid)
@@ -240,6 +247,29 @@ status_class flow_source_pause(flow *fl, int32_t wid, const char *connector, boo
     return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
 }
 
+status_class flow_hook(flow *fl, int32_t wid, const char *connector, const instance_request *q,
+                       hook_done done, void *arg, status *st)
+{
+    (void)fl, (void)wid, (void)q, (void)done, (void)arg;
+    return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
+}
+
+status_class flow_check(flow *fl, int32_t wid, const defined_connector *connector, json_t **out, status *st)
+{
+    (void)fl, (void)wid;
+    if (strcmp(connector->plugin, "org.example.away") == 0)
+        return status_set(st, STATUS_UNAVAILABLE, "the far side is away");
+    *out = json_pack("{s:b, s:[], s:[], s:i, s:n}", "checked", 1, "rows", "rejects", "took_ms", 1, "note");
+    return STATUS_OK;
+}
+
+status_class flow_discover(flow *fl, int32_t wid, const defined_connector *connector, json_t **out,
+                           status *st)
+{
+    (void)fl, (void)wid;
+    return flow_check(fl, wid, connector, out, st);
+}
+
 /* ---- set-up ---- */
 
 static inline bool make_plan(const char *template_yaml, status *st)
@@ -326,7 +356,41 @@ static inline void stop(void)
     flow_plan_release(f.plan);
     yaml_tree_free(f.yaml);
     directory_free(f.services.directory);
+    hook_book_free(f.services.hooks);
     test_folder_remove(f.folder);
+}
+
+/* Workspace 7, "plant-a" or "ws_01", with the stores of a template and without a database. `verify` says who
+ * a key is; `key_header` goes along with every request. */
+static inline status_class find_workspace(void *self, const char *name, int64_t *wid, status *st)
+{
+    *wid = directory_find(self, name);
+    return *wid ? STATUS_OK : status_set(st, STATUS_NOT_FOUND, "workspace %s", name);
+}
+
+static inline int start_plant(const char *template_yaml, const char *key_header,
+                              status_class (*verify)(void *, const char *, principal *, status *))
+{
+    status st;
+    auth_source auth = {.key_verify = verify, .workspace_find = find_workspace};
+    memset(&f, 0, sizeof f);
+    f.services.directory = auth.self = directory_create();
+    f.services.hooks = hook_book_create();
+    f.services.version = "1.2.3";
+    f.key_header = key_header;
+    directory_put(f.services.directory, &(directory_entry){7, "plant-a", "ws_01", false});
+    if (!make_plan(template_yaml, &st) || !make_journal(&st) || !serve(&auth, NULL, &st)) {
+        fprintf(stderr, "%s: %s\n", st.where, st.text);
+        return -1;
+    }
+    return start();
+}
+
+static inline int teardown(void **state)
+{
+    (void)state;
+    stop();
+    return 0;
 }
 
 static inline int ask_bytes(const char *line, const char *head, const void *body, size_t len, text *out)

@@ -84,8 +84,11 @@ static int set_up(void **state)
     OK(control_identify(&plane, &st));
     make_admin_key();
     f.key_header = admin_header;
-    f.services = (services){
-        .control = &plane, .directory = directory_create(), .version = "1.2.3", .host_name = "test"};
+    f.services = (services){.control = &plane,
+                            .directory = directory_create(),
+                            .hooks = hook_book_create(),
+                            .version = "1.2.3",
+                            .host_name = "test"};
     auth_source auth = access_auth(&f.services);
     idempotency_store kept = access_idempotency(&f.services);
     if (!make_journal(&st) || !serve(&auth, &kept, &st))
@@ -401,6 +404,7 @@ static void secrets_go_in_and_never_out(void **state)
     assert_int_equal(ask("PUT /api/v1/workspaces/acme/secrets/mqtt", "", "{\"value\":\"hunter2\"}", &out),
                      204);
     assert_int_equal(ask("PUT /api/v1/workspaces/acme/secrets/No!", "", "{\"value\":\"x\"}", &out), 422);
+    assert_int_equal(atomic_load(&f.secrets_changed), 1); /* what was refused has changed nothing */
     assert_int_equal(ask("PUT /api/v1/workspaces/acme/secrets/mqtt", "", "{\"value\":5}", &out), 422);
     assert_int_equal(ask("GET /api/v1/workspaces/acme/secrets", "", NULL, &out), 200);
     assert_non_null(strstr(raw_body(&out), "\"name\":\"mqtt\""));
