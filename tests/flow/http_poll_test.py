@@ -235,6 +235,13 @@ def paging():
     equal(of(rows, "south"), {first + n: 18.0 + n for n in range(3)}, "the other")
     check(asked(server, "/plant/a%20b") and asked(server, "/plant/c%2Fd"), "values are encoded", {r["path"] for r in server.all()})
 
+    for name, rows in (("page", 10), ("offset", 10), ("plant", 6), ("series", 10)):
+        seen = host.api("POST", f"/workspaces/one/connectors/{name}:check").json
+        check(seen["checked"] and len(seen["rows"]) == rows and not seen["rejects"], f"check of {name}", seen)
+    for name in ("page", "offset"):
+        seen = host.api("POST", f"/workspaces/one/connectors/{name}:discover").json
+        check("format: date-time" in seen["yaml"] and "device" in seen["yaml"], f"discover of {name}", seen)
+
     wait_for("what is new in a log", lambda: len(of(stored(host), "keep")) == 12)
     pages.log += [row(n, "keep") for n in range(12, 15)]
     wait_for("what is new in a log", lambda: len(of(stored(host), "keep")) == 15)
