@@ -144,9 +144,9 @@ static int no_rename(const char *from, const char *to)
     return -1;
 }
 
-static int64_t plenty(const char *path)
+static int64_t plenty(const char *path, int64_t *total_out)
 {
-    (void)path;
+    (void)path, (void)total_out;
     return INT64_MAX;
 }
 
