@@ -235,6 +235,13 @@ def paging():
     equal(of(rows, "south"), {first + n: 18.0 + n for n in range(3)}, "the other")
     check(asked(server, "/plant/a%20b") and asked(server, "/plant/c%2Fd"), "values are encoded", {r["path"] for r in server.all()})
 
+    for name, rows in (("page", 10), ("offset", 10), ("plant", 6), ("series", 10)):
+        seen = host.api("POST", f"/workspaces/one/connectors/{name}:check").json
+        check(seen["checked"] and len(seen["rows"]) == rows and not seen["rejects"], f"check of {name}", seen)
+    for name in ("page", "offset"):
+        seen = host.api("POST", f"/workspaces/one/connectors/{name}:discover").json
+        check("format: date-time" in seen["yaml"] and "device" in seen["yaml"], f"discover of {name}", seen)
+
     wait_for("what is new in a log", lambda: len(of(stored(host), "keep")) == 12)
     pages.log += [row(n, "keep") for n in range(12, 15)]
     wait_for("what is new in a log", lambda: len(of(stored(host), "keep")) == 15)
@@ -257,7 +264,7 @@ class Gate:
 
     def __call__(self, r):
         kind = r["path"].strip("/")
-        if kind in ("token", "session"):
+        if kind in ("token", "token2", "session"):
             return getattr(self, kind)(r)
         device = {"header": "header", "basic": "basic"}.get(kind, kind)
         return ok([row(n, device) for n in range(3)]) if getattr(self, "may_" + kind)(r["headers"]) else (401, {}, b"no")
@@ -286,6 +293,16 @@ class Gate:
             return 401, {}, {"error": "invalid_client"}
         return ok({"access_token": self.new("oauth", r), "expires_in": 3600, "token_type": "Bearer"})
 
+    def token2(self, r):
+        form = dict(urllib.parse.parse_qsl(r["body"].decode()))
+        who = "Basic " + base64.b64encode(b"pen%3Astock:s3cret").decode()
+        if form != {"grant_type": "client_credentials"} or r["headers"]["Authorization"] != who:
+            return 401, {}, {"error": "invalid_client"}
+        return ok({"access_token": self.new("oauth2", r), "token_type": "Bearer"})
+
+    def may_oauth2(self, h):
+        return h["Authorization"] == f"Bearer {self.tokens.get('oauth2')}"
+
     def session(self, r):
         if json.loads(r["body"]) != {"username": "me", "password": "s3cret", "tenant": 'a "b"'}:
             return 403, {}, b"no"
@@ -300,6 +317,7 @@ def credentials():
     ways = {"header": {"header": {"name": "X-Api-Key", "prefix": "key ", "value": "api"}},
             "basic": {"basic": {"user": "me", "password": "api"}},
             "oauth": {"oauth": oauth},
+            "oauth2": {"oauth": {"token_url": server.url + "/token2", "client_id": "pen:stock", "client_secret": "api", "send": "basic"}},
             "login": {"login": {"url": server.url + "/session", "user": "me", "password": "api", "fields": {"tenant": 'a "b"'},
                                 "token": "/data/token", "lives": "/data/seconds", "header": "X-Session", "prefix": ""}}}
     give(host, *[api(k, server, auth=v, headers={"X-Plain": "yes"}) for k, v in ways.items()])
@@ -382,6 +400,19 @@ class Moody:
     def on_big(self, r):
         return ok(b" " * 2000 + b"[]")
 
+    def on_exact(self, r):
+        body = json.dumps([row(n, "exact") for n in range(3)]).encode()
+        return ok(body + b" " * (1024 - len(body)))
+
+    def on_onemore(self, r):
+        return ok(self.on_exact(r)[2] + b" ")
+
+    def on_loop(self, r):
+        return ok({"items": [row(0, "loop")], "next": "same"})
+
+    def on_endless(self, r):
+        return ok([row(r["n"] % 1000, "endless")])
+
     def on_away(self, r):
         return 302, {"Location": self.other.url + "/fine-away"}, b""
 
@@ -409,6 +440,9 @@ def failures():
          api("silent", server, **quick), api("half", server, **quick), api("cut", server), api("busy", server), api("later", server),
          api("broken", server), api("missing", server), api("garbage", server),
          api("garbagepage", server, paging={"by": "page", "parameter": "p"}), api("big", server, max_answer_bytes=1024),
+         api("exact", server, max_answer_bytes=1024), api("onemore", server, max_answer_bytes=1024),
+         api("loop", server, decode={"path": "$.items[*]"}, paging={"by": "cursor", "parameter": "after", "next": "/next"}),
+         api("endless", server, paging={"by": "page", "parameter": "p", "most": 20}),
          api("away", server), api("named", server, redirect_to=[other.url], headers={"X-Key": "ours"}), api("moved", server),
          api("expired", server, decode={"path": "$.items[*]"}, paging={"by": "cursor", "parameter": "after", "next": "/next"}),
          api("closed", closed, path="/closed"))
@@ -417,11 +451,15 @@ def failures():
             ("silent", "degraded", "waiting for an answer from"), ("half", "degraded", "waiting for an answer from"),
             ("busy", "degraded", "answered 429"), ("later", "degraded", "answered 503"), ("broken", "down", "answered 500"),
             ("missing", "needs_you", "answered 404; check url"), ("garbagepage", "down", "not JSON"), ("big", "down", "more than 1024 bytes"),
+            ("onemore", "down", "more than 1024 bytes"), ("loop", "down", "the same next page twice"),
+            ("endless", "needs_you", "more than 20 pages"),
             ("away", "needs_you", "add it to redirect_to")):
         wait_state(host, name, state, words)
     for name in ("silent", "half"):
         wait_state(host, name, "down", "timed out")
     look_ok(host, "garbage")
+    look_ok(host, "exact")
+    equal(len(of(stored(host), "exact")), 3, "an answer of just as many bytes")
     wait_for("an answer of 200 that is none is a dead letter",
              lambda: host.sql("SELECT count(*) FROM penstock.dead_letter_wid1")[0][0] != "0")
     wait_for("redirects", lambda: {"fine-away", "fine-moved"} <= {d for d, _ in stored(host)})
@@ -449,12 +487,14 @@ def sites_and_rates():
     rate = {"per_second": 4, "burst": 1, "provider": "api.example.com"}
     give(host,
          api("sites", server, path="/{path}", sites={"good": {"path": "fine"}, "bad": {"path": "broken"}, "worse": {"path": "cut"}}),
+         api("allbad", server, path="/{path}", sites={"a": {"path": "broken"}, "b": {"path": "cut"}}),
          *[api(f"fine{n}", server, rate=rate) for n in range(4)])
     wait_state(host, "sites", "degraded", "2 of 3 sites fail; bad: ")
+    wait_state(host, "allbad", "down")
     n = len(asked(server, "/fine"))
     wait_for("the good one is asked as ever", lambda: len(asked(server, "/fine")) >= n + 3, 8)
     tries = [r["at"] for r in asked(server, "/broken")]
-    check(len(tries) < 12, "one that fails backs off", tries)
+    check(len(tries) < 24, "one that fails backs off", tries)
     wait_state(host, "sites", "degraded", "2 of 3 sites fail; bad: ", 0.1)
     moods.well.update(("broken", "cut"))
     look_ok(host, "sites", 20)
