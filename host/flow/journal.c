@@ -563,6 +563,7 @@ journal_stats journal_stats_get(journal *j)
     pthread_mutex_lock(&j->lock);
     journal_stats stats = j->stats;
     stats.size_bytes = j->size_bytes;
+    stats.store_bytes = j->store_bytes;
     stats.used_bytes = j->used_pages * JOURNAL_PAGE;
     stats.waiting_submissions = j->n_waiting;
     stats.streams = j->n_streams;
