@@ -11,7 +11,8 @@
 #include "base/utc.h"
 
 enum { LOCK_WAIT_MS = 1000, FULL_PERCENT = 90 };
-static const int64_t worth_telling_us = 100000; /* rows that wait for less are not slow */
+static const int64_t worth_telling_us = 100000, /* rows that wait for less are not slow */
+    lately_us = 5000000;
 
 typedef struct answer {
     const why_slow_parts *parts;
@@ -90,7 +91,7 @@ static void add_limits(answer *a)
 
 static bool is_slow(const answer *a)
 {
-    bool late = a->share.latency_us >= worth_telling_us && a->now_us - a->share.committed_us < MINUTE_US;
+    bool late = a->share.latency_us >= worth_telling_us && a->now_us - a->share.committed_us < lately_us;
     return (a->waiting.rows > 0 && a->age_us >= worth_telling_us) || late;
 }
 

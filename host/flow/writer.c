@@ -13,12 +13,12 @@
 #include "flow/writer_private.h"
 
 enum {
-    TURN_BYTES = 16 << 20,      /* of journal records in one transaction */
-    TURN_BYTES_LEAST = 1 << 19, /* however slow the database is */
-    TURN_BYTES_FIRST = 1 << 20, /* before its speed is known */
+    TURN_BYTES = 16 << 20,        /* of journal records in one transaction */
+    TURN_BYTES_LEAST = 256 << 10, /* however slow the database is */
+    TURN_BYTES_FIRST = 256 << 10, /* before its speed is known */
     CHUNK_BYTES_LEAST = 64 << 10,
     STREAM_COST = 8 << 10, /* what a stream costs beside its bytes: statements, a position, the ledger */
-    RATE_COST_LEAST = 256 << 10, /* smaller turns say nothing about the speed */
+    RATE_COST_LEAST = 128 << 10, /* smaller turns say nothing about the speed */
     BACK_OFF_FIRST_MS = 50,
     BACK_OFF_LAST_MS = 2000,
     REST_US = 1000000,
