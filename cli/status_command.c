@@ -47,11 +47,24 @@ static void firing_print(const output *out, const json_t *document)
         complain_usage(&st);
 }
 
+/* The alarm: rows were lost, or counted wrongly. */
+static void ledger_print(const output *out, const json_t *document)
+{
+    const json_t *ledger = json_object_get(document, "ledger");
+    const char *store = json_string_value(json_object_get(ledger, "store"));
+    const char *minute = json_string_value(json_object_get(ledger, "minute"));
+    if (json_is_false(json_object_get(ledger, "balanced")))
+        fprintf(out->to, "the ledger does NOT balance: %lld minutes, the first %s of %s, %+lld rows\n",
+                (long long)json_integer_value(json_object_get(ledger, "minutes")), minute ? minute : "",
+                store ? store : "", (long long)json_integer_value(json_object_get(ledger, "difference")));
+}
+
 static void workspace_print(const output *out, const json_t *document)
 {
     const char *key = json_string_value(json_object_get(document, "key"));
     const char *state = json_string_value(json_object_get(document, "state"));
     fprintf(out->to, "\nworkspace %s: %s\n", key ? key : "", state ? state : "");
+    ledger_print(out, document);
     stores_print(out, document);
     firing_print(out, document);
 }

@@ -145,9 +145,11 @@ static status_class open_flow(app *a, status *st)
                         .secrets = app_secrets(a),
                         .state_folder = a->state,
                         .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
+                        .journal_keep_free = (uint32_t)settings_integer(a->settings, "journal.keep_free"),
                         .store_bytes = (uint64_t)settings_integer(a->settings, "limits.store_bytes"),
                         .letters = {settings_integer(a->settings, "limits.dead_letters"),
                                     settings_integer(a->settings, "limits.dead_letter_bytes")},
+                        .ledger_every_us = settings_integer(a->settings, "ledger.every"),
                         .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
                         .query_timeout_ms =
                             (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
@@ -426,6 +428,7 @@ static void watch_signals(app *a)
         uv_signal_start(&a->signals[i], numbers[i] == SIGHUP ? on_reload : on_signal, numbers[i]);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
 }
 
 /* ---- life ---- */

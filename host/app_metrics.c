@@ -69,6 +69,29 @@ static void count_source(void *arg, const char *workspace, const char *connector
     counts[state]++;
 }
 
+/* Workspaces of which something was booked, or whose ledger is wrong. */
+static void show_ledger(void *arg, const char *workspace, const ledger_counts *booked, bool wrong)
+{
+    static const char help[] =
+        "Rows of a workspace that this host has booked in the ledger, by what became of them.";
+    const struct {
+        const char *outcome;
+        int64_t rows;
+    } all[] = {{"received", booked->received},
+               {"stored", booked->stored},
+               {"duplicate", booked->duplicate},
+               {"rejected", booked->rejected},
+               {"dropped", booked->dropped}};
+    (void)arg;
+    for (size_t i = 0; booked->received && i < sizeof all / sizeof *all; i++)
+        metric_count(metric_counter("penstock_ledger_rows_total", help, METRIC_LABEL("workspace", workspace),
+                                    METRIC_LABEL("outcome", all[i].outcome)),
+                     (uint64_t)all[i].rows);
+    metric_set(metric_gauge("penstock_ledger_wrong", "1 while the ledger of a workspace does not balance.",
+                            METRIC_LABEL("workspace", workspace)),
+               wrong);
+}
+
 static void collect_sources(flow *f)
 {
     unsigned counts[SOURCE_ENDED + 1] = {0};
@@ -211,6 +234,7 @@ static void collect(void *arg)
     collect_journal(a->flow);
     collect_writers(a->flow);
     collect_sources(a->flow);
+    flow_each_ledger(a->flow, show_ledger, NULL);
     collect_plugins(a->instances);
     plugin_states(a->instances, show_instance, NULL);
 }

@@ -11,6 +11,8 @@
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/log.h"
+#include "base/utc.h"
+#include "flow/ledger_watch.h"
 #include "flow/live.h"
 #include "flow/lost_journal.h"
 #include "flow/store_rows.h"
@@ -27,6 +29,7 @@ struct flow {
     intake *intake;
     waiter_table *waiters;
     live_hub *live;
+    ledger_watch *ledgers;
     partition_cache *partitions;
     unsigned n_writers;
     writer *writers[WRITERS_MAX];
@@ -168,6 +171,14 @@ void flow_retry_sources(flow *f)
     free(all);
 }
 
+void flow_secret_changed(flow *f, int32_t wid)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    if (t)
+        tenant_renew_sources(t);
+    tenant_release(t);
+}
+
 /* ---- writers ---- */
 
 static writer_plan plan_for_writer(void *arg, uint32_t wid, const flow_plan **out)
@@ -195,6 +206,10 @@ static void on_committed(void *arg, const write_record *record)
     if (t)
         tenant_stored(t);
     pthread_mutex_unlock(&f->lock);
+    if (record->store || strcmp(record->record->store, JOURNAL_STORE_UNKNOWN) == 0) {
+        ledger_counts counts = write_record_counts(record);
+        ledger_watch_book(f->ledgers, (int32_t)record->record->wid, &counts);
+    }
 }
 
 static void start_writers(flow *f)
@@ -252,10 +267,25 @@ static status_class open_journal(flow *f, status *st)
     snprintf(folder, sizeof folder, "%s/journal", f->parts.state_folder);
     journal_settings settings = {.folder = folder,
                                  .size_bytes = f->parts.journal_bytes,
+                                 .keep_free = f->parts.journal_keep_free,
                                  .store_bytes = f->parts.store_bytes,
                                  .on_appended = on_appended,
                                  .arg = f};
     return journal_open(&settings, &f->journal, st);
+}
+
+static ledger_subject *ledger_subjects(void *arg, uint32_t *n_out)
+{
+    tenant **all = all_tenants(arg, n_out);
+    ledger_subject *out = memory_zero(*n_out + 1, sizeof *out);
+    for (uint32_t i = 0; i < *n_out; i++) {
+        const definition *d = tenant_plan(all[i])->definition;
+        out[i].wid = d->wid;
+        snprintf(out[i].workspace, sizeof out[i].workspace, "%s", d->workspace);
+        tenant_release(all[i]);
+    }
+    free(all);
+    return out;
 }
 
 status_class flow_create(const flow_parts *parts, flow **out, status *st)
@@ -276,6 +306,11 @@ status_class flow_create(const flow_parts *parts, flow **out, status *st)
     f->waiters = waiter_table_create();
     f->partitions = partition_cache_create();
     f->intake = intake_create(f->journal, f->waiters, f->n_writers);
+    f->ledgers = ledger_watch_create(&(ledger_watch_parts){.data = parts->data,
+                                                           .lanes = parts->lanes,
+                                                           .every_us = parts->ledger_every_us,
+                                                           .subjects = ledger_subjects,
+                                                           .arg = f});
     f->live = live_create(parts->lanes, f->journal, f->n_writers);
     *out = f;
     return STATUS_OK;
@@ -287,6 +322,7 @@ static void on_tick(void *arg)
     int64_t now_us = clock_wall_us();
     waiter_expire(f->waiters, clock_monotonic_us());
     live_tick(f->live, clock_monotonic_us());
+    ledger_watch_tick(f->ledgers, now_us);
     pthread_mutex_lock(&f->lock);
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_tick(f->tenants[i], now_us, !atomic_load(&f->held));
@@ -315,6 +351,7 @@ void flow_stop(flow *f)
 {
     timer_stop(f->tick);
     f->tick = NULL;
+    ledger_watch_stop(f->ledgers);
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_stop(f->tenants[i]);
     atomic_store(&f->writing, false);
@@ -332,6 +369,7 @@ void flow_free(flow *f)
         tenant_release(f->tenants[i]);
     free(f->tenants);
     live_free(f->live);
+    ledger_watch_free(f->ledgers);
     journal_close(f->journal);
     waiter_table_free(f->waiters);
     intake_free(f->intake);
@@ -438,10 +476,23 @@ status_class flow_metric_run(flow *f, int32_t wid, const char *metric, const met
     return class;
 }
 
+static json_t *ledger_status(flow *f, int32_t wid)
+{
+    char minute[UTC_TEXT_SIZE];
+    ledger_finding found;
+    if (!ledger_watch_find(f->ledgers, wid, &found))
+        return json_pack("{s:b}", "balanced", 1);
+    utc_format(found.minute_us, minute);
+    return json_pack("{s:b, s:I, s:s, s:s, s:I}", "balanced", 0, "minutes", (json_int_t)found.minutes,
+                     "store", found.store, "minute", minute, "difference", (json_int_t)found.difference);
+}
+
 json_t *flow_status(flow *f, int32_t wid)
 {
     tenant *t = tenant_of(f, wid, NULL);
     json_t *o = t ? tenant_status(t) : NULL;
+    if (o)
+        json_object_set_new(o, "ledger", ledger_status(f, wid));
     tenant_release(t);
     return o;
 }
@@ -480,6 +531,21 @@ json_t *flow_why_slow(flow *f, int32_t wid, bool (*sees)(void *arg, int32_t wid)
     flow_plan_release(asking.plan);
     tenant_release(t);
     return o;
+}
+
+void flow_each_ledger(flow *f,
+                      void (*visit)(void *arg, const char *workspace, const ledger_counts *booked,
+                                    bool wrong),
+                      void *arg)
+{
+    uint32_t n;
+    ledger_finding found;
+    ledger_subject *subjects = ledger_subjects(f, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        ledger_counts booked = ledger_watch_booked(f->ledgers, subjects[i].wid);
+        visit(arg, subjects[i].workspace, &booked, ledger_watch_find(f->ledgers, subjects[i].wid, &found));
+    }
+    free(subjects);
 }
 
 json_t *flow_source_status(flow *f, int32_t wid, const char *connector)
@@ -525,13 +591,14 @@ json_t *flow_host_status(flow *f)
     writer_figures w = flow_writer_figures(f);
     json_t *instances = json_array();
     plugin_states(f->parts.instances, add_instance, instances);
-    return json_pack("{s:{s:I, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:o}", "journal",
+    return json_pack("{s:{s:I, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:I, s:o}", "journal",
                      "size_bytes", (json_int_t)j.size_bytes, "used_bytes", (json_int_t)j.used_bytes,
                      "waiting_rows", (json_int_t)waiting.rows, "waiting_bytes", (json_int_t)waiting.bytes,
                      "failed", j.failed, "writers", "transactions", (json_int_t)w.transactions, "rows_stored",
                      (json_int_t)w.rows_stored, "rows_duplicate", (json_int_t)w.rows_duplicate,
-                     "streams_stopped", (json_int_t)w.streams_stopped, "away", w.away, "workspaces",
-                     (json_int_t)f->n_tenants, "instances", instances);
+                     "streams_stopped", (json_int_t)w.streams_stopped, "away", w.away, "ledgers_wrong",
+                     (json_int_t)ledger_watch_findings(f->ledgers), "workspaces", (json_int_t)f->n_tenants,
+                     "instances", instances);
 }
 
 /* ---- work that is asked for ---- */

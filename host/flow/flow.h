@@ -35,8 +35,10 @@ typedef struct flow_parts {
     instance_secrets secrets;
     const char *state_folder;         /* journal in <state>/journal, artifacts in <state>/models */
     uint64_t journal_bytes;           /* 0 = the journal's default */
+    uint32_t journal_keep_free;       /* per cent of its disk */
     uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
     letter_limits letters;            /* dead letters of one workspace; 0 = the defaults */
+    int64_t ledger_every_us;          /* how often the ledgers are looked at */
     unsigned writers;                 /* 0 = 2 */
     unsigned build_share;             /* percent of its time that a build computes; 0 = the default */
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
@@ -72,6 +74,8 @@ void flow_remove(flow *f, int32_t wid); /* [lane] */
 void flow_make_instances(flow *f, const char *plugin_id);
 /* After another version of a plugin serves: sources that could not run may be able to now. */
 void flow_retry_sources(flow *f);
+/* A secret of the workspace has changed: its sources use the new one at once. Any thread but the loop's. */
+void flow_secret_changed(flow *f, int32_t wid);
 /* Retained; NULL if it does not run here. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
 
@@ -99,6 +103,11 @@ status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t 
                               metric_result *out, uint64_t *last_out, status *st);
 /* Who watches what is committed: live.h. */
 live_hub *flow_live(flow *f);
+/* Visits the workspaces with what this host has booked of each, and how many do not balance. [any thread] */
+void flow_each_ledger(flow *f,
+                      void (*visit)(void *arg, const char *workspace, const ledger_counts *booked,
+                                    bool wrong),
+                      void *arg);
 /* Dead letters were thrown away: rows among them that kill plugins are tried again. */
 void flow_letters_purged(flow *f, int32_t wid);
 

@@ -9,13 +9,13 @@
  * come back. */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "flow/journal_state.h"
@@ -413,6 +413,27 @@ static void write_cursors_ahead(journal *j, const submission *group)
     mdb_txn_commit(txn);
 }
 
+/* Others live on this disk, too: PostgreSQL ends when it cannot write. */
+static bool disk_is_short(const journal *j)
+{
+    int64_t total, free_bytes = disk_free_bytes(j->folder, &total), least = total / 100 * j->keep_free;
+    return free_bytes >= 0 && free_bytes < (least < JOURNAL_KEEP_FREE_MAX ? least : JOURNAL_KEEP_FREE_MAX);
+}
+
+/* Space on the disk for what is to be written, before it is: a full disk refuses the group, and never keeps
+ * what is there from being trimmed. Twice the cost, because pages are written anew and freed only later. */
+static int make_room(journal *j, const submission *group)
+{
+    uint64_t bytes = j->used_pages * JOURNAL_PAGE + JOURNAL_HEADROOM;
+    if (!group)
+        return 0;
+    if (j->keep_free && disk_is_short(j))
+        return STORE_DISK_SHORT;
+    for (const submission *s = group; s; s = s->next)
+        bytes += 2 * s->cost;
+    return store_make_room(&j->store, bytes);
+}
+
 /* An LMDB code; 0 = the group is durable. */
 static int commit_group(journal *j, submission *group)
 {
@@ -422,7 +443,9 @@ static int commit_group(journal *j, submission *group)
     j->commit_number++;
     j->n_touched = 0;
     write_cursors_ahead(j, group);
-    int code = mdb_txn_begin(j->store.env, NULL, 0, &txn);
+    int code = make_room(j, group);
+    if (code == 0)
+        code = mdb_txn_begin(j->store.env, NULL, 0, &txn);
     if (code == 0) {
         code = write_group(j, txn, group, &next_row, &trimmed);
         used_pages = store_used_pages(&j->store, txn);
@@ -608,17 +631,6 @@ static submission *take_group(journal *j)
     return group;
 }
 
-/* Takes the disk space of the whole file, so that no later commit meets a full disk. */
-static void reserve_space(journal *j)
-{
-    mdb_filehandle_t fd;
-    if (!j->reserve || j->reserved)
-        return;
-    j->reserved = true;
-    if (mdb_env_get_fd(j->store.env, &fd) != 0 || fallocate(fd, 0, 0, (off_t)j->size_bytes) != 0)
-        log_warn("journal", "cannot take its disk space in advance", LOG_NUMBER("bytes", j->size_bytes));
-}
-
 static void refuse_queue(journal *j, submission *group)
 {
     status st;
@@ -643,7 +655,6 @@ void *commit_thread(void *arg)
                 return NULL;
         } else if (group || trims) {
             commit_and_answer(j, group);
-            reserve_space(j);
         }
         if (end)
             return NULL;

@@ -2,21 +2,28 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "base/fault.h"
 #include "flow/journal_crc.h"
 
 #define MAIN_KEYS 8
+#define ROOM_STEP ((uint64_t)4 << 20)  /* disk space is taken in */
 #define PART_COST (JOURNAL_PAGE + 64U) /* its page and its place in the tree */
 
 bool store_code_is_full(int code)
 {
-    return code == MDB_MAP_FULL || code == MDB_TXN_FULL || code == ENOSPC || code == EDQUOT;
+    return code == STORE_DISK_SHORT || code == MDB_MAP_FULL || code == MDB_TXN_FULL || code == ENOSPC ||
+           code == EDQUOT || code == EFBIG;
 }
 
 status_class store_status(status *st, int code, const char *what)
 {
+    if (code == STORE_DISK_SHORT) {
+        status_set(st, STATUS_LIMIT, "journal: %s: its disk is nearly full", what);
+        return status_hint(st, "free disk space; journal.keep_free says how much must be left");
+    }
     if (store_code_is_full(code)) {
         status_set(st, STATUS_LIMIT, "journal: %s: %s", what,
                    code == MDB_MAP_FULL ? "the journal is full" : mdb_strerror(code));
@@ -71,6 +78,37 @@ void store_close(journal_store *s)
     if (s->env)
         mdb_env_close(s->env);
     s->env = NULL;
+}
+
+static int allocate(int fd, uint64_t from, uint64_t to)
+{
+    while (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from)) != 0)
+        if (errno != EINTR)
+            return errno;
+    return 0;
+}
+
+int store_make_room(journal_store *s, uint64_t bytes)
+{
+    MDB_envinfo info;
+    mdb_filehandle_t fd;
+    uint64_t size = s->size_pages * JOURNAL_PAGE;
+    bytes = bytes < size ? bytes : size;
+    if (bytes <= s->room_bytes || mdb_env_info(s->env, &info) != 0 || mdb_env_get_fd(s->env, &fd) != 0)
+        return 0;
+    uint64_t written = (info.me_last_pgno + 1) * JOURNAL_PAGE;
+    s->room_bytes = s->room_bytes > written ? s->room_bytes : written;
+    if (bytes <= s->room_bytes)
+        return 0;
+    uint64_t step = bytes - bytes % ROOM_STEP + ROOM_STEP;
+    step = step < size ? step : size;
+    int code = allocate(fd, s->room_bytes, step);
+    if (store_code_is_full(code))
+        code = allocate(fd, s->room_bytes, step = bytes);
+    if (store_code_is_full(code))
+        return code;
+    s->room_bytes = code ? UINT64_MAX : step;
+    return 0;
 }
 
 uint64_t store_used_pages(const journal_store *s, MDB_txn *txn)

@@ -23,7 +23,8 @@ typedef struct journal_store {
     MDB_env *env;
     MDB_dbi main, records, streams, cursors, keys, expiry;
     uint64_t size_pages;
-    const char *map; /* where the file's first byte is mapped; NULL = not known */
+    uint64_t room_bytes; /* of the file, from its beginning, that have their place on the disk */
+    const char *map;     /* where the file's first byte is mapped; NULL = not known */
 } journal_store;
 
 typedef struct meta_row {
@@ -51,11 +52,15 @@ typedef struct record_key {
 
 status_class store_open(journal_store *s, const char *folder, uint64_t size_bytes, status *st);
 void store_close(journal_store *s);
+/* Takes disk space for the file's first `bytes` bytes (at most its size); an LMDB code, ENOSPC if there is
+ * none. Where the file system cannot do that, commits find out themselves. */
+int store_make_room(journal_store *s, uint64_t bytes);
 /* Pages in use by all tables, the list of free pages included. */
 uint64_t store_used_pages(const journal_store *s, MDB_txn *txn);
 /* What LMDB said as a status: no space is STATUS_LIMIT, anything else STATUS_UNAVAILABLE. */
 status_class store_status(status *st, int code, const char *what);
 bool store_code_is_full(int code);
+#define STORE_DISK_SHORT (-1) /* beside LMDB's own codes: rows must leave some of the disk free */
 
 void record_key_write(const record_key *k, uint8_t out[RECORD_KEY_BYTES]);
 bool record_key_read(const MDB_val *v, record_key *out);

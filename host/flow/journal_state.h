@@ -16,6 +16,7 @@
 #define JOURNAL_WINDOW_MAX_US 5000U
 #define JOURNAL_GROUP_BYTES (16U << 20) /* of one commit */
 #define JOURNAL_FULL_PERCENT 90U        /* input is refused above; the rest is for trimming and bookkeeping */
+#define JOURNAL_HEADROOM (2U << 20)     /* disk space beyond what is in use: emptying it takes pages, too */
 #define JOURNAL_TRIM_MIN_PAGES 256U     /* trimmed by any commit, beside twice what it writes */
 #define JOURNAL_TRIM_IDLE_PAGES 4096U   /* trimmed by a commit for nothing else */
 #define JOURNAL_TRIM_IDLE_US 50000
@@ -79,8 +80,7 @@ struct journal {
     int lock_fd;
     char *folder;
     uint64_t size_bytes, store_bytes;
-    uint32_t window_us;
-    bool reserve, reserved;
+    uint32_t keep_free, window_us;
     void (*on_appended)(void *arg, uint32_t stream);
     void *arg;
     uint8_t incarnation[16];

@@ -88,7 +88,8 @@ static const route table[] = {
          "\"state\":{\"enum\":[\"ready\",\"degraded\"]},\"problem\":" RESOURCE_TEXT ",\"try\":" RESOURCE_TEXT
          ",\"version\":" RESOURCE_TEXT ",\"host\":" RESOURCE_TEXT ",\"stack\":" RESOURCE_TEXT
          ",\"uptime_seconds\":" RESOURCE_INTEGER ",\"journal\":{\"type\":\"object\"},\"writers\":{"
-         "\"type\":\"object\"},\"workspaces\":" RESOURCE_INTEGER ",\"instances\":{\"type\":\"array\"}}}",
+         "\"type\":\"object\"},\"ledgers_wrong\":" RESOURCE_INTEGER ",\"workspaces\":" RESOURCE_INTEGER
+         ",\"instances\":{\"type\":\"array\"}}}",
      .success = 200,
      .handler = system_show},
     {.method = HTTP_POST,

@@ -270,6 +270,10 @@ static pst_status run(pull_client *c, const pst_call *call, const pull_request *
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, NULL);
     curl_easy_setopt(curl, CURLOPT_USERPWD, NULL);
+    if (st == PST_E_UNAVAILABLE && error->vendor_code == CURLE_PEER_FAILED_VERIFICATION)
+        return pst_fail(error, PST_E_CONFIG, "/tls",
+                        "%s is not trusted: %s; tls.ca names an authority of your own", c->answer.place,
+                        *detail ? detail : "its certificate");
     return st;
 }
 

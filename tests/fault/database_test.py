@@ -60,23 +60,6 @@ def unusable(host):
         hidden.rename(file)
 
 
-def family(pid):
-    """A process and its children."""
-    children = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat") as stat:
-                if int(stat.read().rsplit(")", 1)[1].split()[1]) == pid:
-                    children.append(int(entry))
-    return [pid] + children
-
-
-def signal_all(pids, number):
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-
 def keep_acknowledging(clients, seconds):
     """For so long; every client must get acknowledgements in its last second too."""
     time.sleep(seconds)  # the outage itself
@@ -147,26 +130,26 @@ def away_for_long():
 def stopped_in_mid_sentence():
     host = make_host()
     clients = start_clients(host)
-    pids = family(host.postmaster()[0])
+    pids = harness.family(host.postmaster()[0])
     since = time.monotonic()
-    signal_all(pids, signal.SIGSTOP)
+    harness.signal_all(pids, signal.SIGSTOP)
     try:
         keep_acknowledging(clients, AWAY_S)
     finally:
-        signal_all(pids, signal.SIGCONT)
+        harness.signal_all(pids, signal.SIGCONT)
     finish(host, clients, since, "stopped")
 
 
 def told_to_end_meanwhile():
     host = make_host()
     clients = start_clients(host)
-    pids = family(host.postmaster()[0])
-    signal_all(pids, signal.SIGSTOP)
+    pids = harness.family(host.postmaster()[0])
+    harness.signal_all(pids, signal.SIGSTOP)
     try:
         wait_for("a row waits", lambda: senders.waiting_rows(host) > 0, 30)
         code, seconds = host.stop()
     finally:
-        signal_all(pids, signal.SIGCONT)
+        harness.signal_all(pids, signal.SIGCONT)
     say(f"told to end while PostgreSQL is stopped: exit {code} after {seconds:.1f} s")
     equal(code, 0, "exit code")
     check(seconds <= harness.STOP_S, f"the host ends within {harness.STOP_S} s", seconds)

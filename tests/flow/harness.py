@@ -104,8 +104,9 @@ def has_user(name):
 
 
 def clean_environment(extra=None):
-    """Ours without Penstock's own variables, so nothing of the machine reaches the host under test."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK_")}
+    """Ours without Penstock's own variables, so nothing of the machine reaches the host under test but a guard that is to be
+    taken out."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK_") or k == "PENSTOCK_FAULT"}
     clean.update(extra or {})
     return clean
 
@@ -117,6 +118,23 @@ def _alive(pid):
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
+
+
+def family(pid):
+    """A process and its children."""
+    children = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat") as stat:
+                if int(stat.read().rsplit(")", 1)[1].split()[1]) == pid:
+                    children.append(int(entry))
+    return [pid] + children
+
+
+def signal_all(pids, number):
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 class Answer:
