@@ -10,6 +10,7 @@
 
 #include "flow/build.h"
 #include "flow/flow.h"
+#include "flow/hook.h"
 #include "flow/plan.h"
 #include "store/partitions.h"
 
@@ -58,6 +59,8 @@ status_class tenant_demand(tenant *t, const flow_demand *demand, json_t **out, s
 
 build_progress tenant_build(tenant *t, uint32_t featurestore); /* as the lane saw it last */
 json_t *tenant_status(tenant *t);                              /* [lane]: asks the database for freshness */
+/* Retained; NULL with the reason. */
+hook *tenant_hook(tenant *t, const char *connector, status *st);
 json_t *tenant_source_status(tenant *t, const char *connector);
 void tenant_each_source(tenant *t,
                         void (*visit)(void *arg, const char *workspace, const char *connector,
