@@ -258,11 +258,11 @@ static void on_lane(void *arg)
     status st;
     connection *c = NULL;
     ledger_subject *subjects = w->parts.subjects(w->parts.arg, &n);
-    if (pool_borrow(w->parts.data, NULL, BORROW_WAIT_MS, &c, &st) == STATUS_OK)
+    if (pool_borrow(*w->parts.data, NULL, BORROW_WAIT_MS, &c, &st) == STATUS_OK)
         for (uint32_t i = 0; i < n && !connection_broken(c); i++)
             if (is_due(w, &subjects[i]))
                 look_at(w, c, &subjects[i]);
-    pool_return(w->parts.data, c);
+    pool_return(*w->parts.data, c);
     forget_others(w, subjects, n);
     free(subjects);
     w->turn++;
