@@ -25,7 +25,7 @@
 typedef struct session {
     text in, envelope, mail;
     int fd; /* -1 = free */
-    bool body;
+    bool body, too_large;
 } session;
 
 static session sessions[SESSIONS_MAX];
@@ -35,7 +35,7 @@ static void session_reset(session *s)
 {
     text_clear(&s->envelope);
     text_clear(&s->mail);
-    s->body = false;
+    s->body = s->too_large = false;
 }
 
 static void session_end(session *s)
@@ -75,14 +75,20 @@ static void mail_keep(session *s)
 static void body_line(session *s, const char *line, size_t len)
 {
     if (strcmp(line, ".") == 0) {
-        mail_keep(s);
+        if (!s->too_large) {
+            mail_keep(s);
+            return;
+        }
+        session_reset(s);
+        reply(s, "552 larger than 25 MiB\r\n");
         return;
     }
     if (line[0] == '.') { /* the sender doubled a leading dot */
         line++;
         len--;
     }
-    if (s->mail.len + len < MAIL_MAX_BYTES) {
+    s->too_large = s->too_large || s->mail.len + len + 2 > MAIL_MAX_BYTES;
+    if (!s->too_large) {
         text_add_n(&s->mail, line, len);
         text_add(&s->mail, "\r\n");
     }

@@ -143,6 +143,7 @@ status_class app_flow_create(app *a, status *st)
                         .secrets = app_secrets(a),
                         .state_folder = a->state,
                         .journal_bytes = (uint64_t)settings_integer(a->settings, "journal.size"),
+                        .journal_keep_free = (uint32_t)settings_integer(a->settings, "journal.keep_free"),
                         .store_bytes = (uint64_t)settings_integer(a->settings, "limits.store_bytes"),
                         .letters = {settings_integer(a->settings, "limits.dead_letters"),
                                     settings_integer(a->settings, "limits.dead_letter_bytes")},

@@ -15,10 +15,13 @@ static int system_open(const char *path, int flags, mode_t mode)
     return open(path, flags | O_CLOEXEC, mode);
 }
 
-static int64_t system_free_bytes(const char *path)
+static int64_t system_free_bytes(const char *path, int64_t *total_out)
 {
     struct statvfs fs;
-    return statvfs(path, &fs) == 0 ? (int64_t)fs.f_bavail * (int64_t)fs.f_frsize : -1;
+    if (statvfs(path, &fs) != 0)
+        return -1;
+    *total_out = (int64_t)fs.f_blocks * (int64_t)fs.f_frsize;
+    return (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 }
 
 static const disk_operations system_operations = {system_open, read, write, fsync, rename, system_free_bytes};
@@ -149,9 +152,12 @@ bool disk_exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
-int64_t disk_free_bytes(const char *path)
+int64_t disk_free_bytes(const char *path, int64_t *total_out)
 {
-    return current.free_bytes(path);
+    int64_t total = 0, free_bytes = current.free_bytes(path, &total);
+    if (total_out)
+        *total_out = total;
+    return free_bytes;
 }
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *walk)

@@ -16,7 +16,7 @@ typedef struct disk_operations {
     ssize_t (*write)(int fd, const void *data, size_t len);
     int (*sync)(int fd);
     int (*rename)(const char *from, const char *to);
-    int64_t (*free_bytes)(const char *path); /* -1 on error */
+    int64_t (*free_bytes)(const char *path, int64_t *total_out); /* -1 on error */
 } disk_operations;
 
 void disk_use(const disk_operations *operations); /* NULL = the system's */
@@ -29,7 +29,8 @@ status_class disk_write(const char *path, const void *data, size_t len, mode_t m
 status_class disk_make_folder(const char *path, mode_t mode, status *st);
 status_class disk_copy(const char *from, const char *to, mode_t mode, status *st);
 bool disk_exists(const char *path);
-int64_t disk_free_bytes(const char *path);
+/* For whoever is not root; -1 if that cannot be said. total_out (may be NULL): of the whole disk. */
+int64_t disk_free_bytes(const char *path, int64_t *total_out);
 /* Removes a tree; missing is fine. Does not follow links. */
 status_class disk_remove_tree(const char *path, status *st);
 #endif

@@ -244,6 +244,14 @@ decode_plan *decode_plan_create(const row_plan *rows, const decode_options *opti
     return NULL;
 }
 
+bool decode_plan_is_plain(const decode_plan *p)
+{
+    bool plain = p->rows->flat;
+    for (uint32_t i = 0; i < p->rows->n_columns && plain; i++)
+        plain = !p->rows->columns[i].pattern && !p->rows->columns[i].deep;
+    return plain;
+}
+
 void decode_plan_free(decode_plan *p)
 {
     if (p)

@@ -89,7 +89,9 @@ typedef struct decode_options {
 typedef struct decode_plan decode_plan;
 /* `rows` is borrowed and must outlive the plan. */
 decode_plan *decode_plan_create(const row_plan *rows, const decode_options *options, status *st);
-void decode_plan_free(decode_plan *p);              /* NULL is fine */
+void decode_plan_free(decode_plan *p); /* NULL is fine */
+/* No rule of it can take long: no patterns, no schema beyond that of the columns. */
+bool decode_plan_is_plain(const decode_plan *p);
 uint32_t decode_plan_columns(const decode_plan *p); /* of the batch, `_extra` included */
 column_type decode_plan_column_type(const decode_plan *p, uint32_t i);
 bool decode_plan_has_extra(const decode_plan *p);

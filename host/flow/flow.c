@@ -164,6 +164,14 @@ void flow_retry_sources(flow *f)
     free(all);
 }
 
+void flow_secret_changed(flow *f, int32_t wid)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    if (t)
+        tenant_renew_sources(t);
+    tenant_release(t);
+}
+
 /* ---- writers ---- */
 
 static writer_plan plan_for_writer(void *arg, uint32_t wid, const flow_plan **out)
@@ -246,6 +254,7 @@ static status_class open_journal(flow *f, status *st)
     snprintf(folder, sizeof folder, "%s/journal", f->parts.state_folder);
     journal_settings settings = {.folder = folder,
                                  .size_bytes = f->parts.journal_bytes,
+                                 .keep_free = f->parts.journal_keep_free,
                                  .store_bytes = f->parts.store_bytes,
                                  .on_appended = on_appended,
                                  .arg = f};

@@ -35,6 +35,7 @@ typedef struct flow_parts {
     instance_secrets secrets;
     const char *state_folder;         /* journal in <state>/journal, artifacts in <state>/models */
     uint64_t journal_bytes;           /* 0 = the journal's default */
+    uint32_t journal_keep_free;       /* per cent of its disk */
     uint64_t store_bytes;             /* one store's part of it; 0 = a quarter */
     letter_limits letters;            /* dead letters of one workspace; 0 = the defaults */
     int64_t ledger_every_us;          /* how often the ledgers are looked at */
@@ -78,6 +79,8 @@ void flow_remove(flow *f, int32_t wid); /* [lane] */
 void flow_make_instances(flow *f, const char *plugin_id);
 /* After another version of a plugin serves: sources that could not run may be able to now. */
 void flow_retry_sources(flow *f);
+/* A secret of the workspace has changed: its sources use the new one at once. Any thread but the loop's. */
+void flow_secret_changed(flow *f, int32_t wid);
 /* Retained; NULL if it does not run here. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
 

@@ -44,6 +44,7 @@ typedef enum journal_kind {
 #define JOURNAL_VERDICT_MAX 4096
 #define JOURNAL_RECORD_MAX (64U << 20)
 #define JOURNAL_ENTRIES_MAX 1024 /* of one submission */
+#define JOURNAL_KEEP_FREE_MAX (INT64_C(1) << 30)
 #define JOURNAL_FIELDS_MAX 32
 #define JOURNAL_STREAMS_MAX 1000000
 #define JOURNAL_KEY_LIFE_US (24 * 3600 * INT64_C(1000000))
@@ -53,6 +54,7 @@ typedef struct journal_settings {
     uint64_t size_bytes; /* of the whole file; 0 = min(8 GiB, 10 % of the free disk), at least 1 MiB */
     uint64_t
         store_bytes;    /* most bytes one (workspace, store) may have waiting; 0 = a quarter of size_bytes */
+    uint32_t keep_free; /* per cent of its disk (at most JOURNAL_KEEP_FREE_MAX bytes) that rows leave free */
     uint32_t window_us; /* longest wait for others to join a commit, ≤ 5000; 0 = 2000 */
     /* Called on the commit thread after a commit, once a stream that got records; must not block. May be
      * NULL. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "flow/journal_state.h"
@@ -412,14 +413,25 @@ static void write_cursors_ahead(journal *j, const submission *group)
     mdb_txn_commit(txn);
 }
 
+/* Others live on this disk, too: PostgreSQL ends when it cannot write. */
+static bool disk_is_short(const journal *j)
+{
+    int64_t total, free_bytes = disk_free_bytes(j->folder, &total), least = total / 100 * j->keep_free;
+    return free_bytes >= 0 && free_bytes < (least < JOURNAL_KEEP_FREE_MAX ? least : JOURNAL_KEEP_FREE_MAX);
+}
+
 /* Space on the disk for what is to be written, before it is: a full disk refuses the group, and never keeps
  * what is there from being trimmed. Twice the cost, because pages are written anew and freed only later. */
 static int make_room(journal *j, const submission *group)
 {
     uint64_t bytes = j->used_pages * JOURNAL_PAGE + JOURNAL_HEADROOM;
+    if (!group)
+        return 0;
+    if (j->keep_free && disk_is_short(j))
+        return STORE_DISK_SHORT;
     for (const submission *s = group; s; s = s->next)
         bytes += 2 * s->cost;
-    return group ? store_make_room(&j->store, bytes) : 0;
+    return store_make_room(&j->store, bytes);
 }
 
 /* An LMDB code; 0 = the group is durable. */

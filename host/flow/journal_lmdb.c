@@ -14,11 +14,16 @@
 
 bool store_code_is_full(int code)
 {
-    return code == MDB_MAP_FULL || code == MDB_TXN_FULL || code == ENOSPC || code == EDQUOT || code == EFBIG;
+    return code == STORE_DISK_SHORT || code == MDB_MAP_FULL || code == MDB_TXN_FULL || code == ENOSPC ||
+           code == EDQUOT || code == EFBIG;
 }
 
 status_class store_status(status *st, int code, const char *what)
 {
+    if (code == STORE_DISK_SHORT) {
+        status_set(st, STATUS_LIMIT, "journal: %s: its disk is nearly full", what);
+        return status_hint(st, "free disk space; journal.keep_free says how much must be left");
+    }
     if (store_code_is_full(code)) {
         status_set(st, STATUS_LIMIT, "journal: %s: %s", what,
                    code == MDB_MAP_FULL ? "the journal is full" : mdb_strerror(code));

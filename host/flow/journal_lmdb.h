@@ -60,6 +60,7 @@ uint64_t store_used_pages(const journal_store *s, MDB_txn *txn);
 /* What LMDB said as a status: no space is STATUS_LIMIT, anything else STATUS_UNAVAILABLE. */
 status_class store_status(status *st, int code, const char *what);
 bool store_code_is_full(int code);
+#define STORE_DISK_SHORT (-1) /* beside LMDB's own codes: rows must leave some of the disk free */
 
 void record_key_write(const record_key *k, uint8_t out[RECORD_KEY_BYTES]);
 bool record_key_read(const MDB_val *v, record_key *out);

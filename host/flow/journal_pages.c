@@ -354,6 +354,17 @@ static void walk_entry(walk *w, uint64_t number, const uint8_t *node, page_bytes
     }
 }
 
+/* The children of a branch lie all over the file: the disk may bring them side by side while the first ones
+ * are looked at, not one after the other. */
+static void fetch_children(const page_file *f, const uint8_t *page)
+{
+    for (unsigned i = 0, n = node_count(page); i < n; i++) {
+        uint64_t child = node_child(node_at(page, i));
+        if (child < f->n_pages)
+            posix_fadvise(f->fd, (off_t)(child * PAGE), PAGE, POSIX_FADV_WILLNEED);
+    }
+}
+
 static void walk_page(walk *w, uint64_t number, unsigned level, unsigned depth, page_bytes from,
                       page_bytes to)
 {
@@ -371,6 +382,8 @@ static void walk_page(walk *w, uint64_t number, unsigned level, unsigned depth, 
         return;
     }
     *(leaf ? &w->counted.leaves : &w->counted.branches) += 1;
+    if (!leaf)
+        fetch_children(f, page);
     for (unsigned i = 0, n = node_count(page); i < n; i++) {
         const uint8_t *node = node_at(page, i);
         page_bytes end = i + 1 < n ? node_key(node_at(page, i + 1)) : to;

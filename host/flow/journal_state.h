@@ -77,7 +77,7 @@ struct journal {
     int lock_fd;
     char *folder;
     uint64_t size_bytes, store_bytes;
-    uint32_t window_us;
+    uint32_t keep_free, window_us;
     void (*on_appended)(void *arg, uint32_t stream);
     void *arg;
     uint8_t incarnation[16];

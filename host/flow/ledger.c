@@ -19,19 +19,25 @@ typedef struct line {
 struct ledger_book {
     line *lines;
     uint32_t n, cap;
+    unsigned keeper;
+    arena *arena; /* of what is being written */
 };
 
 static const int64_t minute = 60000000;
 
-ledger_book *ledger_book_create(void)
+ledger_book *ledger_book_create(unsigned keeper)
 {
-    return memory_zero(1, sizeof(ledger_book));
+    ledger_book *b = memory_zero(1, sizeof *b);
+    b->keeper = keeper;
+    b->arena = arena_create(0);
+    return b;
 }
 
 void ledger_book_free(ledger_book *b)
 {
     if (!b)
         return;
+    arena_free(b->arena);
     free(b->lines);
     free(b);
 }
@@ -81,33 +87,39 @@ void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t rec
         *member(sum, i) += *member(&more, i);
 }
 
-static void write_sql(int32_t wid, text *sql)
-{
-    text_printf(sql, "INSERT INTO penstock.ledger_wid%d AS l (store, minute", (int)wid);
-    for (size_t i = 0; i < MEMBERS; i++)
-        text_printf(sql, ", %s", names[i]);
-    text_add(sql, ") VALUES ($1, $2");
-    for (size_t i = 0; i < MEMBERS; i++)
-        text_printf(sql, ", $%zu", i + 3);
-    text_add(sql, ") ON CONFLICT (store, minute) DO UPDATE SET ");
-    for (size_t i = 0; i < MEMBERS; i++)
-        text_printf(sql, "%s%s = l.%s + excluded.%s", i ? ", " : "", names[i], names[i], names[i]);
-}
+enum { LINE_PARAMS = 3 + MEMBERS, LINES_A_TRIP = 32 };
 
-static status_class write_line(line *l, connection *c, status *st)
+static const char *line_sql(arena *a, int32_t wid)
 {
     text sql = {0};
-    value params[MEMBERS + 2] = {value_text(l->store), value_time_us(l->minute_us)};
-    write_sql(l->wid, &sql);
-    statement add = {"book the ledger", sql.data};
+    text_printf(&sql, "INSERT INTO penstock.ledger_wid%d AS l (store, minute, keeper", (int)wid);
     for (size_t i = 0; i < MEMBERS; i++)
-        params[i + 2] = value_integer(*member(&l->counts, i));
-    status_class class = connection_run(c, &add, params, MEMBERS + 2, NULL, st);
+        text_printf(&sql, ", %s", names[i]);
+    text_add(&sql, ") VALUES ($1, $2, $3::smallint");
+    for (size_t i = 0; i < MEMBERS; i++)
+        text_printf(&sql, ", $%zu", i + 4);
+    text_add(&sql, ") ON CONFLICT (store, minute, keeper) DO UPDATE SET ");
+    for (size_t i = 0; i < MEMBERS; i++)
+        text_printf(&sql, "%s%s = l.%s + excluded.%s", i ? ", " : "", names[i], names[i], names[i]);
+    const char *copy = arena_string_n(a, sql.data, sql.len);
     text_free(&sql);
-    return class;
+    return copy;
 }
 
-/* Two writers of one store meet on a ledger row; one order of locking keeps them from a deadlock. */
+static statement_call line_call(ledger_book *b, line *l)
+{
+    statement *add = arena_zero(b->arena, 1, sizeof *add);
+    value *params = arena_zero(b->arena, LINE_PARAMS, sizeof *params);
+    *add = (statement){"book the ledger", line_sql(b->arena, l->wid)};
+    params[0] = value_text(l->store);
+    params[1] = value_time_us(l->minute_us);
+    params[2] = value_integer(b->keeper);
+    for (size_t i = 0; i < MEMBERS; i++)
+        params[i + 3] = value_integer(*member(&l->counts, i));
+    return (statement_call){add, params, LINE_PARAMS, NULL};
+}
+
+/* Several may book as one keeper; one order of locking keeps them from a deadlock. */
 static int compare_lines(const void *left, const void *right)
 {
     const line *a = left, *b = right;
@@ -117,12 +129,21 @@ static int compare_lines(const void *left, const void *right)
     return order ? order : a->minute_us < b->minute_us ? -1 : a->minute_us > b->minute_us;
 }
 
+/* Many lines in one round trip: a turn may book for many workspaces. */
 status_class ledger_book_write(ledger_book *b, connection *c, status *st)
 {
+    statement_call calls[LINES_A_TRIP];
     status_class class = STATUS_OK;
     if (b->n > 1)
         qsort(b->lines, b->n, sizeof *b->lines, compare_lines);
-    for (uint32_t i = 0; i < b->n && class == STATUS_OK; i++)
-        class = write_line(&b->lines[i], c, st);
+    for (uint32_t at = 0; at < b->n && class == STATUS_OK;) {
+        unsigned n = 0;
+        arena_reset(b->arena);
+        while (at < b->n && n < LINES_A_TRIP)
+            calls[n++] = line_call(b, &b->lines[at++]);
+        class = connection_pipeline(c, calls, n, NULL, st);
+        for (unsigned i = 0; i < n; i++)
+            rows_free(calls[i].result);
+    }
     return class;
 }

@@ -3,7 +3,10 @@
  *
  * A row stands in one place of the balance at a time. A dead letter that is sent again and taken moves from
  * rejected to stored or duplicate, in the minute in which it was received first; one that is thrown away
- * moves to dropped. So counts may be negative, and received never changes. */
+ * moves to dropped. So counts may be negative, and received never changes.
+ *
+ * A store's minute has a row for each keeper that booked in it, and the sums of them are what counts: a
+ * writer whose row is its own does not wait at it until another writer's commit has reached the disk. */
 #ifndef PENSTOCK_FLOW_LEDGER_H
 #define PENSTOCK_FLOW_LEDGER_H
 #include "store/connection.h"
@@ -19,7 +22,10 @@ typedef struct ledger_counts {
 
 typedef struct ledger_book ledger_book;
 
-ledger_book *ledger_book_create(void);
+/* Keepers: everybody but writers, and the first of the writers. */
+enum { LEDGER_OTHERS = 0, LEDGER_WRITERS = 1 };
+
+ledger_book *ledger_book_create(unsigned keeper);
 void ledger_book_free(ledger_book *b);
 void ledger_book_clear(ledger_book *b);
 void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t received_us,

@@ -111,7 +111,7 @@ static status_class purge(connection *c, int32_t wid, const letter_filter *filte
     status_class class = wid_statement_run(c, &sql, wid, params, 6, &gone, st);
     if (class != STATUS_OK)
         return class;
-    ledger_book *b = ledger_book_create();
+    ledger_book *b = ledger_book_create(LEDGER_OTHERS);
     book_purged(b, wid, gone);
     *n_out = 0;
     for (uint32_t i = 0; i < rows_count(gone); i++)

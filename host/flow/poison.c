@@ -208,7 +208,7 @@ static status_class bury_once(connection *c, const dead_letter *letter, status *
 {
     bool there = false;
     letter_book *letters = letter_book_create(NULL);
-    ledger_book *ledger = ledger_book_create();
+    ledger_book *ledger = ledger_book_create(LEDGER_OTHERS);
     status_class class = connection_begin(c, st);
     if (class == STATUS_OK)
         class = find_letter(c, letter->wid, letter->request, &there, st);

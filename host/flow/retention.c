@@ -240,7 +240,7 @@ status_class retention_preview(const retention_parts *p, arena *a, retention_sto
 static status_class book(const retention_parts *p, const store_table *t, uint64_t n, status *st)
 {
     char name[96];
-    ledger_book *b = ledger_book_create();
+    ledger_book *b = ledger_book_create(LEDGER_OTHERS);
     snprintf(name, sizeof name, "%s:%s", store_class_schema(t->class), t->key);
     ledger_book_add(b, p->plan->wid, t->class == STORE_DATASTORE ? t->key : name, p->now_us,
                     &(ledger_counts){.expired = n});

@@ -50,7 +50,7 @@ void source_rest(source *s, unsigned ms)
 {
     pthread_mutex_lock(&s->lock);
     s->turning = false;
-    s->due_us = clock_monotonic_us() + (int64_t)ms * 1000;
+    s->due_us = s->renewed ? 0 : clock_monotonic_us() + (int64_t)ms * 1000;
     pthread_cond_broadcast(&s->settled);
     pthread_mutex_unlock(&s->lock);
 }
@@ -180,8 +180,11 @@ void source_answered(source *s)
 static bool must_rest(source *s)
 {
     pthread_mutex_lock(&s->lock);
-    bool stop = s->paused || s->ending;
+    bool stop = s->paused || s->ending, renew = s->renewed;
+    s->renewed = false;
     pthread_mutex_unlock(&s->lock);
+    if (renew && s->open && !s->hunt.on)
+        source_close(s);
     if (!stop)
         return false;
     source_close(s);
@@ -314,6 +317,15 @@ void source_pause(source *s, bool paused)
     pthread_mutex_lock(&s->lock);
     s->paused = paused;
     s->due_us = 0;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void source_renew(source *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool works = !s->paused && s->look.state != SOURCE_ENDED;
+    s->renewed = works;
+    s->due_us = works ? 0 : s->due_us;
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -50,6 +50,9 @@ void source_free(source *s);
 /* Runs a turn if one is due at `now_us` (monotonic). [any], cheap: called by the flow's tick. */
 void source_tick(source *s, int64_t now_us);
 void source_pause(source *s, bool paused); /* [any] */
-source_look source_look_at(source *s);     /* [any] */
+/* A secret has changed: it is closed and opened with the new one, and what it waits for is tried at once.
+ * [any] */
+void source_renew(source *s);
+source_look source_look_at(source *s); /* [any] */
 const char *source_name(const source *s);
 #endif

@@ -20,6 +20,7 @@ struct source {
     pthread_cond_t settled;
     source_look look; /* under the lock, like the rest of this block */
     bool turning, paused, ending;
+    bool renewed; /* closed and opened by the next turn, which is due at once */
     int64_t due_us;
     unsigned back_off_ms;
     /* of the lane alone */

@@ -170,6 +170,15 @@ void tenant_retry_sources(tenant *t)
     }
 }
 
+void tenant_renew_sources(tenant *t)
+{
+    pthread_mutex_lock(&t->lock);
+    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++)
+        if (t->sources[i])
+            source_renew(t->sources[i]);
+    pthread_mutex_unlock(&t->lock);
+}
+
 static int connector_index(const tenant *t, const char *key)
 {
     for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++)

@@ -42,6 +42,8 @@ poison_ward *tenant_ward(tenant *t); /* rows that kill plugins; as long as the t
 void tenant_make_instances(tenant *t, const char *plugin_id);
 /* Sources that could not be made: another version of their plugin may take their configuration. */
 void tenant_retry_sources(tenant *t);
+/* A secret of the workspace has changed. */
+void tenant_renew_sources(tenant *t);
 /* The plugin instance of a metric engine; NULL for SQL metrics. */
 instance *tenant_engine(tenant *t, const char *metric, status *st);
 

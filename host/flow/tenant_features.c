@@ -114,7 +114,7 @@ static status_class book_too_late(work *w, const featurestore_plan *f, uint64_t 
 {
     if (keys == 0)
         return STATUS_OK;
-    ledger_book *book = ledger_book_create();
+    ledger_book *book = ledger_book_create(LEDGER_OTHERS);
     ledger_book_add(book, w->t->plan->wid, f->name, w->now_us, &(ledger_counts){.too_late = keys});
     status_class class = borrow_service(w, st);
     if (class == STATUS_OK)

@@ -28,12 +28,12 @@ struct write_set {
 
 enum { SET_ARENA_BYTES = 65536, UUID_OID = 2950 };
 
-write_set *write_set_create(const uint8_t incarnation[16], const letter_limits *letters)
+write_set *write_set_create(const uint8_t incarnation[16], unsigned writer, const letter_limits *letters)
 {
     write_set *w = memory_zero(1, sizeof *w);
     memcpy(w->incarnation, incarnation, sizeof w->incarnation);
     w->marks = dirty_marks_create();
-    w->ledger = ledger_book_create();
+    w->ledger = ledger_book_create(LEDGER_WRITERS + writer);
     w->letters = letter_book_create(letters);
     w->arena = arena_create(SET_ARENA_BYTES);
     return w;
@@ -53,6 +53,7 @@ void write_set_free(write_set *w)
 
 /* ---- positions ---- */
 
+static const statement begin = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"};
 static const statement position_first = {
     "take a stream's first position",
     "INSERT INTO penstock.position (incarnation, wid, store, lane, shard, seq, fence)"
@@ -115,12 +116,13 @@ static status_class check_moved(statement_call *calls, uint32_t n, status *st)
     return class;
 }
 
+/* Begins the transaction and moves the positions, in one round trip. */
 static status_class move_positions(write_set *w, connection *c, const write_record *records, uint32_t n,
                                    status *st)
 {
-    statement_call calls[PIPELINE_MAX];
-    value params[PIPELINE_MAX][POSITION_PARAMS];
-    uint32_t n_calls = 0, first = 0;
+    statement_call calls[1 + PIPELINE_MAX] = {{.statement = &begin}};
+    value params[1 + PIPELINE_MAX][POSITION_PARAMS];
+    uint32_t n_calls = 1, first = 0, begins = 1;
     status_class class = STATUS_OK;
     for (uint32_t i = 0; i < n && class == STATUS_OK; i++) {
         if (!ends_stream(records, n, i))
@@ -138,9 +140,11 @@ static status_class move_positions(write_set *w, connection *c, const write_reco
         if (n_calls < PIPELINE_MAX && i + 1 < n)
             continue;
         class = connection_pipeline(c, calls, n_calls, NULL, st);
+        for (uint32_t k = 0; k < begins; k++)
+            rows_free(calls[k].result);
         if (class == STATUS_OK)
-            class = check_moved(calls, n_calls, st);
-        n_calls = 0;
+            class = check_moved(calls + begins, n_calls - begins, st);
+        n_calls = begins = 0;
     }
     return class;
 }
@@ -490,10 +494,7 @@ status_class write_set_commit(write_set *w, connection *c, write_record *records
     dirty_marks_clear(w->marks);
     ledger_book_clear(w->ledger);
     letter_book_clear(w->letters);
-    status_class class = connection_begin(c, st);
-    if (class != STATUS_OK)
-        return class;
-    class = write_all(w, c, records, n, careful, st);
+    status_class class = write_all(w, c, records, n, careful, st);
     if (class == STATUS_OK)
         return connection_commit(c, st);
     /* connection_row_refused must still speak of the failure after the rollback */

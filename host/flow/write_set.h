@@ -24,7 +24,8 @@ typedef struct write_record {
     uint64_t stored, updated, duplicate, dead; /* out, after a commit */
 } write_record;
 
-write_set *write_set_create(const uint8_t incarnation[16], const letter_limits *letters);
+/* `writer`: its number; no two that work at once have the same. */
+write_set *write_set_create(const uint8_t incarnation[16], unsigned writer, const letter_limits *letters);
 void write_set_free(write_set *w);
 
 /* Commits them all. STATUS_CONFLICT: a position was not where it was expected, nothing was written.

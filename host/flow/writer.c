@@ -260,9 +260,9 @@ static void end_turn(writer *w, turn *t, int64_t began_us)
 
 static void run_turn(writer *w)
 {
-    turn t = {.records = arena_zero(w->arena, TURN_RECORDS, sizeof(write_record)),
-              .streams = arena_zero(w->arena, TURN_RECORDS, sizeof(stream_state *)),
-              .workspaces = arena_zero(w->arena, TURN_RECORDS, sizeof(queue_workspace *))};
+    turn t = {.records = arena_alloc(w->arena, TURN_RECORDS * sizeof(write_record)), /* filled one by one */
+              .streams = arena_alloc(w->arena, TURN_RECORDS * sizeof(stream_state *)),
+              .workspaces = arena_alloc(w->arena, TURN_RECORDS * sizeof(queue_workspace *))};
     status st;
     int64_t began_us = clock_monotonic_us();
     status_class class = gather(w, &t, &st);
@@ -312,7 +312,7 @@ writer *writer_start(const writer_parts *parts)
     pthread_cond_init(&w->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_cond_init(&w->turned, NULL);
-    w->set = write_set_create(journal_incarnation(parts->journal), &parts->letters);
+    w->set = write_set_create(journal_incarnation(parts->journal), parts->number, &parts->letters);
     w->arena = arena_create(TURN_ARENA_BYTES);
     queue_waiting(w);
     int rc = pthread_create(&w->thread, NULL, thread_main, w);

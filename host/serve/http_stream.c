@@ -33,6 +33,18 @@ static void release(http_stream *s)
     free(s);
 }
 
+/* What was taken is given back before it outgrows what waits: a client that is never quite up to date must
+ * not keep all that it has read. */
+static void forget_taken(http_stream *s)
+{
+    size_t left = s->buffer.len - s->taken;
+    if (left && (s->taken < STREAM_ROOM || s->taken < left))
+        return;
+    memmove(s->buffer.data, s->buffer.data + s->taken, left);
+    s->buffer.len = left;
+    s->taken = 0;
+}
+
 static ssize_t on_pull(void *arg, char *out, size_t size)
 {
     http_stream *s = CHECKED(http_stream, STREAM_MAGIC, arg);
@@ -42,11 +54,9 @@ static ssize_t on_pull(void *arg, char *out, size_t size)
     if (n) {
         memcpy(out, s->buffer.data + s->taken, (size_t)n);
         s->taken += (size_t)n;
-        if (s->taken == s->buffer.len) {
-            text_clear(&s->buffer);
-            s->taken = 0;
+        forget_taken(s);
+        if (s->buffer.len < STREAM_ROOM)
             pthread_cond_signal(&s->room);
-        }
     } else if (s->ended) {
         n = s->whole ? HTTP_PULL_END : HTTP_PULL_FAIL;
     } else {

@@ -80,6 +80,8 @@ typedef struct route {
     unsigned n_parameters;
     const void *data; /* for one handler that serves several rows of the table */
     route_handler handler;
+    bool (*quick)(http_request *r); /* ROUTE_ON_LANE: true = it runs on the loop this time, where a wake-up
+                                       and a change of threads would cost more than itself. NULL = never */
 } route;
 
 typedef struct route_table route_table;

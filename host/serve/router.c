@@ -68,10 +68,11 @@ static http_step on_headers(void *self, http_request *r, size_t *body_limit)
 
 static void on_request(void *self, http_request *r)
 {
-    if (r->route->where == ROUTE_ON_LANE)
+    const route *route = r->route;
+    if (route->where == ROUTE_ON_LANE && !(route->quick && route->quick(r)))
         run_on_lane(self, r);
     else
-        r->route->handler(r);
+        route->handler(r);
 }
 
 static void on_refusal(void *self, http_request *r, int http_status, const char *why)

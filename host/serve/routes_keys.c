@@ -208,9 +208,10 @@ static void secret_put(http_request *r)
             secret_set(c, r->services->control->key, (int32_t)r->wid, http_request_param(r, "k"),
                        json_string_value(v), json_string_length(v), &st);
         pool_return(r->services->control->control, c);
-        if (class == STATUS_OK)
+        if (class == STATUS_OK) {
+            flow_secret_changed(r->services->flow, (int32_t)r->wid);
             http_answer(r, 204, NULL, NULL);
-        else
+        } else
             resource_failed(r, "", &st);
     }
     if (json_is_string(v)) /* jansson does not wipe what it frees */

@@ -146,7 +146,7 @@ static char *change_statement(const store_table *t, const upsert *u)
         add_name(&s, i ? " AND t." : " WHERE t.", column_name(t, u->key[i]));
         add_name(&s, " = i.", column_name(t, u->key[i]));
     }
-    if (fault_active("order"))
+    if (fault_active(u->version < 0 ? "order" : "version"))
         return text_take(&s);
     if (u->version < 0) {
         text_add(&s, " AND t.\"_seq\" < i.\"_seq\"");

@@ -1,97 +1,26 @@
 """kill -9 of plugin processes in a live host: of a source while it delivers, of a model between and during its work, of a
 notifier that has something to deliver. Each is started again, the others notice nothing, and nothing is lost or doubled."""
 import json
-import os
-import signal
 
 import harness
-from harness import check, equal, say, wait_for
-
-TEMPLATE = """
-apiVersion: penstock/v1
-kind: Template
-metadata: {{key: cells, version: 1.0.0}}
-datastores:
-  readings:
-    schema:
-      type: object
-      required: [time, device_id]
-      additionalProperties: false
-      properties:
-        time: {{type: string, format: date-time}}
-        device_id: {{type: string, maxLength: 64}}
-        pressure: {{type: number}}
-        flow: {{type: number}}
-        status: {{type: string}}
-    time: time
-    entity: [device_id]
-    accept: {{past: any, future: any}}
-featurestores:
-  minutes:
-    from: [datastore:readings]
-    bucket: 1m
-    key: [bucket, device_id]
-    refresh: {{every: 1s}}
-    sql: |
-      SELECT penstock.time_bucket(:bucket, time) AS bucket, device_id, count(*) AS n, avg(pressure) AS pressure_avg,
-             max(flow) AS flow_max
-      FROM datastore:readings GROUP BY 1, 2
-models:
-  judge:
-    plugin: org.penstock.model.anomaly
-    config: {{columns: [pressure_avg, flow_max]}}
-    train: {{from: featurestore:minutes, window: all, every: 7d}}
-    infer: {{from: featurestore:minutes, on: change, context: 8, into: inferencestore:judged}}
-inferencestores:
-  judged:
-    key: [bucket, device_id]
-    schema:
-      type: object
-      properties:
-        bucket: {{type: string, format: date-time}}
-        device_id: {{type: string}}
-        score: {{type: number}}
-        anomaly: {{type: boolean}}
-metrics:
-  arrived:
-    value: n
-    labels: [device_id]
-    sql: SELECT device_id, count(*) AS n FROM datastore:readings GROUP BY 1
-connectors:
-  rig:
-    plugin: org.penstock.connector.simulator
-    config: {{scene: pump-station, seed: 3, devices: 1, cadence: 1s, backfill: 12h}}
-    into: datastore:readings
-notifiers:
-  hook:
-    plugin: org.penstock.notifier.webhook
-    config: {{url: "{hook}"}}
-alerts:
-  enough:
-    metric: arrived
-    clock: wall
-    condition: {{fire_at: "> 43000", clear_at: "< 1"}}
-    for: 0s
-    severity: warning
-    notify: [hook]
-"""
+import templates
+from cells import kill, running
+from harness import check, equal, wait_for
 
 
-def instance(host, name):
-    found = [i for i in host.api("GET", "/system").json["instances"] if i["name"] == name]
-    return found[0] if found else None
-
-
-def running(host, name):
-    return wait_for(f"{name} runs", lambda: (i := instance(host, name)) and i["pid"] and i, 30)
-
-
-def kill_cell(host, name):
-    """Kills the cell of an instance that is running."""
-    found = running(host, name)
-    os.kill(found["pid"], signal.SIGKILL)
-    say(f"{name}: process {found['pid']} was killed after {found['calls']} calls")
-    return found
+def template(hook):
+    model, judged = templates.anomaly("minutes")
+    return templates.template(
+        "cells",
+        datastores={"readings": templates.readings({"pressure": "number", "flow": "number", "status": "string"})},
+        featurestores={"minutes": templates.rollup("readings", "1m", "count(*) AS n, avg(pressure) AS pressure_avg, max(flow) AS flow_max")},
+        models={"judge": model}, inferencestores={"judged": judged},
+        metrics={"arrived": {"value": "n", "labels": ["device_id"],
+                             "sql": "SELECT device_id, count(*) AS n FROM datastore:readings GROUP BY 1"}},
+        connectors={"rig": {"plugin": "org.penstock.connector.simulator", "into": "datastore:readings", "config": {
+            "scene": "pump-station", "seed": 3, "devices": 1, "cadence": "1s", "backfill": "12h"}}},
+        notifiers={"hook": {"plugin": "org.penstock.notifier.webhook", "config": {"url": hook}}},
+        alerts={"enough": templates.alert("arrived", "hook", "> 43000", "< 1")})
 
 
 def readings(host):
@@ -106,10 +35,10 @@ def whole(host):
 
 
 def source(host):
-    kill_cell(host, "connector:rig")
+    kill(host, "connector:rig")
     before = readings(host)
     wait_for("the source delivers again", lambda: readings(host) > before, 60)
-    killed = kill_cell(host, "connector:rig")
+    killed = kill(host, "connector:rig")
     after = wait_for("it has a new process", lambda: (i := running(host, "connector:rig"))["pid"] != killed["pid"] and i, 60)
     check(after["deaths"] >= 2, "both deaths were counted", after)
     wait_for("the history is there", lambda: readings(host) > 43200, 120)
@@ -126,7 +55,7 @@ def model(host):
     host.api("POST", "/workspaces/ws/connectors/rig:pause")
     host.cli("model", "train", "judge", "-w", "ws")
     wait_for("features are judged", lambda: int(host.sql("SELECT count(*) FROM inferencestore.judged_wid1")[0][0]) > 0, 60)
-    kill_cell(host, "model:judge")
+    kill(host, "model:judge")
     host.api("POST", "/workspaces/ws/connectors/rig:resume")
     wait_for("every feature is judged", lambda: unjudged(host) == 0, 60)
     doubled = host.sql("SELECT count(*) - count(DISTINCT (bucket, device_id)) FROM inferencestore.judged_wid1")
@@ -135,7 +64,7 @@ def model(host):
 
 def notifier(host, sink):
     wait_for("the notifier tries", sink.all, 60)
-    kill_cell(host, "notifier:hook")
+    kill(host, "notifier:hook")
     sink.answer = 200
     wait_for("the message arrives", lambda: [m for m in sink.all() if m["answered"] == 200], 60)
     names = {json.loads(m["body"]).get("delivery") or m["headers"].get("Penstock-Delivery") for m in sink.all()}
@@ -145,10 +74,8 @@ def notifier(host, sink):
 def cells_die_and_nothing_is_lost():
     sink = harness.HttpSink(answer=503)
     host = harness.Host()
-    template = host.folder / "cells.yaml"
-    template.write_text(TEMPLATE.format(hook=sink.url))
     host.start()
-    host.apply(template)
+    templates.publish(host, template(sink.url))
     host.workspace("ws", "cells")
     source(host)
     model(host)

@@ -21,9 +21,8 @@ VOLUME_BYTES = 10 << 20
 WAITING_FEW = 5000
 
 
-def make_host():
-    """The journal's folder is there before the host, so that something can be mounted on it."""
-    return harness.Host(settings=["--journal-size", "256MiB"])
+def make_host(keep_free=5):
+    return harness.Host(settings=["--journal-size", "256MiB", "--journal-keep-free", keep_free])
 
 
 def begin(host):
@@ -115,7 +114,7 @@ def filled_by_others():
 
 def filled_by_itself():
     """PostgreSQL stands still until the journal has the whole disk; then what waits must still come out of it."""
-    host = make_host()
+    host = make_host(keep_free=0)  # to the last byte
     disk = volume.Volume(host.state / "journal", VOLUME_BYTES)
     try:
         clients = begin(host)

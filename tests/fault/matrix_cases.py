@@ -7,6 +7,7 @@ process's second call; the plugin's own configuration says which (plugins/README
 import contextlib
 import uuid
 
+import templates
 from harness import check, equal, wait_for
 
 PLUGINS = ["echo_source", "echo_notifier", "echo_metric", "echo_model", "hostile_late", "hostile_notifier",
@@ -20,138 +21,44 @@ ALL = [(k, f) for k in KINDS for f in [*TIED, *ONCE] if (k, f) not in NO_BATCH] 
 ROWS, PILL, MINUTES = 10100, 10050, 20  # a source is read 10,000 rows at a time: the pill is in the second batch
 DEADLINE_S = 1.0
 
-TEMPLATE = """
-apiVersion: penstock/v1
-kind: Template
-metadata: {{key: {key}, version: 1.0.0}}
-datastores:
-  load:
-    schema:
-      type: object
-      required: [time, device_id, n]
-      additionalProperties: false
-      properties:
-        time: {{type: string, format: date-time}}
-        device_id: {{type: string, maxLength: 64}}
-        n: {{type: integer}}
-    time: time
-    entity: [device_id]
-    accept: {{past: any, future: any}}
-"""
-READINGS = """
-  readings:
-    schema:
-      type: object
-      required: [time, device_id, value]
-      additionalProperties: false
-      properties:
-        time: {{type: string, format: date-time}}
-        device_id: {{type: string, maxLength: 64}}
-        value: {{type: number}}
-    time: time
-    entity: [device_id]
-    unique: [device_id, time]
-    accept: {{past: any, future: any}}
-"""
-PARTS = {
-    "source": """
-  echoed:
-    schema:
-      type: object
-      required: [time, n]
-      properties:
-        time: {{type: string, format: date-time}}
-        n: {{type: integer}}
-        value: {{type: [number, "null"]}}
-        name: {{type: string}}
-        odd: {{type: boolean}}
-        small: {{type: integer}}
-        day: {{type: string, format: date}}
-        id: {{type: string, format: uuid}}
-        doc: {{type: object}}
-    time: time
-    accept: {{past: any, future: any}}
-connectors:
-  echo:
-    plugin: {plugin}
-    config: {config}
-    into: datastore:echoed
-""",
-    "notifier": READINGS + """
-metrics:
-  seen:
-    value: n
-    labels: [device_id]
-    sql: SELECT device_id, count(*) AS n FROM datastore:readings GROUP BY 1
-notifiers:
-  hook:
-    plugin: {plugin}
-    config: {config}
-alerts:
-  any:
-    metric: seen
-    clock: wall
-    every: 1s
-    condition: {{fire_at: "> 0", clear_at: "< 0"}}
-    for: 0s
-    severity: warning
-    notify: [hook]
-""",
-    "metric": READINGS + """
-metrics:
-  total:
-    plugin: {plugin}
-    config: {config}
-    inputs:
-      x: {{sql: "SELECT value FROM datastore:readings WHERE device_id = :device", params: {{device: $device}}}}
-    params: {{device: {{type: string, default: d0}}}}
-    definition: {{sum: value}}
-""",
-    "model": READINGS + """
-featurestores:
-  minutes:
-    from: [datastore:readings]
-    bucket: 1m
-    key: [bucket, device_id]
-    refresh: {{every: 1s}}
-    sql: |
-      SELECT penstock.time_bucket(:bucket, time) AS bucket, device_id, max(value) AS value FROM datastore:readings GROUP BY 1, 2
-models:
-  judge:
-    plugin: {plugin}
-    config: {config}
-    train: {{from: featurestore:minutes, window: all, every: 7d}}
-    infer: {{from: featurestore:minutes, on: change, context: 4, into: inferencestore:judged}}
-inferencestores:
-  judged:
-    key: [bucket, device_id]
-    schema:
-      type: object
-      properties:
-        bucket: {{type: string, format: date-time}}
-        device_id: {{type: string}}
-        score: {{type: number}}
-""",
-}
+READINGS = templates.readings({"value": "number"}, ["value"], unique=["device_id", "time"])
 
 
 def config(kind, fault):
-    words = {"source": f"rows: {ROWS}, one_stream: true, pace_ms: 300", "model": "window: 4"}.get(kind, "")
+    words = {"source": {"rows": ROWS, "one_stream": True, "pace_ms": 300}, "model": {"window": 4}}.get(kind, {})
     if fault is None or fault == "constructor":
-        return "{" + words + "}" if fault is None else "{how: none}"
-    when = "call: 2" if fault in ONCE else "text: pill" if kind == "notifier" else f"value: {PILL}"
+        return words if fault is None else {"how": "none"}
+    when = {"call": 2} if fault in ONCE else {"text": "pill"} if kind == "notifier" else {"value": PILL}
     what = "length" if (kind, fault) == ("model", "offsets") else fault  # its answer has no text
-    return "{" + words + (", " if words else "") + f"trouble: {{what: {what}, {when}}}}}"
+    return {**words, "trouble": {"what": what, **when}}
+
+
+def parts(kind, use):
+    """What a workspace of that kind has beside its load; `use`: the plugin with its configuration."""
+    if kind == "source":
+        return {"datastores": {"echoed": templates.echoed()}, "connectors": {"echo": {**use, "into": "datastore:echoed"}}}
+    if kind == "notifier":
+        return {"metrics": {"seen": {"value": "n", "labels": ["device_id"],
+                                     "sql": "SELECT device_id, count(*) AS n FROM datastore:readings GROUP BY 1"}},
+                "notifiers": {"hook": use}, "alerts": {"any": templates.alert("seen", "hook", every="1s")}}
+    if kind == "metric":
+        return {"metrics": {"total": {
+            **use, "inputs": {"x": {"sql": "SELECT value FROM datastore:readings WHERE device_id = :device",
+                                    "params": {"device": "$device"}}},
+            "params": {"device": {"type": "string", "default": "d0"}}, "definition": {"sum": "value"}}}}
+    return {"featurestores": {"minutes": templates.rollup("readings", "1m", "max(value) AS value")},
+            "models": {"judge": templates.judge(use["plugin"], "minutes", context=4, config=use["config"])},
+            "inferencestores": {"judged": templates.judged({"score": "number"})}}
 
 
 def workspace(host, name, kind, fault):
-    template = host.folder / "case.yaml"
     plugin = f"org.penstock.test.echo-{kind}"
     if fault == "constructor":
         plugin = "org.penstock.test.hostile" + ("" if kind == "source" else f"-{kind}")
     key = f"{kind}-{fault or 'well'}"
-    template.write_text((TEMPLATE + PARTS[kind]).format(key=key, plugin=plugin, config=config(kind, fault)))
-    host.apply(template)
+    made = parts(kind, {"plugin": plugin, "config": config(kind, fault)})
+    stores = {"load": templates.numbered(), **made.pop("datastores", {"readings": READINGS})}
+    templates.publish(host, templates.template(key, datastores=stores, **made))
     host.workspace(name, key)
 
 

@@ -6,100 +6,39 @@ import threading
 import time
 
 import harness
+import templates
+from cells import instance
 from harness import check, equal, say, wait_for
 
 PLUGINS = ["echo_source", "echo_model", "echo_metric", "echo_notifier"]
 PILL = 666
 
-TEMPLATE = """
-apiVersion: penstock/v1
-kind: Template
-metadata: {{key: poison, version: 1.0.0}}
-datastores:
-  echoed:
-    schema:
-      type: object
-      required: [time, n]
-      additionalProperties: false
-      properties:
-        time: {{type: string, format: date-time}}
-        n: {{type: integer}}
-        value: {{type: [number, "null"]}}
-        name: {{type: string}}
-        odd: {{type: boolean}}
-        small: {{type: integer}}
-        day: {{type: string, format: date}}
-        id: {{type: string, format: uuid}}
-        doc: {{type: object}}
-    time: time
-    accept: {{past: any, future: any}}
-  readings:
-    schema:
-      type: object
-      required: [time, device_id, value]
-      additionalProperties: false
-      properties:
-        time: {{type: string, format: date-time}}
-        device_id: {{type: string, maxLength: 64}}
-        value: {{type: number}}
-    time: time
-    entity: [device_id]
-    unique: [device_id, time]
-    accept: {{past: any, future: any}}
-featurestores:
-  minutes:
-    from: [datastore:readings]
-    bucket: 1m
-    key: [bucket, device_id]
-    refresh: {{every: 1s}}
-    sql: |
-      SELECT penstock.time_bucket(:bucket, time) AS bucket, device_id, max(value) AS value FROM datastore:readings GROUP BY 1, 2
-models:
-  judge:
-    plugin: org.penstock.test.echo-model
-    config: {{window: 4, trouble: {{what: {model}, value: {pill}}}}}
-    train: {{from: featurestore:minutes, window: all, every: 7d}}
-    infer: {{from: featurestore:minutes, on: change, context: 4, into: inferencestore:judged}}
-inferencestores:
-  judged:
-    key: [bucket, device_id]
-    schema:
-      type: object
-      properties:
-        bucket: {{type: string, format: date-time}}
-        device_id: {{type: string}}
-        score: {{type: number}}
-metrics:
-  total:
-    plugin: org.penstock.test.echo-metric
-    config: {{trouble: {{what: {metric}, value: {pill}}}}}
-    inputs:
-      x: {{sql: "SELECT value FROM datastore:readings WHERE device_id = :device", params: {{device: $device}}}}
-    params: {{device: {{type: string, default: d0}}}}
-    definition: {{sum: value}}
-  seen:
-    value: n
-    labels: [device_id]
-    sql: SELECT device_id, count(*) AS n FROM datastore:readings GROUP BY 1
-connectors:
-  echo:
-    plugin: org.penstock.test.echo-source
-    config: {{rows: {rows}, one_stream: true, trouble: {{what: {source}, value: {pill}}}}}
-    into: datastore:echoed
-notifiers:
-  hook:
-    plugin: org.penstock.test.echo-notifier
-    config: {{trouble: {{what: {notifier}, text: '"device_id":"d3"'}}}}
-alerts:
-  any:
-    metric: seen
-    clock: wall
-    condition: {{fire_at: "> 0", clear_at: "< 0"}}
-    for: 0s
-    severity: warning
-    notify: [hook]
-"""
 ROWS, DEVICES, MINUTES = 30000, 5, 60
+
+
+def trouble(what):
+    return {"trouble": {"what": what, "value": PILL}}
+
+
+def template():
+    return templates.template(
+        "poison",
+        datastores={"echoed": templates.echoed(),
+                    "readings": templates.readings({"value": "number"}, ["value"], unique=["device_id", "time"])},
+        featurestores={"minutes": templates.rollup("readings", "1m", "max(value) AS value")},
+        models={"judge": templates.judge("org.penstock.test.echo-model", "minutes", context=4, config={"window": 4, **trouble("abort")})},
+        inferencestores={"judged": templates.judged({"score": "number"})},
+        metrics={"total": {"plugin": "org.penstock.test.echo-metric", "config": trouble("exit"),
+                           "inputs": {"x": {"sql": "SELECT value FROM datastore:readings WHERE device_id = :device",
+                                            "params": {"device": "$device"}}},
+                           "params": {"device": {"type": "string", "default": "d0"}}, "definition": {"sum": "value"}},
+                 "seen": {"value": "n", "labels": ["device_id"],
+                          "sql": "SELECT device_id, count(*) AS n FROM datastore:readings GROUP BY 1"}},
+        connectors={"echo": {"plugin": "org.penstock.test.echo-source", "into": "datastore:echoed",
+                             "config": {"rows": ROWS, "one_stream": True, **trouble("segv")}}},
+        notifiers={"hook": {"plugin": "org.penstock.test.echo-notifier",
+                            "config": {"trouble": {"what": "hang", "text": '"device_id":"d3"'}}}},
+        alerts={"any": templates.alert("seen", "hook")})
 
 
 class Load(threading.Thread):
@@ -129,10 +68,6 @@ class Load(threading.Thread):
 def reading(device, second, value):
     at = time.gmtime(1767225600 + second)
     return {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", at), "device_id": device, "value": value}
-
-
-def instance(host, name):
-    return next((i for i in host.api("GET", "/system").json["instances"] if i["name"] == name), None)
 
 
 def letters(host, store):
@@ -218,10 +153,8 @@ def poison_kills_nothing_but_itself():
     for name in PLUGINS:
         shutil.copy(harness.BUILD / "tests" / "plugins" / f"{name}.so", plugins)
     host = harness.Host(plugins=[plugins], settings=["--plugins-deadline-send", "1000"])
-    template = host.folder / "poison.yaml"
-    template.write_text(TEMPLATE.format(rows=ROWS, pill=PILL, source="segv", model="abort", metric="exit", notifier="hang"))
     host.start()
-    host.apply(template)
+    templates.publish(host, template())
     host.workspace("ws", "poison")
     host.workspace("other", "poison")
     load = Load(host)

@@ -6,63 +6,28 @@ import signal
 import time
 
 import harness
+import templates
+from cells import instance
 from harness import check, equal, say, wait_for
 
-TEMPLATE = """
-apiVersion: penstock/v1
-kind: Template
-metadata: {{key: supervise, version: 1.0.0}}
-datastores:
-  rows: &store
-    schema:
-      type: object
-      required: [time, n]
-      additionalProperties: false
-      properties:
-        time: {{type: string, format: date-time}}
-        n: {{type: integer}}
-        value: {{type: [number, "null"]}}
-        name: {{type: string}}
-        odd: {{type: boolean}}
-        small: {{type: integer}}
-        day: {{type: string, format: date}}
-        id: {{type: string, format: uuid}}
-        doc: {{type: object}}
-    time: time
-    accept: {{past: any, future: any}}
-  grown: *store
-  stuck: *store
-  polled: *store
-  paced: *store
-connectors:
-  paced:
-    plugin: org.penstock.test.echo-source
-    config: {{rows: 10100, one_stream: true, pace_ms: {pace_ms}, trouble: {{what: abort, value: 10050}}}}
-    into: datastore:paced
-  polled:
-    plugin: org.penstock.test.echo-source
-    config: {{rows: 5000000, one_stream: true, pace_ms: 60000}}
-    into: datastore:polled
-  steady:
-    plugin: org.penstock.test.echo-source
-    config: {{rows: 5000000, one_stream: true, pace_ms: 100}}
-    into: datastore:rows
-  growing:
-    plugin: org.penstock.test.echo-source
-    config: {{rows: 100000, one_stream: true, pace_ms: 300, trouble: {{what: grow}}}}
-    into: datastore:grown
-  stuck:
-    plugin: org.penstock.test.echo-source
-    config: {{rows: 1000, one_stream: true, no_skip: true, trouble: {{what: abort, value: 666}}}}
-    into: datastore:stuck
-"""
+ECHO = "org.penstock.test.echo-source"
 PACE_S = 2.0
 KILLS, RECOVERY_S = 3, float(os.environ.get("PENSTOCK_RECOVERY_SECONDS", "3"))
 
 
-def instance(host, name):
-    shown = host.api("GET", "/plugins/org.penstock.test.echo-source").json
-    return next((i for i in shown["instances"] if i["name"] == name), None)
+def source(store, **config):
+    return {"plugin": ECHO, "config": {"one_stream": True, **config}, "into": f"datastore:{store}"}
+
+
+def template():
+    return templates.template(
+        "supervise", datastores={store: templates.echoed() for store in ("rows", "grown", "stuck", "polled", "paced")},
+        connectors={
+            "paced": source("paced", rows=10100, pace_ms=int(PACE_S * 1000), trouble={"what": "abort", "value": 10050}),
+            "polled": source("polled", rows=5000000, pace_ms=60000),
+            "steady": source("rows", rows=5000000, pace_ms=100),
+            "growing": source("grown", rows=100000, pace_ms=300, trouble={"what": "grow"}),
+            "stuck": source("stuck", rows=1000, no_skip=True, trouble={"what": "abort", "value": 666})})
 
 
 def count(host, store):
@@ -74,20 +39,20 @@ def crash(host):
     took = []
     for _ in range(KILLS):
         before = wait_for("rows come", lambda: count(host, "rows"), 30)
-        pid = wait_for("it has a process", lambda: instance(host, "connector:steady")["pid"], 30)
+        pid = wait_for("it has a process", lambda: instance(host, "connector:steady", ECHO)["pid"], 30)
         began = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        wait_for("it has another process", lambda: instance(host, "connector:steady")["pid"] not in (0, pid), 30)
+        wait_for("it has another process", lambda: instance(host, "connector:steady", ECHO)["pid"] not in (0, pid), 30)
         fresh = count(host, "rows")
         wait_for("rows come again", lambda: count(host, "rows") > max(before, fresh), 30)
         took.append(time.monotonic() - began)
-        host.api("POST", "/plugins/org.penstock.test.echo-source:retry")  # each kill is a case of its own
+        host.api("POST", f"/plugins/{ECHO}:retry")  # each kill is a case of its own
     say("a killed source delivers again after " + ", ".join(f"{t:.2f}" for t in took) + " s, polling included")
     check(min(took) < RECOVERY_S, "it recovers at once", took)
 
 
 def stuck(host):
-    quarantined = lambda: (i := instance(host, "connector:stuck")) and i["condition"] == "quarantined" and i
+    quarantined = lambda: (i := instance(host, "connector:stuck", ECHO)) and i["condition"] == "quarantined" and i
     found = wait_for("the source that cannot skip is in quarantine", quarantined, 60)
     wait_for("the rows before the record that kills are stored", lambda: count(host, "stuck") == 666, 30)
     check('"666"' in found["last_death"] and "cannot skip" in found["last_death"], "the reason names the cursor", found)
@@ -96,7 +61,7 @@ def stuck(host):
     equal(len(events), 1, "events in the audit")
     check("tried again" in events[0]["detail"]["reason"], "the event says what happens next", events)
     equal(host.log().count("msg=quarantine"), 1, "lines in the log")
-    host.cli("plugin", "retry", "org.penstock.test.echo-source")
+    host.cli("plugin", "retry", ECHO)
     again = wait_for("it was tried, and is in quarantine again",
                      lambda: (i := quarantined()) and i["deaths"] > found["deaths"] and i, 60)
     equal(count(host, "stuck"), 666, "rows before the record that kills")
@@ -110,7 +75,7 @@ def stuck(host):
 def polled(host):
     """One batch, then nothing for a minute: no process is kept for that."""
     wait_for("the first batch is there", lambda: count(host, "polled") == 10000, 30)
-    found = wait_for("its process has ended", lambda: (i := instance(host, "connector:polled")) and not i["pid"] and i, 30)
+    found = wait_for("its process has ended", lambda: (i := instance(host, "connector:polled", ECHO)) and not i["pid"] and i, 30)
     equal((found["condition"], found["source_open"], found["deaths"]), ("stopped", False, 0), "between two polls")
 
 
@@ -125,7 +90,7 @@ def paced(host):
 def growing(host):
     wait_for("all rows of the growing one are there", lambda: count(host, "grown") == 100000, 90)
     equal(host.sql("SELECT count(DISTINCT n) FROM datastore.grown_wid1"), [["100000"]], "different rows")
-    found = instance(host, "connector:growing")
+    found = instance(host, "connector:growing", ECHO)
     say(f"growing: {found['recycles']} recycles, {found['deaths']} deaths")
     check(found["recycles"] >= 1, "it was replaced", found)
     equal(found["deaths"], 0, "deaths of the growing one")
@@ -135,10 +100,8 @@ def supervision():
     plugins = harness.folder()
     shutil.copy(harness.BUILD / "tests" / "plugins" / "echo_source.so", plugins)
     host = harness.Host(plugins=[plugins], settings=["--plugins-memory", "200MiB"])
-    template = host.folder / "supervise.yaml"
-    template.write_text(TEMPLATE.format(pace_ms=int(PACE_S * 1000)))
     host.start()
-    host.apply(template)
+    templates.publish(host, template())
     host.workspace("ws", "supervise")
     stuck(host)
     crash(host)

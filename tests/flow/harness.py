@@ -104,8 +104,9 @@ def has_user(name):
 
 
 def clean_environment(extra=None):
-    """Ours without Penstock's own variables, so nothing of the machine reaches the host under test."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK_")}
+    """Ours without Penstock's own variables, so nothing of the machine reaches the host under test but a guard that is to be
+    taken out."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PENSTOCK_") or k == "PENSTOCK_FAULT"}
     clean.update(extra or {})
     return clean
 

@@ -4,6 +4,8 @@ wrong."""
 import base64
 import http.server
 import json
+import ssl
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -304,18 +306,19 @@ def credentials():
     for name in ways:
         wait_state(host, name, "needs_you", "secret", 15)
     host.cli("secret", "set", "api", "-w", "one", stdin="wrong")
-    again(host, *ways)
     wait_state(host, "oauth", "needs_you", "401 invalid_client")
     wait_state(host, "login", "needs_you", "403")
     wait_state(host, "basic", "needs_you", "401: it refuses the credential")
     host.cli("secret", "set", "api", "-w", "one", stdin="s3cret")
-    again(host, *ways)
+    for name in ways:
+        look_ok(host, name)  # a new secret is tried at once
     wait_for("all come in", lambda: all(len(of(stored(host), k)) == 3 for k in ways))
     wait_for("a token is renewed before its end", lambda: gate.logins.count("login") >= 2, 15)
     equal(gate.logins.count("oauth"), 1, "a token is used until it ends")
     check(all(r["headers"]["X-Session"] for r in asked(server, "/login")), "no question without a token")
     gate.tokens["oauth"] = "another"  # the far side has forgotten it
     wait_for("a refused token is renewed", lambda: gate.logins.count("oauth") == 2)
+    wait_for("and used", lambda: asked(server, "/oauth")[-1]["headers"]["Authorization"] == f"Bearer {gate.tokens['oauth']}")
     look_ok(host, "oauth")
     host.stop()
     host.start()
@@ -461,4 +464,113 @@ def sites_and_rates():
     check(len(times) > 8 and len(times) <= took * 4 + 2, "one rate for all of a provider", len(times), took)
 
 
-harness.main(paging, credentials, failures, sites_and_rates)
+def authority(folder):
+    """A throwaway authority, a server's and a client's certificate of it, another server's that signed itself."""
+    def openssl(*words):
+        out = subprocess.run(["openssl", *words], cwd=folder, capture_output=True, text=True, timeout=60)
+        check(out.returncode == 0, f"openssl {words}", out.stderr)
+
+    def request(name, *more):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-keyout",
+                f"{name}.key", *more)
+
+    request("ca", "-x509", "-days", "2", "-out", "ca.pem")
+    request("lonely", "-x509", "-days", "2", "-out", "lonely.pem", "-addext", "subjectAltName=IP:127.0.0.1")
+    for name in ("server", "client"):
+        request(name, "-out", f"{name}.csr")
+        (folder / "san").write_text("subjectAltName=IP:127.0.0.1")
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out",
+                f"{name}.pem", "-extfile", "san")
+
+
+def tls_server(folder, name, answer, client=False):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+    if client:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_verify_locations(folder / "ca.pem")
+    return Server(answer, tls=context)
+
+
+def trust():
+    folder = harness.folder()
+    authority(folder)
+    folder.chmod(0o755)
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    moods = Moody()
+    server, picky = tls_server(folder, "server", moods), tls_server(folder, "server", moods, client=True)
+    lonely = tls_server(folder, "lonely", moods)
+    ca = (folder / "ca.pem").read_text()
+
+    def through(r):  # as a proxy of plain HTTP is asked: the whole URL stands in the request
+        allowed = r["headers"]["Proxy-Authorization"] == "Basic " + base64.b64encode(b"us:s3cret").decode()
+        return ok([row(0, "fine_proxied")]) if allowed else (407, {}, b"")
+
+    proxy = Server(through)
+    host = harness.Host(files=[folder]).start()
+    client = {"ca": {"pem": ca}, "certificate": {"file": str(folder / "client.pem")}, "key": {"secret": "client_key"}}
+    give(host,
+         api("fine_file", server, tls={"ca": {"file": "ca.pem"}}), api("fine_pem", server, tls={"ca": {"pem": ca}}),
+         api("fine_secret", server, tls={"ca": {"secret": "authority"}}), api("fine_client", picky, tls=client),
+         api("nobody", server), api("lonely", lonely, tls={"ca": {"pem": ca}}), api("anonymous", picky, tls={"ca": {"pem": ca}}),
+         api("outside", server, tls={"ca": {"file": "/etc/ssl/certs/ca-certificates.crt"}}),
+         api("rubbish", server, tls={"ca": {"pem": "no certificate"}}),
+         connector("fine_proxied", {"url": "http://unreachable.example.com/fine_proxied",
+                                    "proxy": {"url": proxy.url, "user": "us", "password": "proxy"}}))
+    host.cli("secret", "set", "authority", "-w", "one", stdin=ca)
+    host.cli("secret", "set", "client_key", "-w", "one", stdin=(folder / "client.key").read_text())
+    host.cli("secret", "set", "proxy", "-w", "one", stdin="s3cret")
+    fine = ("fine_file", "fine_pem", "fine_secret", "fine_client", "fine_proxied")
+    wait_for("those that are trusted", lambda: {d for d, _ in stored(host)} == set(fine))
+    for name in fine:
+        look_ok(host, name)
+    wait_state(host, "nobody", "needs_you", "is not trusted: SSL certificate problem")
+    wait_state(host, "lonely", "needs_you", "is not trusted: SSL certificate problem: self-signed certificate")
+    wait_state(host, "anonymous", "down", "alert")
+    wait_state(host, "outside", "needs_you", "files.allow")
+    wait_state(host, "rubbish", "down")
+    check("PRIVATE KEY" not in host.log() and "s3cret" not in host.log(), "no secret in the log")
+
+
+class Series:
+    """Pages of a log that grows, as a far side that restarts would tell them: nothing twice, nothing left out."""
+    PAGE = 50
+
+    def __init__(self):
+        self.n, self.answered = 0, 0
+
+    def __call__(self, r):
+        start = int(r["query"].get("after", 0))
+        rows = [row(n, "log", value=n) for n in range(start, min(start + self.PAGE, self.n))]
+        self.answered += 1
+        return ok({"items": rows, "next": start + len(rows)})
+
+
+def crashes():
+    series = Series()
+    series.n = 400
+    server = Server(series)
+    host = harness.Host().start()
+    give(host, api("log", server, decode={"path": "$.items[*]"}, paging={"by": "cursor", "parameter": "after", "next": "/next", "keep": True}))
+    wait_for("the first pages", lambda: len(stored(host)) >= 100)
+    for life in range(3):
+        series.n += 400
+        answered = series.answered
+        wait_for("it is in the middle of it", lambda: series.answered >= answered + 2)
+        host.kill()
+        port = server.port
+        server.close()
+        if life % 2:
+            server = Server(series, port=port)
+        host.start()
+        if not life % 2:
+            server = Server(series, port=port)
+    wait_for("all of it", lambda: len(stored(host)) == series.n, 90)
+    equal(host.sql("SELECT count(*), count(DISTINCT time) FROM datastore.readings_wid1")[0], [str(series.n)] * 2, "once each")
+    equal(of(stored(host), "log"), {1772323200 + n: float(n) for n in range(series.n)}, "the rows")
+    first = [int(r["query"].get("after", 0)) for r in server.all()]
+    check(sorted(first) == first, "the place is never behind what was acknowledged", first)
+
+
+harness.main(paging, credentials, failures, sites_and_rates, trust, crashes)

@@ -7,6 +7,7 @@ import os
 import shutil
 
 import harness
+import templates
 from harness import BUILD, check, wait_for
 
 VERSIONS = BUILD / "tests" / "plugins"
@@ -16,72 +17,20 @@ BAD = {"source": ("probe", "schema", "start", "configure", "crash", "open"),
        "metric": ("probe", "schema", "start", "configure", "crash", "answer"),
        "model": ("probe", "schema", "start", "configure", "crash", "answer")}
 
-TEMPLATE = """
-apiVersion: penstock/v1
-kind: Template
-metadata: {{key: reloading, version: 1.0.0}}
-datastores:
-  numbers:
-    schema:
-      type: object
-      required: [time, device_id, n, version]
-      additionalProperties: false
-      properties:
-        time: {{type: string, format: date-time}}
-        device_id: {{type: string, maxLength: 16}}
-        n: {{type: integer}}
-        version: {{type: integer}}
-    time: time
-    entity: [device_id]
-    accept: {{past: any, future: any}}
-featurestores:
-  seconds:
-    from: [datastore:numbers]
-    bucket: 1s
-    key: [bucket, device_id]
-    refresh: {{every: 1s}}
-    sql: |
-      SELECT penstock.time_bucket(:bucket, time) AS bucket, device_id, count(*) AS value
-      FROM datastore:numbers GROUP BY 1, 2
-models:
-  judge:
-    plugin: org.penstock.test.versioned-model
-    train: {{from: featurestore:seconds, window: all, every: 7d}}
-    infer: {{from: featurestore:seconds, on: change, into: inferencestore:judged}}
-inferencestores:
-  judged:
-    key: [bucket, device_id]
-    schema:
-      type: object
-      properties:
-        bucket: {{type: string, format: date-time}}
-        device_id: {{type: string}}
-        version: {{type: integer}}
-metrics:
-  engine:
-    plugin: org.penstock.test.versioned-metric
-    inputs: {{rows: {{sql: "SELECT n FROM datastore:numbers LIMIT 10"}}}}
-  parts:
-    value: rows
-    labels: [part]
-    sql: SELECT (n / {part})::text AS part, count(*) AS rows FROM datastore:numbers GROUP BY 1
-connectors:
-  numbers:
-    plugin: org.penstock.test.versioned-source
-    config: {{pace: {pace}, sleep_ms: {sleep_ms}, rows: {rows}}}
-    into: datastore:numbers
-notifiers:
-  teller:
-    plugin: org.penstock.test.versioned-notifier
-alerts:
-  arrived:
-    metric: parts
-    clock: wall
-    condition: {{fire_at: "> 0", clear_at: "< 0"}}
-    for: 0s
-    severity: info
-    notify: [teller]
-"""
+
+def template(pace, sleep_ms, rows, part):
+    stamped = {"version": "integer"}
+    return templates.template(
+        "reloading", datastores={"numbers": templates.readings({"n": "integer", **stamped}, ["n", "version"])},
+        featurestores={"seconds": templates.rollup("numbers", "1s", "count(*) AS value")},
+        models={"judge": templates.judge(plugin_id("model"), "seconds")}, inferencestores={"judged": templates.judged(stamped)},
+        metrics={"engine": {"plugin": plugin_id("metric"), "inputs": {"rows": {"sql": "SELECT n FROM datastore:numbers LIMIT 10"}}},
+                 "parts": {"value": "rows", "labels": ["part"],
+                           "sql": f"SELECT (n / {part})::text AS part, count(*) AS rows FROM datastore:numbers GROUP BY 1"}},
+        connectors={"numbers": {"plugin": plugin_id("source"), "config": {"pace": pace, "sleep_ms": sleep_ms, "rows": rows},
+                                "into": "datastore:numbers"}},
+        notifiers={"teller": {"plugin": plugin_id("notifier")}},
+        alerts={"arrived": templates.alert("parts", "teller", severity="info")})
 
 
 def plugin_id(sort):
@@ -101,10 +50,8 @@ def make_host(pace=100, sleep_ms=10, rows=0, part=20000, sorts=SORTS):
         put(folder, sort, "1")
     host = harness.Host(plugins=[folder])
     host.dropped = folder
-    template = host.folder / "reloading.yaml"
-    template.write_text(TEMPLATE.format(pace=pace, sleep_ms=sleep_ms, rows=rows, part=part))
     host.start()
-    host.apply(template)
+    templates.publish(host, template(pace, sleep_ms, rows, part))
     return host
 
 

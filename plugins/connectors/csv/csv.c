@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 
 #include "penstock/batch.h"
+#include "penstock/define.h"
 #include "place.h"
 #include "record.h"
 #include "stream.h"
 
-extern const char config_schema[];
 enum { CHUNK_BYTES = 64 * 1024, BATCH_BYTES = 2 * 1024 * 1024, REJECT_BYTES = 1024 };
 
 typedef struct csv {
@@ -484,16 +484,6 @@ static const void *on_get_interface(const char *id)
     return !strcmp(id, PST_IF_SOURCE) ? &source : NULL;
 }
 
-PST_EXPORT const pst_plugin penstock_plugin_v1 = {
-    .struct_size = sizeof(pst_plugin),
-    .abi_minor = PST_ABI_MINOR,
-    .id = "org.penstock.connector.csv",
-    .kind = PST_KIND_CONNECTOR,
-    .version = "1.0.0",
-    .title = "Files: CSV or NDJSON",
-    .licence = "Apache-2.0",
-    .config_schema = config_schema,
-    .get_interface = on_get_interface,
-    .create = on_create,
-    .destroy = on_destroy,
-};
+PST_PLUGIN(.id = "org.penstock.connector.csv", .kind = PST_KIND_CONNECTOR, .version = "1.0.0",
+           .title = "Files: CSV or NDJSON", .licence = "Apache-2.0", .get_interface = on_get_interface,
+           .create = on_create, .destroy = on_destroy);

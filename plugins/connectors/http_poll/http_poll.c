@@ -305,18 +305,16 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
         st = site_failed(h, call, s, st, error);
     else
         site_is_well(h, call, s);
-    if (st)
-        goto idle;
-    s->at = at;
-    if (!p.empty)
+    if (!st)
+        s->at = at;
+    if (!st && !p.empty)
         return hand_over(h, s, out, error);
-    st = PST_IDLE;
-idle:
-    if (st == PST_IDLE) {
+    if (st >= 0) {
         size_t last = h->last;
         next_site(h, &ms);
         h->last = last;
         out->next_in_ms = ms ? ms : 1;
+        st = PST_IDLE;
     }
     return st;
 }
@@ -346,6 +344,8 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory for the cursor");
     h->last = h->n_sites - 1;
     for (size_t i = 0; i < h->n_sites; i++) {
+        if (!h->sites[i].waits)
+            h->sites[i].again_us = 0; /* a new secret may be the cure */
         if (!position_read(wording_text(&h->cursor), h->sites[i].name, &h->sites[i].at))
             return pst_fail(error, PST_E_DATA, NULL, "the cursor is not one of this connector");
         if (position_was_last(wording_text(&h->cursor), h->sites[i].name))

@@ -29,10 +29,13 @@ pst_status paging_open(paging *g, const pst_host *host, pst_error *error)
     g->size = host->config_int(host, "/paging/size");
     g->most = host->config_int(host, "/paging/most");
     g->every_us = host->config_int(host, "/every_s") * 1000000;
+    g->offset_us = host->config_int(host, "/offset_s") * 1000000;
     if (g->by && !g->json)
         return pst_fail(error, PST_E_UNSUPPORTED, "/paging", "this host reads no JSON for plugins");
     if (g->every_us <= 0)
         return pst_fail(error, PST_E_CONFIG, "/every_s", "at least a second");
+    if (g->offset_us >= g->every_us)
+        return pst_fail(error, PST_E_CONFIG, "/offset_s", "less than every_s is expected");
     return PST_OK;
 }
 
@@ -58,7 +61,8 @@ void paging_begin(const paging *g, position *p, int64_t now_us)
 void paging_end(const paging *g, position *p, int64_t now_us)
 {
     bool behind = g->windows && p->to_us + g->every_us < now_us;
-    p->due_us = behind ? now_us : (now_us / g->every_us + 1) * g->every_us;
+    int64_t turns = (now_us - g->offset_us) / g->every_us + 1;
+    p->due_us = behind ? now_us : turns * g->every_us + g->offset_us;
     p->number = 0;
     p->pages = 0;
     if (!g->keep)

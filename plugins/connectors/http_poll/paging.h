@@ -10,7 +10,7 @@ typedef struct paging {
     const pst_json_service *json;
     paging_by by;
     bool keep, windows;
-    int64_t size, most, every_us;
+    int64_t size, most, every_us, offset_us;
 } paging;
 
 typedef struct page { /* what an answer says about itself */

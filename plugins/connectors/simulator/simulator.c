@@ -8,9 +8,8 @@
 #include <string.h>
 
 #include "penstock/batch.h"
+#include "penstock/define.h"
 #include "scene.h"
-
-extern const char config_schema[];
 
 typedef struct simulator {
     const pst_host *host;
@@ -172,16 +171,6 @@ static const void *on_get_interface(const char *id)
     return !strcmp(id, PST_IF_SOURCE) ? &source : NULL;
 }
 
-PST_EXPORT const pst_plugin penstock_plugin_v1 = {
-    .struct_size = sizeof(pst_plugin),
-    .abi_minor = PST_ABI_MINOR,
-    .id = "org.penstock.connector.simulator",
-    .kind = PST_KIND_CONNECTOR,
-    .version = "1.0.0",
-    .title = "Simulator: pump station or mini-grid",
-    .licence = "Apache-2.0",
-    .config_schema = config_schema,
-    .get_interface = on_get_interface,
-    .create = on_create,
-    .destroy = on_destroy,
-};
+PST_PLUGIN(.id = "org.penstock.connector.simulator", .kind = PST_KIND_CONNECTOR, .version = "1.0.0",
+           .title = "Simulator: pump station or mini-grid", .licence = "Apache-2.0",
+           .get_interface = on_get_interface, .create = on_create, .destroy = on_destroy);

@@ -15,8 +15,8 @@
 
 #include "formulas.h"
 #include "penstock/batch.h"
+#include "penstock/define.h"
 
-extern const char config_schema[];
 enum { COLUMNS_MAX = 32, NAME_MAX_BYTES = 128, POINTS_MAX = 1000 };
 
 typedef enum method { METHOD_CORRELATION, METHOD_REGRESSION, METHOD_BAND } method;
@@ -281,16 +281,6 @@ static const void *on_get_interface(const char *id)
     return !strcmp(id, PST_IF_METRIC) ? &engine : NULL;
 }
 
-PST_EXPORT const pst_plugin penstock_plugin_v1 = {
-    .struct_size = sizeof(pst_plugin),
-    .abi_minor = PST_ABI_MINOR,
-    .id = "org.penstock.metric.stats",
-    .kind = PST_KIND_METRIC,
-    .version = "1.0.0",
-    .title = "Statistics: correlation, regression, prediction band",
-    .licence = "Apache-2.0",
-    .config_schema = config_schema,
-    .get_interface = on_get_interface,
-    .create = on_create,
-    .destroy = free,
-};
+PST_PLUGIN(.id = "org.penstock.metric.stats", .kind = PST_KIND_METRIC, .version = "1.0.0",
+           .title = "Statistics: correlation, regression, prediction band", .licence = "Apache-2.0",
+           .get_interface = on_get_interface, .create = on_create, .destroy = free);

@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "fit.h"
-
-extern const char config_schema[];
+#include "penstock/define.h"
 
 typedef struct anomaly {
     const pst_host *host;
@@ -234,16 +233,6 @@ static const void *on_get_interface(const char *id)
     return !strcmp(id, PST_IF_INFER) ? &infer : NULL;
 }
 
-PST_EXPORT const pst_plugin penstock_plugin_v1 = {
-    .struct_size = sizeof(pst_plugin),
-    .abi_minor = PST_ABI_MINOR,
-    .id = "org.penstock.model.anomaly",
-    .kind = PST_KIND_MODEL,
-    .version = "1.0.0",
-    .title = "Anomalies in measured series",
-    .licence = "Apache-2.0",
-    .config_schema = config_schema,
-    .get_interface = on_get_interface,
-    .create = on_create,
-    .destroy = free,
-};
+PST_PLUGIN(.id = "org.penstock.model.anomaly", .kind = PST_KIND_MODEL, .version = "1.0.0",
+           .title = "Anomalies in measured series", .licence = "Apache-2.0",
+           .get_interface = on_get_interface, .create = on_create, .destroy = free);

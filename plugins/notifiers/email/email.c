@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "header.h"
+#include "penstock/define.h"
 #include "transport.h"
 
-extern const char config_schema[];
 enum { SECRET_MAX = 1024, ID_BYTES = 16 };
 
 typedef struct email {
@@ -361,16 +361,6 @@ static const void *on_get_interface(const char *id)
     return !strcmp(id, PST_IF_CHECK) ? &check : NULL;
 }
 
-PST_EXPORT const pst_plugin penstock_plugin_v1 = {
-    .struct_size = sizeof(pst_plugin),
-    .abi_minor = PST_ABI_MINOR,
-    .id = "org.penstock.notifier.email",
-    .kind = PST_KIND_NOTIFIER,
-    .version = "1.0.0",
-    .title = "E-mail",
-    .licence = "Apache-2.0",
-    .config_schema = config_schema,
-    .get_interface = on_get_interface,
-    .create = on_create,
-    .destroy = free,
-};
+PST_PLUGIN(.id = "org.penstock.notifier.email", .kind = PST_KIND_NOTIFIER, .version = "1.0.0",
+           .title = "E-mail", .licence = "Apache-2.0", .get_interface = on_get_interface, .create = on_create,
+           .destroy = free);

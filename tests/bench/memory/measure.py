@@ -20,83 +20,28 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "flow"))
 import harness  # noqa: E402
+import templates  # noqa: E402
 from harness import say, wait_for  # noqa: E402
 
 BAR_MIB = 6.5
-TEMPLATE = """
-apiVersion: penstock/v1
-kind: Template
-metadata: {{key: customer, version: 1.0.0}}
-parameters:
-  file: {{type: string, title: What the source reads}}
-datastores:
-  readings:
-    schema:
-      type: object
-      required: [time, device_id]
-      additionalProperties: false
-      properties:
-        time: {{type: string, format: date-time}}
-        device_id: {{type: string, maxLength: 64}}
-        pressure: {{type: number}}
-        flow: {{type: number}}
-        temperature: {{type: number}}
-        status: {{type: string}}
-    time: time
-    entity: [device_id]
-    accept: {{past: any, future: any}}
-featurestores:
-  minutes:
-    from: [datastore:readings]
-    bucket: 10s
-    key: [bucket, device_id]
-    refresh: {{every: 10s}}
-    sql: |
-      SELECT penstock.time_bucket(:bucket, time) AS bucket, device_id, count(*) AS n, avg(pressure) AS pressure_avg,
-             max(flow) AS flow_max
-      FROM datastore:readings GROUP BY 1, 2
-models:
-  judge:
-    plugin: org.penstock.model.anomaly
-    config: {{columns: [pressure_avg, flow_max]}}
-    train: {{from: featurestore:minutes, window: all, every: 7d}}
-    infer: {{from: featurestore:minutes, on: change, context: 8, into: inferencestore:judged}}
-inferencestores:
-  judged:
-    key: [bucket, device_id]
-    schema:
-      type: object
-      properties:
-        bucket: {{type: string, format: date-time}}
-        device_id: {{type: string}}
-        score: {{type: number}}
-        anomaly: {{type: boolean}}
-metrics:
-  arrived:
-    value: n
-    sql: SELECT count(*) AS n FROM datastore:readings
-connectors:
-  file:
-    plugin: org.penstock.connector.csv
-    config: {{path: "${{file}}", follow: true}}
-    format: csv
-    into: datastore:readings
-notifiers:
-  hook:
-    plugin: org.penstock.notifier.webhook
-    config: {{url: "{hook}"}}
-alerts:
-  begun:
-    metric: arrived
-    clock: wall
-    every: 1h
-    condition: {{fire_at: "> 0", clear_at: "< 0"}}
-    for: 0s
-    severity: info
-    notify: [hook]
-"""
 HEADER = "time,device_id,pressure,flow,temperature,status\n"
 START = datetime.datetime(2026, 1, 1)
+
+
+def template(hook):
+    model, judged = templates.anomaly("minutes")
+    return templates.template(
+        "customer", parameters={"file": {"type": "string", "title": "What the source reads"}},
+        datastores={"readings": templates.readings({"pressure": "number", "flow": "number", "temperature": "number",
+                                                    "status": "string"})},
+        featurestores={"minutes": templates.rollup("readings", "10s", "count(*) AS n, avg(pressure) AS pressure_avg, max(flow) AS flow_max",
+                                                   every="10s")},
+        models={"judge": model}, inferencestores={"judged": judged},
+        metrics={"arrived": {"value": "n", "sql": "SELECT count(*) AS n FROM datastore:readings"}},
+        connectors={"file": {"plugin": "org.penstock.connector.csv", "config": {"path": "${file}", "follow": True}, "format": "csv",
+                             "into": "datastore:readings"}},
+        notifiers={"hook": {"plugin": "org.penstock.notifier.webhook", "config": {"url": hook}}},
+        alerts={"begun": templates.alert("arrived", "hook", every="1h", severity="info")})
 
 
 def line(n):
@@ -200,11 +145,9 @@ def measure(given):
     sink, data = harness.HttpSink(), harness.folder()
     data.chmod(0o755)
     host = harness.Host(files=[data], settings=["--networks-allow", "127.0.0.0/8,::1/128"])
-    template = host.folder / "customer.yaml"
-    template.write_text(TEMPLATE.format(hook=sink.url))
     files = Files(data, names)
     host.start()
-    host.apply(template)
+    templates.publish(host, template(sink.url))
     for name in names:
         host.workspace(name, "customer", file=data / f"{name}.csv")
     wait_for("every notifier was used", lambda: len(sink.all()) >= n, 300)

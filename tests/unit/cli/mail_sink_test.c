@@ -94,8 +94,39 @@ static void a_mail_is_kept(void **state)
     test_folder_remove(folder);
 }
 
+/* One line more than fits: it is not kept in part, and the session goes on. */
+static void a_mail_that_is_too_large_is_refused(void **state)
+{
+    (void)state;
+    enum { LINE = 4000, LINES = (25 << 20) / (LINE + 2) + 1 };
+    char *folder = test_folder(), line[LINE + 3], path[4200];
+    pid_t pid = mail_sink_start(folder);
+    int fd = dial(port_of(folder));
+    memset(line, 'x', LINE);
+    memcpy(line + LINE, "\r\n", 3);
+    expect(fd, NULL, "220");
+    expect(fd, "MAIL FROM:<a@b>\r\n", "250");
+    expect(fd, "RCPT TO:<c@d>\r\n", "250");
+    expect(fd, "DATA\r\n", "354");
+    for (int i = 0; i < LINES; i++)
+        assert_int_equal(send(fd, line, LINE + 2, 0), LINE + 2);
+    expect(fd, ".\r\n", "552");
+    expect(fd, "NOOP\r\n", "250");
+    close(fd);
+    snprintf(path, sizeof path, "%s/new", folder);
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));)
+        assert_int_equal(e->d_name[0], '.');
+    if (d)
+        closedir(d);
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+    test_folder_remove(folder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_mail_is_kept)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_mail_is_kept),
+                                       cmocka_unit_test(a_mail_that_is_too_large_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

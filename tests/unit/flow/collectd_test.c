@@ -1,15 +1,11 @@
 /* What collectd's write_http sends, in both its formats, to rows. */
-#include "support/check.h"
+#include "decode_kit.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "flow/collectd_row.h"
-#include "schema/compile.h"
-#include "schema/document.h"
-
-#define NOW 1774720799000000 /* 2026-03-28T17:59:59Z */
 
 static const char values[] =
     "{'type':'object','additionalProperties':false,'required':['time','host'],'properties':{"
@@ -21,69 +17,15 @@ static const char known_only[] = "{'type':'object','properties':{'value':{'type'
 static const char too_few[] = "{'type':'object','additionalProperties':false,'properties':{"
                               "'host':{'type':'string'},'value':{'type':'number'}}}";
 
-typedef struct kit {
-    row_plan *rows;
-    decode_plan *plan;
-    decoder *d;
-    decode_result r;
-    status st;
-    status_class class;
-    char *body;
-} kit;
-
-static kit kit_open(const char *schema_text, const char *time, decode_limits limits)
+static kit lists_open(const char *schema_text, const char *time, decode_limits limits)
 {
-    kit k = {.d = decoder_create()};
-    char *text = strdup(schema_text);
-    for (char *p = text; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    json_t *document = document_parse(text, strlen(text), &k.st);
-    k.rows = row_plan_make(schema_compile(document, NULL, &k.st), &k.st);
-    decode_options o = {
-        .time_column = time, .past_us = DECODE_ANY, .future_us = DECODE_ANY, .limits = limits};
-    k.plan = decode_plan_create(k.rows, &o, &k.st);
-    if (!k.plan)
-        fail_msg("%s", k.st.text);
-    json_decref(document);
-    free(text);
-    return k;
+    return kit_open(schema_text, (decode_options){.time_column = time, .limits = limits});
 }
 
-static void kit_close(kit *k)
+static void run_as(kit *k, decode_format format, const char *body)
 {
-    free(k->body);
-    decoder_free(k->d);
-    decode_plan_free(k->plan);
-    row_plan_free(k->rows);
-}
-
-static void run(kit *k, decode_format format, const char *body)
-{
-    decode_context context = {.now_us = NOW, .format = format};
-    size_t len = strlen(body);
-    free(k->body);
-    k->body = memcpy(malloc(len + 1), body, len);
-    k->class = decode_body(k->d, k->plan, &context, k->body, len, &k->r, &k->st);
-}
-
-static void expect(const kit *k, uint32_t rows, size_t rejects)
-{
-    if (k->class != STATUS_OK)
-        fail_msg("%s at %s", k->st.text, k->st.where);
-    if (k->r.rows.n_rows != rows || k->r.n_rejects != rejects)
-        fail_msg("%u rows, %zu rejects, the first: %s", k->r.rows.n_rows, k->r.n_rejects,
-                 k->r.n_rejects ? k->r.rejects[0].detail : "");
-    assert_int_equal(k->r.n_input, rows + rejects);
-}
-
-static void expect_text(const kit *k, uint32_t col, uint32_t row, const char *want)
-{
-    const column *c = &k->r.rows.columns[col];
-    assert_false(column_is_null(c, row));
-    size_t len = (size_t)(c->offsets[row + 1] - c->offsets[row]);
-    if (len != strlen(want) || memcmp(c->data + c->offsets[row], want, len) != 0)
-        fail_msg("%.*s instead of %s", (int)len, c->data + c->offsets[row], want);
+    k->context.format = format;
+    run(k, body);
 }
 
 static void expect_row(const kit *k, uint32_t row, const char *const names[6], double value, int64_t time)
@@ -105,8 +47,8 @@ static void expect_row(const kit *k, uint32_t row, const char *const names[6], d
 static void a_value_list_is_a_row_a_value(void **state)
 {
     (void)state;
-    kit k = kit_open(values, "time", (decode_limits){0});
-    run(&k, DECODE_COLLECTD, "[" LOAD ",\n" CPU "]\r\n");
+    kit k = lists_open(values, "time", (decode_limits){0});
+    run_as(&k, DECODE_COLLECTD, "[" LOAD ",\n" CPU "]\r\n");
     expect(&k, 4, 0);
     expect_row(&k, 0, (const char *const[]){"a.b", "load", "", "load", "", "shortterm"}, 0.1, NOW + 123000);
     expect_row(&k, 2, (const char *const[]){"a.b", "load", "", "load", "", "longterm"}, 3, NOW + 123000);
@@ -114,7 +56,7 @@ static void a_value_list_is_a_row_a_value(void **state)
     expect_text(&k, TYPE_INSTANCE, 3, "idle");
     expect_text(&k, DSTYPE, 3, "derive");
     assert_true(column_is_null(&k.r.rows.columns[VALUE], 3)); /* NaN */
-    run(&k, DECODE_COLLECTD, "[]");
+    run_as(&k, DECODE_COLLECTD, "[]");
     expect(&k, 0, 0);
     kit_close(&k);
 }
@@ -122,8 +64,8 @@ static void a_value_list_is_a_row_a_value(void **state)
 static void stores_of_another_shape(void **state)
 {
     (void)state;
-    kit k = kit_open(known_only, NULL, (decode_limits){0});
-    run(&k, DECODE_COLLECTD, "[" CPU "," LOAD "]");
+    kit k = lists_open(known_only, NULL, (decode_limits){0});
+    run_as(&k, DECODE_COLLECTD, "[" CPU "," LOAD "]");
     expect(&k, 3, 1); /* NaN has no place in a column without null */
     assert_string_equal(k.r.rejects[0].code, "type");
     assert_string_equal(k.r.rejects[0].pointer, "/value");
@@ -131,8 +73,8 @@ static void stores_of_another_shape(void **state)
                 "{\"host\":\"a.b\",\"plugin\":\"load\",\"plugin_instance\":\"\",\"type\":\"load\","
                 "\"type_instance\":\"\",\"ds\":\"shortterm\",\"time\":\"2026-03-28T17:59:59.123Z\"}");
     kit_close(&k);
-    k = kit_open(too_few, NULL, (decode_limits){0});
-    run(&k, DECODE_COLLECTD, "[" LOAD "]");
+    k = lists_open(too_few, NULL, (decode_limits){0});
+    run_as(&k, DECODE_COLLECTD, "[" LOAD "]");
     expect(&k, 0, 3);
     assert_string_equal(k.r.rejects[0].pointer, "/plugin");
     kit_close(&k);
@@ -155,11 +97,11 @@ static void what_is_no_value_list_is_one_reject(void **state)
         "\"t\"}",
     };
     (void)state;
-    kit k = kit_open(values, "time", (decode_limits){0});
+    kit k = lists_open(values, "time", (decode_limits){0});
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char body[1024];
         snprintf(body, sizeof body, "[" CPU ",\n%s,\n" CPU "]", bad[i]);
-        run(&k, DECODE_COLLECTD, body);
+        run_as(&k, DECODE_COLLECTD, body);
         expect(&k, 2, 1);
         assert_string_equal(k.r.rejects[0].code, "collectd");
         assert_int_equal(k.r.rejects[0].line, 2);
@@ -169,7 +111,7 @@ static void what_is_no_value_list_is_one_reject(void **state)
     static const char *const broken[] = {
         "", "{}", "[", "[" CPU, "[" CPU "]x", "[" CPU ",]", "[{\"values\":[1}]"};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
-        run(&k, DECODE_COLLECTD, broken[i]);
+        run_as(&k, DECODE_COLLECTD, broken[i]);
         assert_int_equal(k.class, STATUS_INVALID);
     }
     kit_close(&k);
@@ -178,12 +120,12 @@ static void what_is_no_value_list_is_one_reject(void **state)
 static void commands(void **state)
 {
     (void)state;
-    kit k = kit_open(values, "time", (decode_limits){0});
-    run(&k, DECODE_PUTVAL,
-        "PUTVAL a.b/cpu-0/cpu-idle interval=10.000 1774720799.123:42\r\n"
-        "\r\n"
-        "putval \"a b/x-y-z/t-\\\"1\\\"/2\" interval=\"1\" other=x 1774720799:1:-2.5e3:U N:nan:-nan:7\n"
-        "  PUTVAL h/p/t 1:1 ");
+    kit k = lists_open(values, "time", (decode_limits){0});
+    run_as(&k, DECODE_PUTVAL,
+           "PUTVAL a.b/cpu-0/cpu-idle interval=10.000 1774720799.123:42\r\n"
+           "\r\n"
+           "putval \"a b/x-y-z/t-\\\"1\\\"/2\" interval=\"1\" other=x 1774720799:1:-2.5e3:U N:nan:-nan:7\n"
+           "  PUTVAL h/p/t 1:1 ");
     expect(&k, 8, 0);
     expect_row(&k, 0, (const char *const[]){"a.b", "cpu", "0", "cpu", "idle", "value"}, 42, NOW + 123000);
     expect_row(&k, 2, (const char *const[]){"a b", "x", "y-z", "t", "\"1\"/2", "1"}, -2500, NOW);
@@ -214,17 +156,17 @@ static void a_bad_command_costs_itself(void **state)
         "PUTVAL a/b/c \"1:x\"",
     };
     (void)state;
-    kit k = kit_open(values, "time", (decode_limits){0});
+    kit k = lists_open(values, "time", (decode_limits){0});
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char body[256];
         snprintf(body, sizeof body, "PUTVAL h/p/t 1:1\n%s\r\nPUTVAL h/p/t 2:1\n", bad[i]);
-        run(&k, DECODE_PUTVAL, body);
+        run_as(&k, DECODE_PUTVAL, body);
         expect(&k, 2, 1);
         assert_string_equal(k.r.rejects[0].code, "putval");
         assert_int_equal(k.r.rejects[0].line, 2);
         assert_int_equal(k.r.rejects[0].length, strlen(bad[i]));
     }
-    run(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1 2:x 3:1\n"); /* the lists before the fault are good */
+    run_as(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1 2:x 3:1\n"); /* the lists before the fault are good */
     expect(&k, 1, 1);
     kit_close(&k);
 }
@@ -232,25 +174,25 @@ static void a_bad_command_costs_itself(void **state)
 static void limits_hold_exactly(void **state)
 {
     (void)state;
-    kit k = kit_open(values, "time", (decode_limits){.row_bytes = 22, .rows = 3});
-    run(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1.23456\n");
+    kit k = lists_open(values, "time", (decode_limits){.row_bytes = 22, .rows = 3});
+    run_as(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1.23456\n");
     expect(&k, 1, 0);
-    run(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1.234567\n");
+    run_as(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1.234567\n");
     expect(&k, 0, 1);
-    run(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1:2:3\n");
+    run_as(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1:2:3\n");
     expect(&k, 3, 0);
-    run(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1:2:3:4\n");
+    run_as(&k, DECODE_PUTVAL, "PUTVAL h/p/t 1:1:2:3:4\n");
     assert_int_equal(k.class, STATUS_LIMIT);
-    run(&k, DECODE_COLLECTD, "[" LOAD "]");
+    run_as(&k, DECODE_COLLECTD, "[" LOAD "]");
     expect(&k, 0, 1);
     kit_close(&k);
-    k = kit_open(values, "time", (decode_limits){0});
+    k = lists_open(values, "time", (decode_limits){0});
     for (int n = COLLECTD_VALUES_MAX; n <= COLLECTD_VALUES_MAX + 1; n++) {
         text body = {0};
         text_add(&body, "PUTVAL h/p/t 1");
         for (int i = 0; i < n; i++)
             text_add(&body, ":1");
-        run(&k, DECODE_PUTVAL, body.data);
+        run_as(&k, DECODE_PUTVAL, body.data);
         expect(&k, n == COLLECTD_VALUES_MAX ? COLLECTD_VALUES_MAX : 0, n > COLLECTD_VALUES_MAX);
         text_clear(&body);
         text_add(&body, "[{\"host\":\"h\",\"plugin\":\"p\",\"type\":\"t\",\"time\":1,\"values\":[1");
@@ -260,7 +202,7 @@ static void limits_hold_exactly(void **state)
         for (int i = 1; i < n; i++)
             text_add(&body, ",\"x\"");
         text_add(&body, "]}]");
-        run(&k, DECODE_COLLECTD, body.data);
+        run_as(&k, DECODE_COLLECTD, body.data);
         expect(&k, n == COLLECTD_VALUES_MAX ? COLLECTD_VALUES_MAX : 0, n > COLLECTD_VALUES_MAX);
         text_free(&body);
     }

@@ -1,5 +1,5 @@
 /* Bodies to rows: types, rules, windows, bad rows among good ones, limits; JSON, NDJSON, CSV. */
-#include "support/check.h"
+#include "decode_kit.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -10,11 +10,6 @@
 #include "base/disk.h"
 #include "base/random.h"
 #include "base/utc.h"
-#include "flow/decode.h"
-#include "schema/compile.h"
-#include "schema/document.h"
-
-#define NOW 1774720799000000 /* 2026-03-28T17:59:59Z */
 
 static const char pump[] =
     "{'type':'object','required':['time','device_id'],'additionalProperties':false,'properties':{"
@@ -32,99 +27,6 @@ static const char not_flat[] =
     "'anyOf':[{'required':['a']},{'required':['b']}]}";
 static const char deep[] = "{'type':'object','properties':{'tags':{'type':'array','items':{'type':'string'}},"
                            "'n':{'type':'integer','not':{'const':13}}}}";
-
-typedef struct kit {
-    row_plan *rows;
-    decode_plan *plan;
-    decoder *d;
-    decode_result r;
-    status st;
-    status_class class;
-} kit;
-
-static row_plan *rows_of(const char *schema_text)
-{
-    status st;
-    char *text = strdup(schema_text);
-    for (char *p = text; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    json_t *document = document_parse(text, strlen(text), &st);
-    schema *compiled = document ? schema_compile(document, NULL, &st) : NULL;
-    row_plan *rows = compiled ? row_plan_make(compiled, &st) : NULL;
-    if (!rows)
-        fail_msg("%s", st.text);
-    json_decref(document);
-    free(text);
-    return rows;
-}
-
-static kit kit_open(const char *schema_text, decode_options options)
-{
-    kit k = {.rows = rows_of(schema_text), .d = decoder_create()};
-    if (!options.past_us)
-        options.past_us = options.future_us = DECODE_ANY;
-    k.plan = decode_plan_create(k.rows, &options, &k.st);
-    if (!k.plan)
-        fail_msg("%s", k.st.text);
-    return k;
-}
-
-static void kit_close(kit *k)
-{
-    decoder_free(k->d);
-    decode_plan_free(k->plan);
-    row_plan_free(k->rows);
-}
-
-static void run_n(kit *k, const char *body, size_t len)
-{
-    decode_context context = {.now_us = NOW};
-    char *exact = memcpy(malloc(len + 1), body, len);
-    k->class = decode_body(k->d, k->plan, &context, exact, len, &k->r, &k->st);
-    free(exact);
-}
-
-static void run(kit *k, const char *body)
-{
-    run_n(k, body, strlen(body));
-}
-
-static void expect(const kit *k, uint32_t rows, size_t rejects)
-{
-    if (k->class != STATUS_OK)
-        fail_msg("%s at %s", k->st.text, k->st.where);
-    if (k->r.rows.n_rows != rows || k->r.n_rejects != rejects)
-        fail_msg("%u rows, %zu rejects, the first: %s", k->r.rows.n_rows, k->r.n_rejects,
-                 k->r.n_rejects ? k->r.rejects[0].code : "");
-    assert_int_equal(k->r.n_input, rows + rejects);
-}
-
-static void expect_text(const kit *k, uint32_t col, uint32_t row, const char *want)
-{
-    const column *c = &k->r.rows.columns[col];
-    assert_false(column_is_null(c, row));
-    size_t len = (size_t)(c->offsets[row + 1] - c->offsets[row]);
-    if (len != strlen(want) || memcmp(c->data + c->offsets[row], want, len) != 0)
-        fail_msg("%.*s instead of %s", (int)len, c->data + c->offsets[row], want);
-}
-
-static int64_t int_at(const kit *k, uint32_t col, uint32_t row)
-{
-    assert_false(column_is_null(&k->r.rows.columns[col], row));
-    return ((const int64_t *)k->r.rows.columns[col].values)[row];
-}
-
-static double number_at(const kit *k, uint32_t col, uint32_t row)
-{
-    assert_false(column_is_null(&k->r.rows.columns[col], row));
-    return ((const double *)k->r.rows.columns[col].values)[row];
-}
-
-static bool null_at(const kit *k, uint32_t col, uint32_t row)
-{
-    return column_is_null(&k->r.rows.columns[col], row);
-}
 
 static const decode_options lines = {.format = DECODE_NDJSON, .time_column = "time"};
 static const decode_options document = {.format = DECODE_JSON, .time_column = "time"};
@@ -378,6 +280,24 @@ static void names_scales_and_unix_times(void **state)
 
 /* ---- limits ---- */
 
+static void plain_plans_have_no_rule_that_takes_long(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schema;
+        bool plain;
+    } cases[] = {
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"maxLength\":5}}}", true},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"pattern\":\"^(a+)+$\"}}}", false},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"object\",\"required\":[\"b\"]}}}", false},
+        {"{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}},\"minProperties\":1}", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        kit k = kit_open(cases[i].schema, (decode_options){.format = DECODE_NDJSON});
+        assert_int_equal(decode_plan_is_plain(k.plan), cases[i].plain);
+        kit_close(&k);
+    }
+}
+
 static void limits(void **state)
 {
     (void)state;
@@ -538,6 +458,7 @@ int main(void)
         cmocka_unit_test(additional_members_are_kept),
         cmocka_unit_test(rules_that_need_a_tree),
         cmocka_unit_test(names_scales_and_unix_times),
+        cmocka_unit_test(plain_plans_have_no_rule_that_takes_long),
         cmocka_unit_test(limits),
         cmocka_unit_test(documents),
         cmocka_unit_test(hostile_bodies),

@@ -3,7 +3,10 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "base/disk.h"
 
 /* ---- many threads ---- */
 
@@ -126,6 +129,40 @@ static void a_failed_commit_is_no_ack(void **state)
     arena_free(a);
 }
 
+static _Atomic int64_t disk_left;
+
+static int64_t fake_free(const char *path, int64_t *total_out)
+{
+    (void)path;
+    *total_out = 1000;
+    return disk_left;
+}
+
+/* Of a disk of 1,000 bytes five per cent must be left. What is in the journal can still be taken out. */
+static void rows_leave_some_of_the_disk_free(void **state)
+{
+    fixture *f = *state;
+    status st;
+    const disk_operations small = {.free_bytes = fake_free};
+    f->settings.keep_free = 5;
+    open_again(f);
+    disk_left = 51;
+    disk_use(&small);
+    must_submit(f->j, 1, 1);
+    disk_left = 50;
+    must_submit(f->j, 1, 2);
+    disk_left = 49;
+    assert_int_equal(submit_rows(f->j, 1, 3, &st), STATUS_LIMIT);
+    assert_non_null(strstr(st.text, "nearly full"));
+    assert_false(journal_stats_get(f->j).failed);
+    journal_trim(f->j, the_stream(f->j), 2);
+    while (journal_backlog_get(f->j, 0, NULL).rows > 0)
+        usleep(1000);
+    disk_left = 50;
+    must_submit(f->j, 1, 4);
+    disk_use(NULL);
+}
+
 /* Never ahead of them: what was not taken is read again from the cursor before it. */
 static void a_cursor_is_committed_with_its_rows(void **state)
 {
@@ -190,6 +227,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(clients_side_by_side, set_up, tear_down),
 #ifdef PENSTOCK_FAULTS
+        cmocka_unit_test_setup_teardown(rows_leave_some_of_the_disk_free, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_commit_is_no_ack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cursor_is_committed_with_its_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_group_is_tried_one_by_one, set_up, tear_down),

@@ -1,17 +1,12 @@
 /* Line protocol to rows: what goes into which column, whose fault costs what, limits, and no way to smuggle a
  * line in through a string. */
-#include "support/check.h"
+#include "decode_kit.h"
 
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/utc.h"
-#include "flow/decode.h"
-#include "schema/compile.h"
-#include "schema/document.h"
-
-#define NOW 1774720799000000 /* 2026-03-28T17:59:59Z */
 
 static const char pump[] =
     "{'type':'object','required':['time','device_id'],'additionalProperties':false,'properties':{"
@@ -28,75 +23,10 @@ static const char not_flat[] =
 static const char deep[] = "{'type':'object','properties':{'n':{'type':'integer','not':{'const':13}},"
                            "'list':{'type':'array','items':{'type':'string'}}}}";
 
-typedef struct kit {
-    row_plan *rows;
-    decode_plan *plan;
-    decoder *d;
-    decode_result r;
-    status st;
-    status_class class;
-    decode_context context;
-    char *body;
-} kit;
-
-static row_plan *rows_of(const char *schema_text)
+static kit lines_open(const char *schema_text, const char *time_column, decode_limits limits)
 {
-    status st;
-    char *text = strdup(schema_text);
-    for (char *p = text; *p; p++)
-        if (*p == '\'')
-            *p = '"';
-    json_t *document = document_parse(text, strlen(text), &st);
-    schema *compiled = document ? schema_compile(document, NULL, &st) : NULL;
-    row_plan *rows = compiled ? row_plan_make(compiled, &st) : NULL;
-    if (!rows)
-        fail_msg("%s", st.text);
-    json_decref(document);
-    free(text);
-    return rows;
-}
-
-static kit kit_open(const char *schema_text, const char *time_column, decode_limits limits)
-{
-    decode_options o = {.format = DECODE_LINES,
-                        .time_column = time_column,
-                        .past_us = DECODE_ANY,
-                        .future_us = DECODE_ANY,
-                        .limits = limits};
-    kit k = {.rows = rows_of(schema_text), .d = decoder_create(), .context = {.now_us = NOW}};
-    k.plan = decode_plan_create(k.rows, &o, &k.st);
-    if (!k.plan)
-        fail_msg("%s", k.st.text);
-    return k;
-}
-
-static void kit_close(kit *k)
-{
-    free(k->body);
-    decoder_free(k->d);
-    decode_plan_free(k->plan);
-    row_plan_free(k->rows);
-}
-
-static void run_n(kit *k, const char *body, size_t len)
-{
-    free(k->body);
-    k->body = memcpy(malloc(len + 1), body, len); /* exactly as long as it is */
-    k->class = decode_body(k->d, k->plan, &k->context, k->body, len, &k->r, &k->st);
-}
-
-static void run(kit *k, const char *body)
-{
-    run_n(k, body, strlen(body));
-}
-
-static void expect(const kit *k, uint32_t rows, size_t rejects)
-{
-    if (k->class != STATUS_OK)
-        fail_msg("%s at %s", k->st.text, k->st.where);
-    if (k->r.rows.n_rows != rows || k->r.n_rejects != rejects)
-        fail_msg("%u rows, %zu rejects, the first: %s", k->r.rows.n_rows, k->r.n_rejects,
-                 k->r.n_rejects ? k->r.rejects[0].detail : "");
+    return kit_open(schema_text,
+                    (decode_options){.format = DECODE_LINES, .time_column = time_column, .limits = limits});
 }
 
 static void expect_reject(const kit *k, size_t i, const char *code, const char *pointer, uint64_t line,
@@ -111,33 +41,12 @@ static void expect_reject(const kit *k, size_t i, const char *code, const char *
                  column);
 }
 
-static void expect_text(const kit *k, uint32_t col, uint32_t row, const char *want)
-{
-    const column *c = &k->r.rows.columns[col];
-    assert_false(column_is_null(c, row));
-    size_t len = (size_t)(c->offsets[row + 1] - c->offsets[row]);
-    if (len != strlen(want) || memcmp(c->data + c->offsets[row], want, len) != 0)
-        fail_msg("%.*s instead of %s", (int)len, c->data + c->offsets[row], want);
-}
-
-static int64_t int_at(const kit *k, uint32_t col, uint32_t row)
-{
-    assert_false(column_is_null(&k->r.rows.columns[col], row));
-    return ((const int64_t *)k->r.rows.columns[col].values)[row];
-}
-
-static double number_at(const kit *k, uint32_t col, uint32_t row)
-{
-    assert_false(column_is_null(&k->r.rows.columns[col], row));
-    return ((const double *)k->r.rows.columns[col].values)[row];
-}
-
 /* ---- columns ---- */
 
 static void tags_and_fields_are_columns(void **state)
 {
     (void)state;
-    kit k = kit_open(pump, "time", (decode_limits){0});
+    kit k = lines_open(pump, "time", (decode_limits){0});
     run(&k, "pump,device_id=p\\ 1 pressure=2.5,count=3i,on=t,tags=\"{\\\"a\\\": 1}\",any=\"x\" "
             "1774720799000001999\r\n"
             "pump,device_id=p2 pressure=7i,count=4 1774720799000000000\n"
@@ -162,7 +71,7 @@ static void tags_and_fields_are_columns(void **state)
 static void what_does_not_fit_is_refused_with_its_place(void **state)
 {
     (void)state;
-    kit k = kit_open(pump, "time", (decode_limits){0});
+    kit k = lines_open(pump, "time", (decode_limits){0});
     run(&k, "pump,device_id=p1 pressure=401\n"   /* 1: a bound */
             "pump,device_id=p1 pressure=\"4\"\n" /* 2: a string is no number */
             "pump,device_id=p1 count=1.5\n"      /* 3 */
@@ -193,7 +102,7 @@ static void what_does_not_fit_is_refused_with_its_place(void **state)
 static void unknown_members_are_kept_where_the_store_keeps_them(void **state)
 {
     (void)state;
-    kit k = kit_open(sink, "ts", (decode_limits){0});
+    kit k = lines_open(sink, "ts", (decode_limits){0});
     run(&k,
         "cpu,host=a\\=b usage=1.50,n=3i,u=4u,ok=F,s=\"x\\\"y\",big=1e300,small=1e-400 1774720799000000000\n"
         "cpu,host=a host=\"b\" 1\n");
@@ -205,13 +114,14 @@ static void unknown_members_are_kept_where_the_store_keeps_them(void **state)
         "\"small\":0}");
     expect_reject(&k, 0, "duplicate_key", "/host", 2, 12);
     kit_close(&k);
-    k = kit_open("{'type':'object'}", NULL, (decode_limits){0}); /* no event time: a member like any other */
+    k = lines_open("{'type':'object'}", NULL,
+                   (decode_limits){0}); /* no event time: a member like any other */
     run(&k, "cpu v=1 1774720799000000000\ncpu v=1\n");
     expect(&k, 2, 0);
     expect_text(&k, 0, 0, "{\"v\":1,\"time\":\"2026-03-28T17:59:59Z\"}");
     expect_text(&k, 0, 1, "{\"v\":1}");
     kit_close(&k);
-    k = kit_open(strict, NULL, (decode_limits){0});
+    k = lines_open(strict, NULL, (decode_limits){0});
     run(&k, "cpu a=1 5\ncpu a=1\n");
     expect(&k, 1, 1);
     expect_reject(&k, 0, "additional", "/time", 1, 9);
@@ -221,12 +131,12 @@ static void unknown_members_are_kept_where_the_store_keeps_them(void **state)
 static void rules_that_see_the_whole_row(void **state)
 {
     (void)state;
-    kit k = kit_open(not_flat, NULL, (decode_limits){0});
+    kit k = lines_open(not_flat, NULL, (decode_limits){0});
     run(&k, "m a=1i\nm c=1i\nm b=2i,c=\"x\"\n");
     expect(&k, 2, 1);
     expect_reject(&k, 0, "schema", "", 2, 1);
     kit_close(&k);
-    k = kit_open(deep, NULL, (decode_limits){0});
+    k = lines_open(deep, NULL, (decode_limits){0});
     run(&k, "m n=12i\nm n=13i\nm list=\"[\\\"a\\\"]\"\nm list=\"[1]\"\n");
     expect(&k, 2, 2);
     expect_reject(&k, 0, "schema", "/n", 2, 5);
@@ -244,7 +154,7 @@ static void precision_and_measurement_come_from_the_request(void **state)
                  {LINE_MS, "m v=1 1774720799000"},
                  {LINE_S, "m v=1 1774720799"}};
     (void)state;
-    kit k = kit_open(sink, "ts", (decode_limits){0});
+    kit k = lines_open(sink, "ts", (decode_limits){0});
     for (size_t i = 0; i < 4; i++) {
         k.context.precision = times[i].precision;
         run(&k, times[i].body);
@@ -278,7 +188,7 @@ static void a_bad_line_costs_itself_only(void **state)
         "pump,a=\\",
     };
     (void)state;
-    kit k = kit_open(pump, "time", (decode_limits){0});
+    kit k = lines_open(pump, "time", (decode_limits){0});
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char body[256];
         snprintf(body, sizeof body, "pump,device_id=a pressure=1\n%s\r\npump,device_id=b pressure=2\n",
@@ -296,7 +206,7 @@ static void a_bad_line_costs_itself_only(void **state)
 static void a_string_is_never_read_as_lines(void **state)
 {
     (void)state;
-    kit k = kit_open(pump, "time", (decode_limits){0});
+    kit k = lines_open(pump, "time", (decode_limits){0});
     run(&k, "pump,device_id=a pressure=oops,any=\"x\npump,device_id=evil pressure=1\n\" 5\n"
             "pump,,k=v any=\"x\npump,device_id=evil pressure=1\n\" 5\n"
             "pump any=\"x\npump,device_id=evil pressure=1\n\" 5\n"
@@ -321,11 +231,11 @@ static void expect_at(kit *k, const char *body, const char *code)
 static void limits_hold_exactly(void **state)
 {
     (void)state;
-    kit k = kit_open(sink, "ts", (decode_limits){.row_bytes = 24});
+    kit k = lines_open(sink, "ts", (decode_limits){.row_bytes = 24});
     expect_at(&k, "m a=\"678901234567890123\"", NULL);
     expect_at(&k, "m a=\"6789012345678901234\"", "too_long");
     kit_close(&k);
-    k = kit_open(sink, "ts", (decode_limits){.text_bytes = 4});
+    k = lines_open(sink, "ts", (decode_limits){.text_bytes = 4});
     expect_at(&k, "m,abcd=efgh a=\"ijkl\"", NULL);
     expect_at(&k, "m,abcde=e a=1", "too_long");
     expect_at(&k, "m,a=efghi b=1", "too_long");
@@ -333,17 +243,17 @@ static void limits_hold_exactly(void **state)
     expect_at(&k, "m,a=\\,fghi b=1", "too_long");
     expect_at(&k, "m a=\"ijklm\"", "too_long");
     kit_close(&k);
-    k = kit_open(sink, "ts", (decode_limits){.number_bytes = 4});
+    k = lines_open(sink, "ts", (decode_limits){.number_bytes = 4});
     expect_at(&k, "m a=1234", NULL);
     expect_at(&k, "m a=12345", "too_long");
     expect_at(&k, "m a=.123", NULL);
     expect_at(&k, "m a=.1234", "too_long");
     kit_close(&k);
-    k = kit_open(sink, "ts", (decode_limits){.members = 3});
+    k = lines_open(sink, "ts", (decode_limits){.members = 3});
     expect_at(&k, "m,a=1,b=2 c=3", NULL);
     expect_at(&k, "m,a=1,b=2 c=3,d=4", "too_many_members");
     kit_close(&k);
-    k = kit_open(sink, "ts", (decode_limits){.rows = 2, .body_bytes = 16});
+    k = lines_open(sink, "ts", (decode_limits){.rows = 2, .body_bytes = 16});
     run(&k, "m a=1\nm a=2\n\n#");
     expect(&k, 2, 0);
     run(&k, "m a=1\nm a=2\nm a");
@@ -386,7 +296,7 @@ static void numbers_at_their_bounds(void **state)
         {"TrUE", "bad_value"},
     };
     (void)state;
-    kit k = kit_open(sink, "ts", (decode_limits){0});
+    kit k = lines_open(sink, "ts", (decode_limits){0});
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char body[80];
         snprintf(body, sizeof body, "m a=%s,b=1 1", cases[i].value);

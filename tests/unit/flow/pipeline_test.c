@@ -142,7 +142,7 @@ static void refused_rows_become_dead_letters(void **state)
 static status_class commit_again(bench *b, const journal_record *record, status *st)
 {
     connection *c;
-    write_set *w = write_set_create(journal_incarnation(b->journal), NULL);
+    write_set *w = write_set_create(journal_incarnation(b->journal), 0, NULL);
     arena *a = arena_create(0);
     const datastore_plan *store = flow_plan_datastore(b->plan, "events");
     write_record again = {.record = record, .store = store, .expected_seq = record->prev_seq};

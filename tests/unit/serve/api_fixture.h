@@ -32,6 +32,7 @@ typedef struct fixture {
     live_hub *live;
     yaml_tree *yaml;
     atomic_uint pages;
+    atomic_uint secrets_changed; /* flow_secret_changed was told so often */
     char asked_params[256];
     const char *key_header; /* of every request */
 } fixture;
@@ -49,6 +50,12 @@ intake *flow_intake(flow *fl)
 {
     (void)fl;
     return f.intake;
+}
+
+void flow_secret_changed(flow *fl, int32_t wid)
+{
+    (void)fl, (void)wid;
+    atomic_fetch_add(&f.secrets_changed, 1);
 }
 
 void flow_letters_purged(flow *fl, int32_t wid)
@@ -327,6 +334,38 @@ static inline void stop(void)
     yaml_tree_free(f.yaml);
     directory_free(f.services.directory);
     test_folder_remove(f.folder);
+}
+
+/* Workspace 7, "plant-a" or "ws_01", with the stores of a template and without a database. `verify` says who
+ * a key is; `key_header` goes along with every request. */
+static inline status_class find_workspace(void *self, const char *name, int64_t *wid, status *st)
+{
+    *wid = directory_find(self, name);
+    return *wid ? STATUS_OK : status_set(st, STATUS_NOT_FOUND, "workspace %s", name);
+}
+
+static inline int start_plant(const char *template_yaml, const char *key_header,
+                              status_class (*verify)(void *, const char *, principal *, status *))
+{
+    status st;
+    auth_source auth = {.key_verify = verify, .workspace_find = find_workspace};
+    memset(&f, 0, sizeof f);
+    f.services.directory = auth.self = directory_create();
+    f.services.version = "1.2.3";
+    f.key_header = key_header;
+    directory_put(f.services.directory, &(directory_entry){7, "plant-a", "ws_01", false});
+    if (!make_plan(template_yaml, &st) || !make_journal(&st) || !serve(&auth, NULL, &st)) {
+        fprintf(stderr, "%s: %s\n", st.where, st.text);
+        return -1;
+    }
+    return start();
+}
+
+static inline int teardown(void **state)
+{
+    (void)state;
+    stop();
+    return 0;
 }
 
 static inline int ask_bytes(const char *line, const char *head, const void *body, size_t len, text *out)

@@ -401,6 +401,7 @@ static void secrets_go_in_and_never_out(void **state)
     assert_int_equal(ask("PUT /api/v1/workspaces/acme/secrets/mqtt", "", "{\"value\":\"hunter2\"}", &out),
                      204);
     assert_int_equal(ask("PUT /api/v1/workspaces/acme/secrets/No!", "", "{\"value\":\"x\"}", &out), 422);
+    assert_int_equal(atomic_load(&f.secrets_changed), 1); /* what was refused has changed nothing */
     assert_int_equal(ask("PUT /api/v1/workspaces/acme/secrets/mqtt", "", "{\"value\":5}", &out), 422);
     assert_int_equal(ask("GET /api/v1/workspaces/acme/secrets", "", NULL, &out), 200);
     assert_non_null(strstr(raw_body(&out), "\"name\":\"mqtt\""));

@@ -44,35 +44,10 @@ static status_class verify(void *self, const char *key, principal *who, status *
     return STATUS_OK;
 }
 
-static status_class find(void *self, const char *name, int64_t *wid, status *st)
-{
-    *wid = directory_find(self, name);
-    return *wid ? STATUS_OK : status_set(st, STATUS_NOT_FOUND, "workspace %s", name);
-}
-
 static int setup(void **state)
 {
     (void)state;
-    status st;
-    auth_source auth = {.self = NULL, .key_verify = verify, .workspace_find = find};
-    memset(&f, 0, sizeof f);
-    f.services.directory = directory_create();
-    auth.self = f.services.directory;
-    f.services.version = "1.2.3";
-    f.key_header = KEY;
-    directory_put(f.services.directory, &(directory_entry){7, "plant-a", "ws_01", false});
-    if (!make_plan(template_yaml, &st) || !make_journal(&st) || !serve(&auth, NULL, &st)) {
-        fprintf(stderr, "%s: %s\n", st.where, st.text);
-        return -1;
-    }
-    return start();
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    stop();
-    return 0;
+    return start_plant(template_yaml, KEY, verify);
 }
 
 /* ---- rows in ---- */

@@ -99,8 +99,14 @@ static void rows_read(http_request *r)
 static void rows_write(http_request *r)
 {
     text body = {0};
-    text_printf(&body, "{\"bytes\":%zu,\"by\":\"%s\"}", r->body_len, r->who->id);
+    text_printf(&body, "{\"bytes\":%zu,\"by\":\"%s\",\"on\":\"%s\"}", r->body_len, r->who->id,
+                pthread_equal(pthread_self(), f.thread) ? "loop" : "lane");
     http_answer(r, 202, "application/json", &body);
+}
+
+static bool rows_are_quick(http_request *r)
+{
+    return r->body_len < 5;
 }
 
 static void thing_make(http_request *r)
@@ -150,7 +156,8 @@ static const route rows[] = {
      .request_schema = "{\"type\":\"array\"}",
      .response_schema = "{\"type\":\"object\"}",
      .success = 202,
-     .handler = rows_write},
+     .handler = rows_write,
+     .quick = rows_are_quick},
     {.method = HTTP_POST,
      .path = "/things",
      .name = "thing_make",
@@ -275,6 +282,19 @@ static int ask(const char *line, const char *head, const char *body, text *out)
 #define KEY "Authorization: Bearer " GOOD "\r\n"
 #define WEAK "Authorization: Token " READER "\r\n"
 
+static void quick_requests_stay_on_the_loop(void **state)
+{
+    (void)state;
+    text out = {0};
+    for (int i = 0; i < 2; i++) { /* with a key that is asked for first, and with a remembered one */
+        assert_int_equal(ask("POST " ROWS, KEY "Content-Type: application/json\r\n", "[1]", &out), 202);
+        assert_non_null(strstr(out.data, "\"on\":\"loop\""));
+        assert_int_equal(ask("POST " ROWS, KEY "Content-Type: application/json\r\n", "[1,2]", &out), 202);
+        assert_non_null(strstr(out.data, "\"on\":\"lane\""));
+    }
+    text_free(&out);
+}
+
 static void keys_open_what_they_may(void **state)
 {
     (void)state;
@@ -289,7 +309,7 @@ static void keys_open_what_they_may(void **state)
     assert_int_equal(ask("GET " ROWS, KEY, NULL, &out), 200);
     assert_int_equal(f.verified, before); /* remembered */
     assert_int_equal(ask("POST " ROWS, KEY, "[]", &out), 202);
-    assert_string_equal(raw_body(&out), "{\"bytes\":2,\"by\":\"key_good\"}");
+    assert_string_equal(raw_body(&out), "{\"bytes\":2,\"by\":\"key_good\",\"on\":\"loop\"}");
     assert_int_equal(ask("POST " ROWS, WEAK, "[]", &out), 403);
     assert_int_equal(ask("GET /api/v1/workspaces/two/datastores/sensor/rows", WEAK, NULL, &out),
                      404); /* another's */
@@ -467,6 +487,7 @@ static void every_route_stands_in_openapi(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(quick_requests_stay_on_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(keys_open_what_they_may, setup, teardown),
         cmocka_unit_test_setup_teardown(a_revoked_key_is_forgotten_when_told, setup, teardown),
         cmocka_unit_test_setup_teardown(problems_are_complete, setup, teardown),

@@ -37,6 +37,29 @@ static void keep_last_follows_the_order(void **state)
     drop_workspace(1, NULL);
 }
 
+static void the_version_decides_whatever_arrives_last(void **state)
+{
+    NEED_CLUSTER();
+    (void)state;
+    store_table t;
+    upsert_counts n;
+    char got[256];
+    make_workspace(7, NULL, &t, CONFLICT_KEEP_LAST);
+    t.version_column = 3; /* flow */
+    write_rows(&t, (sample[]){{"b", 1, 1, 5}, {"c", 1, 1, 5}}, 2, 100, &n);
+    write_rows(&t, (sample[]){{"b", 1, 2, 4}, {"c", 1, 2, 6}}, 2, 200, &n); /* older, newer */
+    assert_int_equal(n.updated, 1);
+    assert_int_equal(n.duplicate, 1);
+    write_rows(&t, (sample[]){{"b", 1, 3, 5}, {"b", 1, 4, 3}}, 2, 50,
+               &n); /* the same as what is there counts as newer */
+    ask_text(service,
+             "SELECT string_agg(device_id || pressure || flow, ' ' ORDER BY device_id) FROM"
+             " datastore.sensor_data_wid7",
+             got);
+    assert_string_equal(got, "b35 c26");
+    drop_workspace(7, NULL);
+}
+
 /* Each list a part of its own, the second older than the first. */
 static void write_two(const store_table *t, const sample *later, const sample *earlier, uint32_t n,
                       upsert_part parts[2])
@@ -219,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keep_last_follows_the_order),
+        cmocka_unit_test(the_version_decides_whatever_arrives_last),
         cmocka_unit_test(parts_are_stored_as_one_after_the_other),
         cmocka_unit_test(merged_parts_fill_each_other),
         cmocka_unit_test(keep_first_keeps_the_first),
