@@ -55,7 +55,7 @@ static void check_user(checkup *d)
 static void check_state(checkup *d)
 {
     char what[STACK_PATH_SIZE + 64];
-    int64_t bytes = disk_free_bytes(d->stack.state);
+    int64_t bytes = disk_free_bytes(d->stack.state, NULL);
     snprintf(what, sizeof what, "state folder %s", d->stack.state);
     if (!disk_exists(d->stack.state)) {
         finding(d, true, "no state folder yet: penstock up makes it (--state DIR names another)", "");

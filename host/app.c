@@ -149,6 +149,7 @@ status_class app_flow_create(app *a, status *st)
                                     settings_integer(a->settings, "limits.dead_letter_bytes")},
                         .ledger_every_us = settings_integer(a->settings, "ledger.every"),
                         .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
+                        .hook_rate = (unsigned)settings_integer(a->settings, "limits.hook_rate"),
                         .query_timeout_ms =
                             (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
                         .writers = (unsigned)settings_integer(a->settings, "writers"),
@@ -285,6 +286,7 @@ static status_class open_api(app *a, status *st)
     http_limits limits;
     http_limits_default(&limits);
     a->services = (struct services){.directory = directory_create(),
+                                    .hooks = hook_book_create(),
                                     .version = PENSTOCK_VERSION,
                                     .host_name = a->host_name,
                                     .started_us = clock_monotonic_us(),
@@ -536,6 +538,7 @@ static void take_down(app *a)
     lane_pool_free(a->lanes);
     directory_free(a->services.directory);
     snapshot_free(a->snapshot);
+    hook_book_free(a->services.hooks);
     app_database_close(a);
     route_table_free(a->routes);
     secret_key_free(a->secret_key);

@@ -79,6 +79,8 @@ const setting_key settings_table[] = {
      "largest body of rows as it is sent; unpacked at most 64MiB", false, 1024, 64 * MIB, NULL},
     {"limits.rows_per_request", SETTING_INTEGER, "100000", "most rows in one request", false, 1, 1000000,
      NULL},
+    {"limits.hook_rate", SETTING_INTEGER, "100", "most requests a second of one connector's hook", false, 1,
+     100000, NULL},
     {"http.chunked", SETTING_TEXT, "accept", "whether `listen` takes chunked bodies; refuse: they get 400",
      false, 0, 0, "accept refuse"},
     {"http.receive_timeout", SETTING_DURATION, "60s",

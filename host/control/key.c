@@ -38,12 +38,12 @@ void key_hash_text(const char *key, char out[KEY_HASH_TEXT_SIZE])
     sodium_bin2hex(out, KEY_HASH_TEXT_SIZE, hash, sizeof hash);
 }
 
-static void random_key(char out[KEY_TEXT_SIZE])
+void key_random(const char prefix[5], char out[KEY_TEXT_SIZE])
 {
     static const char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";
     unsigned char bytes[KEY_RANDOM];
     random_bytes(bytes, sizeof bytes);
-    memcpy(out, "psk_", 4);
+    memcpy(out, prefix, 4);
     for (int i = 0; i < KEY_RANDOM; i++)
         out[4 + i] = alphabet[bytes[i] & 31];
     out[4 + KEY_RANDOM] = '\0';
@@ -86,7 +86,7 @@ status_class key_create(connection *c, const char *name, json_t *scopes, int64_t
         return class;
     if (!*name || strlen(name) >= sizeof((key_record *)0)->name)
         return status_at(st, STATUS_INVALID, "/name", "the key cannot have this name: 1 to 79 bytes");
-    random_key(key);
+    key_random("psk_", key);
     hash_key(key, hash);
     ulid_make(ulid);
     snprintf(id, 32, "key_%s", ulid);

@@ -21,6 +21,8 @@ typedef struct key_record {
 #define KEY_HASH_TEXT_SIZE 65
 /* What is stored of a key, as hex digits. */
 void key_hash_text(const char *key, char out[KEY_HASH_TEXT_SIZE]);
+/* The prefix and 32 random characters. */
+void key_random(const char prefix[5], char out[KEY_TEXT_SIZE]);
 /* `expires_us` 0 = never. The key is written to `text`, its id to `id` (both may then be shown once). */
 status_class key_create(connection *c, const char *name, json_t *scopes, int64_t expires_us,
                         char key[KEY_TEXT_SIZE], char id[32], status *st);

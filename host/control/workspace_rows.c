@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "control/hook_token.h"
 #include "control/plugin_state.h"
 
 #define WORKSPACE_COLUMNS \
@@ -81,7 +82,9 @@ static bool record_gone(void *arg, const defined_object *o)
         return true;
     snprintf(instance, sizeof instance, "%s:%s", class_name(o->class), o->key);
     const plugin_state_owner owner = {r->to->wid, instance};
-    return record(r, o, true) == STATUS_OK && plugin_state_forget(r->db, &owner, r->st) == STATUS_OK;
+    if (record(r, o, true) != STATUS_OK || plugin_state_forget(r->db, &owner, r->st) != STATUS_OK)
+        return false;
+    return o->class != CLASS_CONNECTOR || hook_token_forget(r->db, r->to->wid, o->key, r->st) == STATUS_OK;
 }
 
 status_class workspace_add_objects(connection *db, const definition *from, const definition *to, status *st)

@@ -273,9 +273,9 @@ status_class build_slice(build *b, connection *workspace, connection *service, s
         class = compute_slice(b, workspace, service, st);
     if (class == STATUS_OK && b->now.cursor_us <= b->now.lower_us)
         class = finish(b, service, st);
-    if (class != STATUS_OK && strcmp(b->now.problem, st->text) != 0) {
+    if (class != STATUS_OK && strncmp(b->now.problem, st->text, sizeof b->now.problem - 1) != 0) {
         status ignored;
-        snprintf(b->now.problem, sizeof b->now.problem, "%.255s", st->text);
+        snprintf(b->now.problem, sizeof b->now.problem, "%s", st->text);
         build_update(service, b->f, &b->now, &ignored);
     }
     return class;

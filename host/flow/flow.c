@@ -17,6 +17,7 @@
 #include "flow/lost_journal.h"
 #include "flow/store_rows.h"
 #include "flow/tenant.h"
+#include "flow/trial.h"
 #include "flow/waiter.h"
 
 enum { WRITERS_DEFAULT = 2, WRITERS_MAX = 16, TICK_MS = 100 };
@@ -537,6 +538,41 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
     status_class class = t ? tenant_source_pause(t, connector, paused, st) : st->class;
     tenant_release(t);
     return class;
+}
+
+status_class flow_hook(flow *f, int32_t wid, const char *connector, const instance_request *q, hook_done done,
+                       void *arg, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    hook *h = t ? tenant_hook(t, connector, st) : NULL;
+    if (h)
+        hook_receive(h, q, done, arg);
+    hook_release(h);
+    tenant_release(t);
+    return h ? STATUS_OK : st->class;
+}
+
+static status_class try_out(flow *f, int32_t wid, const defined_connector *connector,
+                            status_class (*way)(const trial_parts *parts, json_t **out, status *st),
+                            json_t **out, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    if (!t)
+        return st->class;
+    trial_parts parts = {&f->parts, tenant_plan(t), connector};
+    status_class class = way(&parts, out, st);
+    tenant_release(t);
+    return class;
+}
+
+status_class flow_check(flow *f, int32_t wid, const defined_connector *connector, json_t **out, status *st)
+{
+    return try_out(f, wid, connector, trial_check, out, st);
+}
+
+status_class flow_discover(flow *f, int32_t wid, const defined_connector *connector, json_t **out, status *st)
+{
+    return try_out(f, wid, connector, trial_discover, out, st);
 }
 
 static void add_instance(const instance_state *s, void *arg)

@@ -10,6 +10,7 @@
 
 #include "config/settings.h"
 #include "control/definition.h"
+#include "flow/hook.h"
 #include "flow/intake.h"
 #include "flow/journal.h"
 #include "flow/live.h"
@@ -43,6 +44,7 @@ typedef struct flow_parts {
     unsigned build_share;             /* percent of its time that a build computes; 0 = the default */
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
     int query_timeout_ms;             /* of its statement; 0 = METRIC_TIMEOUT_MS */
+    unsigned hook_rate;               /* requests a second of one hook; 0 = HOOK_RATE_DEFAULT */
     const settings *settings;         /* weights of workspaces */
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
 } flow_parts;
@@ -139,6 +141,16 @@ json_t *flow_host_status(flow *f);
 /* One source's state as JSON, or NULL. */
 json_t *flow_source_status(flow *f, int32_t wid, const char *connector);
 status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st);
+
+/* A request from outside for that connector; see hook.h. When it is refused here (`st`), `done` is not
+ * called. */
+status_class flow_hook(flow *f, int32_t wid, const char *connector, const instance_request *q, hook_done done,
+                       void *arg, status *st);
+
+/* Trials of a connector's configuration, which need not be saved: trial.h. `connector` is borrowed. [lane] */
+status_class flow_check(flow *f, int32_t wid, const defined_connector *connector, json_t **out, status *st);
+status_class flow_discover(flow *f, int32_t wid, const defined_connector *connector, json_t **out,
+                           status *st);
 
 /* ---- work that is asked for ---- */
 

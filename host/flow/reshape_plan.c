@@ -13,7 +13,7 @@ static status_class at_column(status *st, const char *section, const char *colum
 {
     char where[100];
     snprintf(where, sizeof where, "/decode/%s/%.60s", section, column);
-    return status_at(st, STATUS_INVALID, where, "%s", what);
+    return status_at(st, STATUS_INVALID, where, "column %.60s: %s", column, what);
 }
 
 /* ---- where a value comes from ---- */
@@ -96,8 +96,7 @@ static reshape_entry *add_entry(reshape_plan *p, const char *section, const char
     text lead = {0};
     int32_t i = row_plan_find(p->rows, column, strlen(column), &hint);
     if (i < 0 || p->taken[i]) {
-        at_column(st, section, column,
-                  i < 0 ? "the store has no such column" : "the column stands under map too");
+        at_column(st, section, column, i < 0 ? "the store does not have it" : "it stands under map too");
         return NULL;
     }
     p->taken[i] = true;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "base/utc.h"
 #include "control/definition_table.h"
@@ -389,11 +390,12 @@ static status_class take(const retention_parts *p, int64_t *fence_out, bool *tak
     return class;
 }
 
-static status_class renew(const retention_parts *p, int64_t fence, status *st)
+/* Time goes on while it runs. */
+static status_class renew(const retention_parts *p, int64_t fence, int64_t began_us, status *st)
 {
     rows *r = NULL;
-    value params[] = {value_integer(p->plan->wid), value_integer(fence),
-                      value_time_us(p->now_us + RETENTION_LEASE_US)};
+    int64_t until_us = p->now_us + (clock_monotonic_us() - began_us) + RETENTION_LEASE_US;
+    value params[] = {value_integer(p->plan->wid), value_integer(fence), value_time_us(until_us)};
     status_class class = connection_run(p->c, &renew_task, params, 3, &r, st);
     if (class == STATUS_OK && rows_affected(r) == 0)
         class = status_set(st, STATUS_CONFLICT, "retention runs on another host now");
@@ -404,7 +406,7 @@ static status_class renew(const retention_parts *p, int64_t fence, status *st)
 status_class retention_run(const retention_parts *p, arena *a, retention_store **out, uint32_t *n_out,
                            bool *ran_out, status *st)
 {
-    int64_t fence;
+    int64_t fence = 0, began_us = clock_monotonic_us();
     status ignored;
     *n_out = 0;
     status_class class = take(p, &fence, ran_out, st);
@@ -412,7 +414,7 @@ status_class retention_run(const retention_parts *p, arena *a, retention_store *
         return class;
     class = look_at_all(p, a, out, n_out, st);
     for (uint32_t i = 0; i < *n_out && class == STATUS_OK; i++) {
-        class = renew(p, fence, st);
+        class = renew(p, fence, began_us, st);
         if (class == STATUS_OK)
             class = expire_store(p, &(*out)[i], st);
     }
@@ -420,7 +422,7 @@ status_class retention_run(const retention_parts *p, arena *a, retention_store *
         value_integer(p->plan->wid), value_integer(fence),
         value_time_us(p->now_us + (class == STATUS_OK ? RETENTION_EVERY_US : RETENTION_LEASE_US)),
         class == STATUS_OK ? value_null() : value_text(st->text)};
-    status_class ended = connection_run(p->c, &end_task, params, 4, NULL, &ignored);
+    status_class ended = connection_run(p->c, &end_task, params, 4, NULL, class == STATUS_OK ? st : &ignored);
     return class == STATUS_OK ? ended : class;
 }
 

@@ -111,21 +111,6 @@ void source_failed(source *s, const instance_call *call, const status *st)
 
 /* ---- opening ---- */
 
-static status_class make_decoders(source *s, status *st)
-{
-    const defined_connector *c = s->parts.defined;
-    if (s->decoders || !c->format)
-        return STATUS_OK;
-    s->decoders = memory_zero(c->n_into, sizeof *s->decoders);
-    for (uint32_t i = 0; i < c->n_into; i++) {
-        const datastore_plan *store = flow_plan_datastore(s->parts.plan, c->into[i].store.key);
-        status_class class = source_decode_make(c, store, &s->decoders[i], st);
-        if (class != STATUS_OK)
-            return class;
-    }
-    return STATUS_OK;
-}
-
 static void load_cursor(source *s)
 {
     const void *data;
@@ -147,7 +132,8 @@ static bool open_source(source *s)
     status st;
     if (s->open)
         return true;
-    if (make_decoders(s, &st) != STATUS_OK) {
+    if (!s->decoders &&
+        source_decoders_make(s->parts.defined, s->parts.plan, &s->decoders, &st) != STATUS_OK) {
         source_set_state(s, SOURCE_NEEDS_YOU, st.text);
         source_rest_for_ever(s);
         return false;
@@ -355,9 +341,7 @@ void source_free(source *s)
     pthread_mutex_unlock(&s->lock);
     lane_close(s->lane);
     instance_free(s->parts.plugin);
-    for (uint32_t i = 0; s->decoders && i < s->parts.defined->n_into; i++)
-        source_decode_free(&s->decoders[i]);
-    free(s->decoders);
+    source_decoders_free(s->decoders, s->parts.defined);
     flow_plan_release(s->parts.plan);
     arena_free(s->arena);
     text_free(&s->cursor);

@@ -9,15 +9,6 @@
 
 enum { FULL_MS = 1000 };
 
-static int target_of(const source *s, const char *stream)
-{
-    const defined_connector *c = s->parts.defined;
-    for (uint32_t i = 0; i < c->n_into; i++)
-        if (!c->into[i].stream || strcmp(c->into[i].stream, stream) == 0)
-            return (int)i;
-    return -1;
-}
-
 /* What was read, or skipped, is durable. */
 static void note_hunt(source *s)
 {
@@ -86,27 +77,6 @@ static const char *why_skipped(source *s)
                         h->attempts);
 }
 
-/* Records that the plugin could not read, and payloads that are no rows. */
-static const rejected_row *refused_rows(source *s, const source_body *body, uint32_t *n_out)
-{
-    const instance_batch *b = s->batch;
-    const char *poison = s->hunt.on && s->hunt.skip ? why_skipped(s) : NULL;
-    rejected_row *out = arena_zero(s->arena, b->n_rejects + body->n_refused, sizeof *out);
-    for (size_t i = 0; i < b->n_rejects; i++)
-        out[i] = (rejected_row){.row = i,
-                                .code = poison ? "poison" : "source",
-                                .pointer = b->rejects[i].where,
-                                .detail = poison ? poison : b->rejects[i].reason,
-                                .bytes = b->rejects[i].payload,
-                                .len = b->rejects[i].payload_len,
-                                .attempts = poison ? (uint16_t)s->hunt.attempts : 0,
-                                .signal = poison ? s->hunt.death.cause : NULL};
-    if (body->n_refused)
-        memcpy(out + b->n_rejects, body->refused, body->n_refused * sizeof *out);
-    *n_out = (uint32_t)(b->n_rejects + body->n_refused);
-    return out;
-}
-
 /* The amount by which shift_to_now moves this source's rows: decided by its first row, then kept with the
  * cursor. */
 static void find_shift(source *s, const source_decode *d, const source_body *body)
@@ -130,7 +100,10 @@ static void submit(source *s, int target, const source_body *body)
     const instance_batch *b = s->batch;
     char id[27];
     uint32_t n_refused;
-    const rejected_row *refused = refused_rows(s, body, &n_refused);
+    bool poisonous = s->hunt.on && s->hunt.skip;
+    source_poison poison = {poisonous ? why_skipped(s) : NULL, s->hunt.death.cause,
+                            (uint16_t)s->hunt.attempts};
+    const rejected_row *refused = source_refused(b, body, poisonous ? &poison : NULL, s->arena, &n_refused);
     const source_decode *d = c->format && s->decoders ? &s->decoders[target] : NULL;
     find_shift(s, d, body);
     text_clear(&s->cursor);
@@ -159,7 +132,7 @@ static void submit(source *s, int target, const source_body *body)
 
 void source_take_batch(source *s)
 {
-    int target = target_of(s, s->batch->stream);
+    int target = source_target(s->parts.defined, s->batch->stream);
     source_body body = {0};
     if (target < 0 && s->batch->rows.n_rows == 0)
         target = 0; /* what could not be read belongs to no stream */

@@ -1,6 +1,7 @@
 #include "flow/source_decode.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -118,10 +119,28 @@ static void read_columns(arena *a, const json_t *list, decode_options *out)
     out->n_csv_columns = n;
 }
 
-static status_class read_options(arena *a, const defined_connector *c, bool shaped, decode_options *out,
-                                 status *st)
+/* The connector's `decode`; where it feeds several stores, only the columns that this one has. A new
+ * reference. */
+static json_t *decode_for(const defined_connector *c, const datastore_plan *store)
 {
-    const json_t *d = c->decode;
+    static const char *const sections[] = {"map", "set"};
+    json_t *d = json_deep_copy(c->decode), *v;
+    const char *name;
+    void *next;
+    for (int i = 0; i < 2 && c->n_into > 1; i++) {
+        json_t *section = json_object_get(d, sections[i]);
+        json_object_foreach_safe(section, next, name, v)
+        {
+            uint32_t hint = 0;
+            if (row_plan_find(store->rows, name, strlen(name), &hint) < 0)
+                json_object_del(section, name);
+        }
+    }
+    return d;
+}
+
+static status_class read_options(arena *a, const json_t *d, bool shaped, decode_options *out, status *st)
+{
     status_class class = check_keys(d, "/decode", decode_keys, sizeof decode_keys / sizeof *decode_keys, st);
     if (class == STATUS_OK)
         class = read_separator(json_object_get(d, "separator"), &out->separator, st);
@@ -134,18 +153,18 @@ static status_class read_options(arena *a, const defined_connector *c, bool shap
 }
 
 /* The formats that are JSON are reshaped, unless lines are read as they stand. */
-static status_class make_shape(const defined_connector *c, const datastore_plan *store, source_decode *out,
-                               status *st)
+static status_class make_shape(const defined_connector *c, const json_t *decode, const datastore_plan *store,
+                               source_decode *out, status *st)
 {
     if (!decode_format_parse(c->format, &out->format))
         return status_at(st, STATUS_INVALID, "/format", "%.40s is not a format that rows are read from",
                          c->format);
     bool json = out->format == DECODE_JSON || out->format == DECODE_NDJSON;
-    if (!json && (json_object_get(c->decode, "path") || json_object_get(c->decode, "set")))
+    if (!json && (json_object_get(decode, "path") || json_object_get(decode, "set")))
         return status_at(st, STATUS_INVALID, "/decode", "path and set are for json and ndjson");
     if (!json)
         return STATUS_OK;
-    out->shape = reshape_plan_create(c->decode, store->rows, st);
+    out->shape = reshape_plan_create(decode, store->rows, st);
     if (out->shape && out->format == DECODE_NDJSON && reshape_plan_is_plain(out->shape)) {
         reshape_plan_free(out->shape);
         out->shape = NULL;
@@ -176,14 +195,16 @@ status_class source_decode_make(const defined_connector *c, const datastore_plan
 {
     arena *a = arena_create(0);
     decode_options options = {0};
+    json_t *decode = decode_for(c, store);
     *out = (source_decode){0};
-    status_class class = make_shape(c, store, out, st);
+    status_class class = make_shape(c, decode, store, out, st);
     if (class == STATUS_OK)
-        class = read_options(a, c, out->shape != NULL, &options, st);
+        class = read_options(a, decode, out->shape != NULL, &options, st);
     if (class == STATUS_OK)
         class = make_plans(c, store, &options, out, st);
     if (class != STATUS_OK)
         source_decode_free(out);
+    json_decref(decode);
     arena_free(a);
     return class;
 }
@@ -194,6 +215,39 @@ void source_decode_free(source_decode *d)
     decode_plan_free(d->probe);
     reshape_plan_free(d->shape);
     *d = (source_decode){0};
+}
+
+status_class source_decoders_make(const defined_connector *c, const flow_plan *plan, source_decode **out,
+                                  status *st)
+{
+    if (!c->format)
+        return STATUS_OK;
+    source_decode *all = memory_zero(c->n_into, sizeof *all);
+    for (uint32_t i = 0; i < c->n_into; i++) {
+        const datastore_plan *store = flow_plan_datastore(plan, c->into[i].store.key);
+        status_class class = source_decode_make(c, store, &all[i], st);
+        if (class != STATUS_OK) {
+            source_decoders_free(all, c);
+            return class;
+        }
+    }
+    *out = all;
+    return STATUS_OK;
+}
+
+void source_decoders_free(source_decode *all, const defined_connector *c)
+{
+    for (uint32_t i = 0; all && i < c->n_into; i++)
+        source_decode_free(&all[i]);
+    free(all);
+}
+
+int source_target(const defined_connector *c, const char *stream)
+{
+    for (uint32_t i = 0; i < c->n_into; i++)
+        if (!c->into[i].stream || strcmp(c->into[i].stream, stream) == 0)
+            return (int)i;
+    return -1;
 }
 
 /* ---- payloads ---- */
@@ -287,4 +341,23 @@ void source_body_free(source_body *b)
 {
     text_free(&b->bytes);
     *b = (source_body){0};
+}
+
+const rejected_row *source_refused(const instance_batch *b, const source_body *body,
+                                   const source_poison *poison, arena *a, uint32_t *n_out)
+{
+    rejected_row *out = arena_zero(a, b->n_rejects + body->n_refused + 1, sizeof *out);
+    for (size_t i = 0; i < b->n_rejects; i++)
+        out[i] = (rejected_row){.row = i,
+                                .code = poison ? "poison" : "source",
+                                .pointer = b->rejects[i].where,
+                                .detail = poison ? poison->detail : b->rejects[i].reason,
+                                .bytes = b->rejects[i].payload,
+                                .len = b->rejects[i].payload_len,
+                                .attempts = poison ? poison->attempts : 0,
+                                .signal = poison ? poison->cause : NULL};
+    if (body->n_refused)
+        memcpy(out + b->n_rejects, body->refused, body->n_refused * sizeof *out);
+    *n_out = (uint32_t)(b->n_rejects + body->n_refused);
+    return out;
 }

@@ -23,6 +23,13 @@ status_class source_decode_make(const defined_connector *c, const datastore_plan
                                 status *st);
 void source_decode_free(source_decode *d); /* zeroed is fine */
 
+/* One for each target of `into`; *out stays NULL for a connector without a format. */
+status_class source_decoders_make(const defined_connector *c, const flow_plan *plan, source_decode **out,
+                                  status *st);
+void source_decoders_free(source_decode *all, const defined_connector *c); /* NULL is fine */
+/* Which target a stream goes to; -1 = none is named. */
+int source_target(const defined_connector *c, const char *stream);
+
 /* The payloads of a raw batch as one body for `plan`, and those that cannot be rows. */
 typedef struct source_body {
     text bytes;
@@ -33,4 +40,13 @@ typedef struct source_body {
 void source_decode_batch(const source_decode *d, const instance_batch *b, int64_t now_us, arena *a,
                          source_body *out);
 void source_body_free(source_body *b);
+/* What the records of a batch did to the plugin. */
+typedef struct source_poison {
+    const char *detail, *cause;
+    uint16_t attempts;
+} source_poison;
+/* Records that the plugin could not read (`poison`: that killed it; NULL = they did not), and payloads that
+ * are no rows. In the arena. */
+const rejected_row *source_refused(const instance_batch *b, const source_body *body,
+                                   const source_poison *poison, arena *a, uint32_t *n_out);
 #endif

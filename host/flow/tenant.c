@@ -136,6 +136,22 @@ static void note_problem(tenant *t, uint32_t i, const char *problem)
     pthread_mutex_unlock(&t->lock);
 }
 
+/* Under the lock. */
+static bool is_made(const tenant *t, uint32_t i)
+{
+    return t->sources[i] || t->hooks[i];
+}
+
+/* Under the lock. A connector that is read and takes requests is looked at as what is read. */
+static bool look_at(const tenant *t, uint32_t i, source_look *out)
+{
+    if (t->sources[i])
+        *out = source_look_at(t->sources[i]);
+    else if (t->hooks[i])
+        *out = hook_look(t->hooks[i]);
+    return is_made(t, i);
+}
+
 static void make_source(tenant *t, uint32_t i)
 {
     const defined_connector *c = &t->plan->definition->connectors[i];
@@ -147,23 +163,29 @@ static void make_source(tenant *t, uint32_t i)
         return;
     }
     source_parts parts = {t->parts.intake, t->parts.journal, t->lanes, t->plan, c, plugin};
-    source *made = source_create(&parts);
+    bool read = instance_is_source(plugin) || !instance_is_push(plugin);
+    hook *door = instance_is_push(plugin) ? hook_create(&parts, read, t->parts.flow->hook_rate) : NULL;
+    source *made = read ? source_create(&parts) : NULL;
     pthread_mutex_lock(&t->lock);
-    bool wanted = !t->stopping && !t->sources[i];
-    if (wanted)
+    bool wanted = !t->stopping && !is_made(t, i);
+    if (wanted) {
         t->sources[i] = made;
+        t->hooks[i] = door;
+    }
     pthread_mutex_unlock(&t->lock);
-    if (wanted)
+    if (wanted) {
         note_problem(t, i, NULL);
-    else
-        source_free(made);
+        return;
+    }
+    hook_free(door);
+    source_free(made);
 }
 
 void tenant_retry_sources(tenant *t)
 {
     for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
         pthread_mutex_lock(&t->lock);
-        bool missing = t->started && !t->stopping && !t->paused && !t->sources[i];
+        bool missing = t->started && !t->stopping && !t->paused && !is_made(t, i);
         pthread_mutex_unlock(&t->lock);
         if (missing)
             make_source(t, i);
@@ -202,9 +224,7 @@ json_t *tenant_source_status(tenant *t, const char *connector)
     if (i < 0)
         return NULL;
     pthread_mutex_lock(&t->lock); /* sources go away under it */
-    bool there = t->sources[i] != NULL, wanted = t->started && !t->paused;
-    if (there)
-        look = source_look_at(t->sources[i]);
+    bool there = look_at(t, (uint32_t)i, &look), wanted = t->started && !t->paused;
     json_t *missing = there ? NULL
                             : json_pack("{s:s, s:s?}", "state", wanted ? "needs_you" : "paused", "problem",
                                         t->source_problems[i]);
@@ -220,9 +240,9 @@ void tenant_each_source(tenant *t,
     const definition *d = t->plan->definition;
     pthread_mutex_lock(&t->lock); /* sources go away under it */
     for (uint32_t i = 0; i < d->n_connectors; i++) {
-        source_state missing = t->started && !t->paused ? SOURCE_NEEDS_YOU : SOURCE_PAUSED;
-        source_state state = t->sources[i] ? source_look_at(t->sources[i]).state : missing;
-        visit(arg, d->workspace, d->connectors[i].object.key, state);
+        source_look look = {.state = t->started && !t->paused ? SOURCE_NEEDS_YOU : SOURCE_PAUSED};
+        look_at(t, i, &look);
+        visit(arg, d->workspace, d->connectors[i].object.key, look.state);
     }
     pthread_mutex_unlock(&t->lock);
 }
@@ -233,11 +253,25 @@ status_class tenant_source_pause(tenant *t, const char *connector, bool paused, 
     if (i < 0)
         return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
     pthread_mutex_lock(&t->lock);
-    bool there = t->sources[i] != NULL;
-    if (there)
+    bool there = is_made(t, (uint32_t)i);
+    if (t->sources[i])
         source_pause(t->sources[i], paused);
+    if (t->hooks[i])
+        hook_pause(t->hooks[i], paused);
     pthread_mutex_unlock(&t->lock);
     return there ? STATUS_OK : status_set(st, STATUS_CONFLICT, "connector %s does not run", connector);
+}
+
+hook *tenant_hook(tenant *t, const char *connector, status *st)
+{
+    int i = connector_index(t, connector);
+    pthread_mutex_lock(&t->lock);
+    hook *h = i >= 0 && t->hooks[i] ? hook_retain(t->hooks[i]) : NULL;
+    pthread_mutex_unlock(&t->lock);
+    if (!h)
+        status_set(st, i < 0 ? STATUS_NOT_FOUND : STATUS_UNAVAILABLE,
+                   i < 0 ? "there is no connector %s" : "connector %s does not run", connector);
+    return h;
 }
 
 /* ---- life ---- */
@@ -268,6 +302,7 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->lanes = lane_group_open(parts->flow->lanes, plan->weight);
     t->lane = lane_open_in(t->lanes, d->workspace);
     t->sources = memory_zero(d->n_connectors, sizeof *t->sources);
+    t->hooks = memory_zero(d->n_connectors, sizeof *t->hooks);
     t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
     t->models = memory_zero(d->n_models, sizeof *t->models);
     t->loaded = memory_zero(d->n_models, sizeof *t->loaded);
@@ -323,8 +358,11 @@ void tenant_stop(tenant *t)
     for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
         pthread_mutex_lock(&t->lock);
         source *s = t->sources[i];
+        hook *h = t->hooks[i];
         t->sources[i] = NULL;
+        t->hooks[i] = NULL;
         pthread_mutex_unlock(&t->lock);
+        hook_free(h); /* before the source, whose plugin it may have been lent */
         source_free(s);
     }
     cancel_calls(t);
@@ -369,6 +407,7 @@ static void tenant_free(tenant *t)
     json_decref(t->retention_shown);
     free(t->refresh_due_us);
     free(t->sources);
+    free(t->hooks);
     free(t->source_problems);
     free(t->features);
     free(t->scores);

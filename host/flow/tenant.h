@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "flow/flow.h"
+#include "flow/hook.h"
 #include "flow/plan.h"
 #include "store/partitions.h"
 
@@ -54,6 +55,8 @@ void tenant_refresh(tenant *t, flow_done done, void *arg);
 status_class tenant_demand(tenant *t, const flow_demand *demand, json_t **out, status *st); /* [lane] */
 
 json_t *tenant_status(tenant *t); /* [lane]: asks the database for freshness */
+/* Retained; NULL with the reason. */
+hook *tenant_hook(tenant *t, const char *connector, status *st);
 json_t *tenant_source_status(tenant *t, const char *connector);
 void tenant_each_source(tenant *t,
                         void (*visit)(void *arg, const char *workspace, const char *connector,

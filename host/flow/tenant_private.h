@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "flow/build.h"
+#include "flow/hook.h"
 #include "flow/model.h"
 #include "flow/source.h"
 #include "flow/tenant.h"
@@ -30,7 +31,8 @@ struct tenant {
     atomic_int references;
     lane_group *lanes; /* its own and its sources' */
     lane *lane;
-    source **sources; /* one a connector; NULL when it could not be made */
+    source **sources; /* one a connector; NULL when it could not be made, or is not read */
+    hook **hooks;     /* likewise, of those that take requests */
     char **source_problems;
     instance **models, **notifiers,
         **engines;           /* by index of the definition; made when first needed, on the lane */

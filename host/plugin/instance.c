@@ -511,6 +511,16 @@ bool instance_offers(instance *in, const char *interface_id)
     return offers;
 }
 
+bool instance_is_source(instance *in)
+{
+    return instance_offers(in, PST_IF_SOURCE);
+}
+
+bool instance_is_push(instance *in)
+{
+    return instance_offers(in, PST_IF_PUSH);
+}
+
 bool instance_source_replays(const instance *in)
 {
     return in->source_flags & (PST_SOURCE_REPLAYS | PST_SOURCE_ACKS);

@@ -220,6 +220,8 @@ void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t
 #define INSTANCE_PLUGIN_MAX 200
 void instance_plugin(instance *in, char *out, size_t size);
 bool instance_offers(instance *in, const char *interface_id); /* PST_IF_… */
+bool instance_is_source(instance *in);                        /* it is read */
+bool instance_is_push(instance *in);                          /* it takes requests */
 
 /* ---- Answers ---- */
 

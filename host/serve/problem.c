@@ -82,6 +82,7 @@ static void add_member(text *out, const char *name, const char *value)
 
 /* InfluxDB's clients look for a code and a message. */
 #define INFLUX_PREFIX "/api/v2/"
+#define HOOKS_PREFIX "/hooks/"
 
 static const char *influx_code(int http_status)
 {
@@ -119,6 +120,12 @@ static void add_errors(text *out, const problem_error *errors, size_t n)
     text_add_char(out, ']');
 }
 
+const char *problem_path(const http_request *r)
+{
+    bool hook = r->path && strncmp(r->path, HOOKS_PREFIX, sizeof HOOKS_PREFIX - 1) == 0;
+    return hook ? HOOKS_PREFIX "…" : r->path;
+}
+
 void problem_body(text *out, const http_request *r, int http_status, const char *detail, const char *hint,
                   const problem_error *errors, size_t n_errors)
 {
@@ -126,7 +133,7 @@ void problem_body(text *out, const http_request *r, int http_status, const char 
     text_printf(out, "{\"type\":\"" PROBLEM_TYPE_BASE "%s\",\"title\":\"%s\",\"status\":%d", k->name,
                 k->title, http_status);
     add_member(out, "detail", detail);
-    add_member(out, "instance", r->path);
+    add_member(out, "instance", problem_path(r));
     add_member(out, "request_id", r->id);
     add_member(out, "hint", hint);
     if (r->path && strncmp(r->path, INFLUX_PREFIX, sizeof INFLUX_PREFIX - 1) == 0) {

@@ -23,6 +23,8 @@ __attribute__((format(printf, 3, 4))) void problem_answer_text(http_request *r, 
                                                                const char *fmt, ...);
 void problem_answer_errors(http_request *r, int http_status, const status *st, const problem_error *errors,
                            size_t n_errors);
+/* The path for logs and problems: the token of a hook is a secret. */
+const char *problem_path(const http_request *r);
 /* The body alone (tests, per-row results). */
 void problem_body(text *out, const http_request *r, int http_status, const char *detail, const char *hint,
                   const problem_error *errors, size_t n_errors);

@@ -93,7 +93,7 @@ static void on_done(void *self, const http_request *r, int http_status, uint64_t
     metric_observe(rt->metrics[row].seconds, (double)took_us / 1e6);
     bool worth = http_status >= 500 || (http_status && took_us > 1000000); /* streams and leavers: debug */
     LOG_CALL(worth ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG, "http", "request", LOG_TEXT("method", r->method_text),
-             LOG_TEXT("path", r->path), LOG_NUMBER("status", http_status), LOG_NUMBER("bytes", bytes),
+             LOG_TEXT("path", problem_path(r)), LOG_NUMBER("status", http_status), LOG_NUMBER("bytes", bytes),
              LOG_NUMBER("us", took_us), LOG_TEXT("request_id", r->id),
              LOG_TEXT("principal", r->who ? r->who->id : ""));
 }

@@ -1,5 +1,5 @@
-/* /healthz and /api/v1/health say that the loop turns; /readyz asks every registered part whether it can do its work, and why
- * not. */
+/* /healthz and /api/v1/health say that the loop turns; /readyz asks every registered part whether it can do
+ * its work, and why not. */
 #include <string.h>
 
 #include "serve/router_private.h"

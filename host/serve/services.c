@@ -20,12 +20,28 @@ static status_class put(services *s, const workspace *w, status *st)
     return class;
 }
 
+/* Without it hooks answer 503, or go on as they were. */
+static void load_hooks(services *s, int32_t wid)
+{
+    connection *c;
+    status st;
+    status_class class = pool_borrow(s->control->control, NULL, CONTROL_WAIT_MS, &c, &st);
+    if (class == STATUS_OK) {
+        class = hook_book_load(s->hooks, c, wid, &st);
+        pool_return(s->control->control, c);
+    }
+    if (class != STATUS_OK)
+        log_status(LOG_LEVEL_ERROR, "workspace", "the tokens of hooks cannot be read", &st);
+}
+
 status_class services_load(services *s, int32_t wid, status *st)
 {
     workspace *w = NULL;
     status_class class = workspace_load(s->control, wid, NULL, &w, st);
     if (class == STATUS_OK)
         class = put(s, w, st);
+    if (class == STATUS_OK)
+        load_hooks(s, wid);
     workspace_free(w);
     return class;
 }
@@ -41,6 +57,7 @@ static void on_workspace(void *arg, workspace *w, const status *problem)
 
 status_class services_load_all(services *s, status *st)
 {
+    load_hooks(s, 0);
     return workspace_load_all(s->control, on_workspace, s, st);
 }
 

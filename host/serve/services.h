@@ -5,6 +5,7 @@
 #include "control/control.h"
 #include "flow/flow.h"
 #include "serve/directory.h"
+#include "serve/hook_book.h"
 
 typedef struct services {
     flow *flow;
@@ -13,6 +14,7 @@ typedef struct services {
     instance_set *instances;
     reload *reload;
     directory *directory; /* kept by the functions below */
+    hook_book *hooks;     /* likewise */
     struct job_desk *jobs;
     const char *version, *host_name;
     int64_t started_us;         /* monotonic */

@@ -259,7 +259,11 @@ def every_door_of_many_workspaces():
     clients = [c for t in tenants for c in t.clients]
     wait_for("every client has an acknowledgement", lambda: all(c.acks for c in clients), 60)
     began = time.monotonic()
-    times = [kill_once(host, clients, dice) for _ in range(DOOR_KILLS)]
+    times = []
+    for number in range(1, DOOR_KILLS + 1):
+        times.append(kill_once(host, clients, dice))
+        if number % 20 == 0:
+            say(f"kill {number}: first 2xx after {times[-1][0]:.2f} s, first newly stored row after {times[-1][1]:.2f} s")
     seconds = time.monotonic() - began
     growth.stop()
     for client in clients:

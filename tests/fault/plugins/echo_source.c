@@ -224,7 +224,10 @@ static pst_status on_receive(void *self, const pst_call *call, const pst_request
         status = trouble_bytes(&e->trouble, call, request->body.data, request->body.len, error);
     if (status != PST_OK)
         return status;
-    if (!request->n_headers || strcmp(request->headers[0].key, "x-kind") != 0)
+    bool kind = false;
+    for (size_t i = 0; i < request->n_headers; i++)
+        kind = kind || strcmp(request->headers[i].key, "x-kind") == 0;
+    if (!kind)
         return pst_fail(error, PST_E_DATA, NULL, "no header x-kind");
     pushed_rows = cursor_number(request->body);
     pushed_batches = 2;

@@ -467,6 +467,29 @@ static void a_lease_runs_out(void **state)
     assert_true(expire(b, "2026-11-02T00:00:01Z", &gone, STATUS_OK));
 }
 
+/* All went well but the last statement: its cause is told. */
+static void a_run_that_cannot_be_ended_says_why(void **state)
+{
+    bench *b = *state;
+    status st;
+    arena *a = arena_create(0);
+    retention_store *stores;
+    uint32_t n;
+    bool ran;
+    if (!b->service)
+        skip();
+    run_sql(b, "UPDATE penstock.task SET state = 'ready', due = '2026-11-30 23:00+00'");
+    run_sql(b, "ALTER TABLE penstock.task ADD CONSTRAINT no_end CHECK (state <> 'ready' OR due < '2026-12-01 "
+               "00:00+00')");
+    retention_parts p = {b->plan[1], b->service, b->partitions, "here", at("2026-11-30T23:30:00Z"), 0};
+    memset(&st, 'x', sizeof st);
+    assert_int_equal(retention_run(&p, a, &stores, &n, &ran, &st), STATUS_INVALID);
+    assert_true(ran && n == 1);
+    assert_non_null(strstr(st.text, "end the task of retention"));
+    run_sql(b, "ALTER TABLE penstock.task DROP CONSTRAINT no_end");
+    arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(cascades_equal_a_recomputation),
@@ -474,6 +497,7 @@ int main(void)
                                        cmocka_unit_test(a_backfill_repairs_a_stretch),
                                        cmocka_unit_test(retention_waits_for_what_is_computed),
                                        cmocka_unit_test(what_is_gone_is_never_computed_again),
-                                       cmocka_unit_test(a_lease_runs_out)};
+                                       cmocka_unit_test(a_lease_runs_out),
+                                       cmocka_unit_test(a_run_that_cannot_be_ended_says_why)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

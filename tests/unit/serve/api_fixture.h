@@ -247,6 +247,29 @@ status_class flow_source_pause(flow *fl, int32_t wid, const char *connector, boo
     return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
 }
 
+status_class flow_hook(flow *fl, int32_t wid, const char *connector, const instance_request *q,
+                       hook_done done, void *arg, status *st)
+{
+    (void)fl, (void)wid, (void)q, (void)done, (void)arg;
+    return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
+}
+
+status_class flow_check(flow *fl, int32_t wid, const defined_connector *connector, json_t **out, status *st)
+{
+    (void)fl, (void)wid;
+    if (strcmp(connector->plugin, "org.example.away") == 0)
+        return status_set(st, STATUS_UNAVAILABLE, "the far side is away");
+    *out = json_pack("{s:b, s:[], s:[], s:i, s:n}", "checked", 1, "rows", "rejects", "took_ms", 1, "note");
+    return STATUS_OK;
+}
+
+status_class flow_discover(flow *fl, int32_t wid, const defined_connector *connector, json_t **out,
+                           status *st)
+{
+    (void)fl, (void)wid;
+    return flow_check(fl, wid, connector, out, st);
+}
+
 /* ---- set-up ---- */
 
 static inline bool make_plan(const char *template_yaml, status *st)
@@ -333,6 +356,7 @@ static inline void stop(void)
     flow_plan_release(f.plan);
     yaml_tree_free(f.yaml);
     directory_free(f.services.directory);
+    hook_book_free(f.services.hooks);
     test_folder_remove(f.folder);
 }
 
@@ -351,6 +375,7 @@ static inline int start_plant(const char *template_yaml, const char *key_header,
     auth_source auth = {.key_verify = verify, .workspace_find = find_workspace};
     memset(&f, 0, sizeof f);
     f.services.directory = auth.self = directory_create();
+    f.services.hooks = hook_book_create();
     f.services.version = "1.2.3";
     f.key_header = key_header;
     directory_put(f.services.directory, &(directory_entry){7, "plant-a", "ws_01", false});

@@ -84,8 +84,11 @@ static int set_up(void **state)
     OK(control_identify(&plane, &st));
     make_admin_key();
     f.key_header = admin_header;
-    f.services = (services){
-        .control = &plane, .directory = directory_create(), .version = "1.2.3", .host_name = "test"};
+    f.services = (services){.control = &plane,
+                            .directory = directory_create(),
+                            .hooks = hook_book_create(),
+                            .version = "1.2.3",
+                            .host_name = "test"};
     auth_source auth = access_auth(&f.services);
     idempotency_store kept = access_idempotency(&f.services);
     if (!make_journal(&st) || !serve(&auth, &kept, &st))
