@@ -53,17 +53,17 @@ def hours():
     host = harness.Host(settings=["--ledger-every", "100ms"]).start()
     host.apply(HERE / "rollup.yaml")
     host.workspace("w", "rollup")
-    host.sql("INSERT INTO penstock.ledger_wid1 (store, minute, received, stored, rejected, letters) SELECT 'events', at, 3, 2, 1, 1 "
-             "FROM generate_series(date_trunc('hour', now()) - interval '52 hours', date_trunc('minute', now()), '1 minute') at")
+    host.sql("INSERT INTO penstock.ledger_wid1 (store, minute, keeper, received, stored, rejected, letters) SELECT 'events', at, k, "
+             "3 - k, 2 - k, 1, 1 FROM generate_series(0, 1) k, generate_series(date_trunc('hour', now()) - interval '52 hours', date_trunc('minute', now()), '1 minute') at")
     before = host.sql("SELECT sum(received), sum(stored), sum(rejected), sum(letters) FROM penstock.ledger_wid1")
     wait_for("old minutes are hours", lambda: host.sql(
         "SELECT count(*) FROM penstock.ledger_wid1 WHERE minute < now() - interval '48 hours 2 minutes' "
         "AND minute <> date_trunc('hour', minute)") == [["0"]])
     equal(host.sql("SELECT sum(received), sum(stored), sum(rejected), sum(letters) FROM penstock.ledger_wid1"), before, "the sums")
-    equal(host.sql("SELECT DISTINCT received FROM penstock.ledger_wid1 WHERE minute < now() - interval '50 hours'"), [["180"]],
+    equal(host.sql("SELECT DISTINCT received FROM penstock.ledger_wid1 WHERE minute < now() - interval '50 hours'"), [["300"]],
           "an hour of sixty minutes")
     equal(host.sql("SELECT count(*) FROM penstock.ledger_wid1 WHERE minute > (SELECT max(minute) FROM penstock.ledger_wid1) - "
-                   "interval '47 hours'"), [[str(47 * 60)]],
+                   "interval '47 hours'"), [[str(2 * 47 * 60)]],
           "minutes that stay")
 
 
