@@ -14,7 +14,8 @@ enum { SECRET_MAX = 16384, POINTER_MAX = 1024 };
 
 static void on_release(pst_blob *blob)
 {
-    explicit_bzero(blob->data, blob->len);
+    if (blob->data)
+        explicit_bzero(blob->data, blob->len);
     free(blob->data);
     blob->data = NULL;
     blob->len = 0;

@@ -206,10 +206,13 @@ status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uin
 {
     char sql[320];
     rows *found;
-    snprintf(sql, sizeof sql,
-             "DELETE FROM penstock.dirty_wid%d WHERE ctid = ANY (ARRAY(SELECT ctid FROM penstock.dirty_wid%d"
-             " WHERE dependant = $1 LIMIT $2)) RETURNING bucket, entity",
-             wid, wid);
+    /* The marks as they lie, up to the last of the first $2: two scans whatever the planner believes. With
+     * `ctid = ANY (array)` a plan made while the table was empty compares each mark with all of them. */
+    snprintf(
+        sql, sizeof sql,
+        "DELETE FROM penstock.dirty_wid%d WHERE dependant = $1 AND ctid <= (SELECT max(ctid) FROM (SELECT"
+        " ctid FROM penstock.dirty_wid%d WHERE dependant = $1 LIMIT $2) first) RETURNING bucket, entity",
+        wid, wid);
     if (fault_active("mark_order"))
         snprintf(sql, sizeof sql,
                  "SELECT bucket, entity FROM penstock.dirty_wid%d WHERE dependant = $1 LIMIT $2", wid);

@@ -64,12 +64,13 @@ void source_rest_for_ever(source *s)
     pthread_mutex_unlock(&s->lock);
 }
 
+/* A plugin that says when to come again knows its far side; the others are asked ever less often. */
 static unsigned back_off(source *s, uint32_t asked_ms)
 {
     s->back_off_ms = s->back_off_ms ? s->back_off_ms * 2 : BACK_OFF_FIRST_MS;
     s->back_off_ms = s->back_off_ms > BACK_OFF_LAST_MS ? BACK_OFF_LAST_MS : s->back_off_ms;
     unsigned jittered = s->back_off_ms - (unsigned)random_below(s->back_off_ms / 4 + 1);
-    return asked_ms > jittered ? asked_ms : jittered;
+    return asked_ms > BACK_OFF_FIRST_MS ? asked_ms : asked_ms ? BACK_OFF_FIRST_MS : jittered;
 }
 
 void source_close(source *s)

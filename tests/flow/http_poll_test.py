@@ -235,6 +235,13 @@ def paging():
     equal(of(rows, "south"), {first + n: 18.0 + n for n in range(3)}, "the other")
     check(asked(server, "/plant/a%20b") and asked(server, "/plant/c%2Fd"), "values are encoded", {r["path"] for r in server.all()})
 
+    for name, rows in (("page", 10), ("offset", 10), ("plant", 6), ("series", 10)):
+        seen = host.api("POST", f"/workspaces/one/connectors/{name}:check").json
+        check(seen["checked"] and len(seen["rows"]) == rows and not seen["rejects"], f"check of {name}", seen)
+    for name in ("page", "offset"):
+        seen = host.api("POST", f"/workspaces/one/connectors/{name}:discover").json
+        check("format: date-time" in seen["yaml"] and "device" in seen["yaml"], f"discover of {name}", seen)
+
     wait_for("what is new in a log", lambda: len(of(stored(host), "keep")) == 12)
     pages.log += [row(n, "keep") for n in range(12, 15)]
     wait_for("what is new in a log", lambda: len(of(stored(host), "keep")) == 15)
@@ -382,6 +389,19 @@ class Moody:
     def on_big(self, r):
         return ok(b" " * 2000 + b"[]")
 
+    def on_exact(self, r):
+        body = json.dumps([row(n, "exact") for n in range(3)]).encode()
+        return ok(body + b" " * (1024 - len(body)))
+
+    def on_onemore(self, r):
+        return ok(self.on_exact(r)[2] + b" ")
+
+    def on_loop(self, r):
+        return ok({"items": [row(0, "loop")], "next": "same"})
+
+    def on_endless(self, r):
+        return ok([row(r["n"] % 1000, "endless")])
+
     def on_away(self, r):
         return 302, {"Location": self.other.url + "/fine-away"}, b""
 
@@ -409,6 +429,9 @@ def failures():
          api("silent", server, **quick), api("half", server, **quick), api("cut", server), api("busy", server), api("later", server),
          api("broken", server), api("missing", server), api("garbage", server),
          api("garbagepage", server, paging={"by": "page", "parameter": "p"}), api("big", server, max_answer_bytes=1024),
+         api("exact", server, max_answer_bytes=1024), api("onemore", server, max_answer_bytes=1024),
+         api("loop", server, decode={"path": "$.items[*]"}, paging={"by": "cursor", "parameter": "after", "next": "/next"}),
+         api("endless", server, paging={"by": "page", "parameter": "p", "most": 20}),
          api("away", server), api("named", server, redirect_to=[other.url], headers={"X-Key": "ours"}), api("moved", server),
          api("expired", server, decode={"path": "$.items[*]"}, paging={"by": "cursor", "parameter": "after", "next": "/next"}),
          api("closed", closed, path="/closed"))
@@ -417,11 +440,15 @@ def failures():
             ("silent", "degraded", "waiting for an answer from"), ("half", "degraded", "waiting for an answer from"),
             ("busy", "degraded", "answered 429"), ("later", "degraded", "answered 503"), ("broken", "down", "answered 500"),
             ("missing", "needs_you", "answered 404; check url"), ("garbagepage", "down", "not JSON"), ("big", "down", "more than 1024 bytes"),
+            ("onemore", "down", "more than 1024 bytes"), ("loop", "down", "the same next page twice"),
+            ("endless", "needs_you", "more than 20 pages"),
             ("away", "needs_you", "add it to redirect_to")):
         wait_state(host, name, state, words)
     for name in ("silent", "half"):
         wait_state(host, name, "down", "timed out")
     look_ok(host, "garbage")
+    look_ok(host, "exact")
+    equal(len(of(stored(host), "exact")), 3, "an answer of just as many bytes")
     wait_for("an answer of 200 that is none is a dead letter",
              lambda: host.sql("SELECT count(*) FROM penstock.dead_letter_wid1")[0][0] != "0")
     wait_for("redirects", lambda: {"fine-away", "fine-moved"} <= {d for d, _ in stored(host)})

@@ -117,7 +117,7 @@ class Peer:
             check(data, "the broker closed the connection of the test's own client")
             self.buffer += data
 
-    def publish(self, messages, qos=1, retain=False, window=500):
+    def publish(self, messages, qos=1, retain=False, window=200):
         """(topic, payload) pairs; returns when the broker has acknowledged them all."""
         waiting = set()
         for topic, payload in messages:

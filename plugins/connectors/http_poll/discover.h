@@ -1,4 +1,4 @@
-/* A sample of the records as a stream: its columns from what the first records have. */
+/* A sample of the records as a stream. */
 #ifndef HTTP_POLL_DISCOVER_H
 #define HTTP_POLL_DISCOVER_H
 #include "client.h"

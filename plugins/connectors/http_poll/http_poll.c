@@ -13,8 +13,8 @@
 
 #include "discover.h"
 #include "paging.h"
+#include "penstock/define.h"
 
-extern const char config_schema[];
 #define NO_SITE "."
 enum { BACK_OFF_FIRST_MS = 500, BACK_OFF_LAST_MS = 60000, IDLE_MOST_MS = 3600000, REJECT_BYTES = 65536 };
 
@@ -384,16 +384,6 @@ static const void *on_get_interface(const char *id)
     return !strcmp(id, PST_IF_DISCOVER) ? &discover : NULL;
 }
 
-PST_EXPORT const pst_plugin penstock_plugin_v1 = {
-    .struct_size = sizeof(pst_plugin),
-    .abi_minor = PST_ABI_MINOR,
-    .id = "org.penstock.connector.http-poll",
-    .kind = PST_KIND_CONNECTOR,
-    .version = "1.0.0",
-    .title = "HTTP API, polled",
-    .licence = "Apache-2.0",
-    .config_schema = config_schema,
-    .get_interface = on_get_interface,
-    .create = on_create,
-    .destroy = on_destroy,
-};
+PST_PLUGIN(.id = "org.penstock.connector.http-poll", .kind = PST_KIND_CONNECTOR, .version = "1.0.0",
+           .title = "HTTP API, polled", .licence = "Apache-2.0", .get_interface = on_get_interface,
+           .create = on_create, .destroy = on_destroy);

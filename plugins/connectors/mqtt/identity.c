@@ -3,7 +3,6 @@
 #include "identity.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -45,34 +44,20 @@ static pst_status take_secret(const settings *set, const pst_call *call, const c
                : PST_OK;
 }
 
-/* What a setting with `pem` or `secret` stands for. */
-static pst_status take_material(const settings *set, const pst_call *call, const char *path, char **out,
-                                pst_error *error)
-{
-    char inner[64];
-    size_t len;
-    if (!set->tls || !set->host->config_has(set->host, path))
-        return PST_OK;
-    *out = calloc(1, IDENTITY_PEM_MAX);
-    if (!*out)
-        return pst_fail(error, PST_E_RESOURCE, path, "no memory for a certificate");
-    snprintf(inner, sizeof inner, "%s/pem", path);
-    const char *pem = set->host->config_text(set->host, inner);
-    if (pem) {
-        snprintf(*out, IDENTITY_PEM_MAX, "%s", pem);
-        return PST_OK;
-    }
-    snprintf(inner, sizeof inner, "%s/secret", path);
-    return set->host->secret(set->host, call, inner, *out, IDENTITY_PEM_MAX, &len, error);
-}
-
 static pst_status take_trust(const settings *set, const pst_call *call, identity *i, pst_error *error)
 {
     static const char *const paths[] = {"/tls/ca", "/tls/certificate", "/tls/key"};
+    const pst_material_service *material = set->host->get_service(set->host, PST_SERVICE_MATERIAL);
+    tls_pem *const pems[] = {&i->trust.authorities, &i->trust.certificate, &i->trust.key};
     pst_status st = PST_OK;
-    for (size_t k = 0; !st && k < 3; k++)
-        st = take_material(set, call, paths[k], &i->pem[k], error);
-    i->trust = (tls_trust){i->pem[0], i->pem[1], i->pem[2]};
+    for (size_t k = 0; !st && k < 3; k++) {
+        if (!set->tls || !set->host->config_has(set->host, paths[k]))
+            continue;
+        i->pem[k].struct_size = sizeof i->pem[k];
+        st = material ? material->fetch(set->host, call, paths[k], &i->pem[k], error)
+                      : pst_fail(error, PST_E_UNSUPPORTED, paths[k], "this host hands over no certificates");
+        *pems[k] = (tls_pem){i->pem[k].data, i->pem[k].len};
+    }
     return st;
 }
 
@@ -98,11 +83,9 @@ pst_status identity_read(const settings *set, const pst_call *call, identity *i,
 
 void identity_wipe(identity *i)
 {
-    for (size_t k = 0; k < 3; k++) {
-        if (i->pem[k])
-            explicit_bzero(i->pem[k], IDENTITY_PEM_MAX);
-        free(i->pem[k]);
-    }
+    for (size_t k = 0; k < 3; k++)
+        if (i->pem[k].data && i->pem[k].release)
+            i->pem[k].release(&i->pem[k]);
     explicit_bzero(i, sizeof *i);
 }
 

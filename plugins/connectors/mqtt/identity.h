@@ -5,13 +5,11 @@
 #include "settings.h"
 #include "tls.h"
 
-enum { IDENTITY_PEM_MAX = 100001 };
-
 typedef struct identity {
     char client_id[128];
     char password_text[1024];
     const char *password; /* NULL = none */
-    char *pem[3];         /* authorities, certificate, key; ours */
+    pst_blob pem[3];      /* authorities, certificate, key */
     tls_trust trust;
 } identity;
 

@@ -13,7 +13,14 @@
 #include "penstock/batch.h"
 
 extern const char config_schema[];
-enum { BATCH_BYTES = 2 * 1024 * 1024, REJECT_BYTES = 1024, WAIT_US = 20000, IDLE_MS = 50 };
+enum {
+    BATCH_BYTES = 2 * 1024 * 1024,
+    REJECT_BYTES = 1024,
+    WAIT_US = 20000,
+    IDLE_MS = 50,
+    RETRY_FIRST_MS = 250,
+    RETRY_LAST_MS = 4000
+};
 
 typedef struct mqtt {
     const pst_host *host;
@@ -22,9 +29,10 @@ typedef struct mqtt {
     flight flight;
     follow follow;
     pst_builder *builder;
-    uint32_t events; /* of this read: what its cursor stands for */
-    bool busy;       /* the last read had some: more is near */
-    bool aside;      /* records are handed over as rejects: the host asked to pass over them */
+    uint32_t events;   /* of this read: what its cursor stands for */
+    bool busy;         /* the last read had some: more is near */
+    uint32_t retry_ms; /* when to connect again; 0 = there was no failure since the last message */
+    bool aside;        /* records are handed over as rejects: the host asked to pass over them */
 } mqtt;
 
 static void on_close(void *self)
@@ -64,6 +72,18 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     return st;
 }
 
+/* A broker that is away is asked again within seconds, however long it was away. */
+static pst_status failed(mqtt *m, pst_status st, pst_error *error)
+{
+    if (st == PST_E_UNAVAILABLE || st == PST_E_TIMEOUT) {
+        m->retry_ms = !m->retry_ms                  ? RETRY_FIRST_MS
+                      : m->retry_ms < RETRY_LAST_MS ? m->retry_ms * 2
+                                                    : RETRY_LAST_MS;
+        error->retry_after_ms = m->retry_ms;
+    }
+    return st;
+}
+
 /* ---- opening ---- */
 
 static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, pst_error *error)
@@ -86,7 +106,7 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
     if (st)
         on_close(m);
     m->busy = true;
-    return st;
+    return failed(m, st, error);
 }
 
 /* ---- reading ---- */
@@ -174,11 +194,12 @@ static pst_status read_some(mqtt *m, const pst_call *call, uint32_t max_rows, ps
     }
     m->busy = m->events > 0;
     if (st < 0 && !m->events)
-        return st;
+        return failed(m, st, error);
     if (!m->events) {
         out->next_in_ms = IDLE_MS;
         return PST_IDLE;
     }
+    m->retry_ms = 0;
     size_t len = flight_cut(&m->flight, cursor); /* what failed fails again in the next read */
     return pst_builder_finish(m->builder, NULL, (pst_bytes){cursor, len}, PST_BATCH_RAW, out, error);
 }

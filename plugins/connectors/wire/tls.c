@@ -57,9 +57,14 @@ static pst_status failed(const wire *w, const char *what, pst_error *error)
 
 /* ---- What we trust, and who we are ---- */
 
-static bool trust_authorities(SSL_CTX *context, const char *pem)
+static BIO *reader_of(tls_pem pem)
 {
-    BIO *in = BIO_new_mem_buf(pem, -1);
+    return BIO_new_mem_buf(pem.len ? pem.data : "", (int)pem.len); /* at most 1 MiB */
+}
+
+static bool trust_authorities(SSL_CTX *context, tls_pem pem)
+{
+    BIO *in = reader_of(pem);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     size_t n = 0;
     for (X509 *c; in && (c = PEM_read_bio_X509(in, NULL, NULL, NULL)); X509_free(c))
@@ -71,8 +76,7 @@ static bool trust_authorities(SSL_CTX *context, const char *pem)
 
 static bool present_certificate(SSL_CTX *context, const tls_trust *trust)
 {
-    BIO *in = BIO_new_mem_buf(trust->certificate, -1),
-        *key_in = BIO_new_mem_buf(trust->key ? trust->key : "", -1);
+    BIO *in = reader_of(trust->certificate), *key_in = reader_of(trust->key);
     X509 *own = in ? PEM_read_bio_X509(in, NULL, NULL, NULL) : NULL;
     EVP_PKEY *key = key_in ? PEM_read_bio_PrivateKey(key_in, NULL, NULL, NULL) : NULL;
     bool done = own && key && SSL_CTX_use_certificate(context, own) == 1 &&
@@ -93,10 +97,10 @@ static pst_status prepare_context(tls *t, const tls_trust *trust, pst_error *err
     if (!t->context || SSL_CTX_set_min_proto_version(t->context, TLS1_2_VERSION) != 1)
         return pst_fail(error, PST_E_RESOURCE, "/tls", "TLS does not start: %s", reason_text());
     SSL_CTX_set_verify(t->context, SSL_VERIFY_PEER, NULL);
-    if (trust->authorities ? !trust_authorities(t->context, trust->authorities)
-                           : SSL_CTX_set_default_verify_paths(t->context) != 1)
+    if (trust->authorities.len ? !trust_authorities(t->context, trust->authorities)
+                               : SSL_CTX_set_default_verify_paths(t->context) != 1)
         return pst_fail(error, PST_E_CONFIG, "/tls/ca", "no certificate in PEM form is in it");
-    if (trust->certificate && !present_certificate(t->context, trust))
+    if (trust->certificate.len && !present_certificate(t->context, trust))
         return pst_fail(error, PST_E_CONFIG, "/tls/certificate",
                         "a certificate and its key, both in PEM form, are expected");
     return PST_OK;
@@ -163,7 +167,12 @@ static pst_status on_send(wire *w, const void *data, size_t len, size_t *n_out, 
     int n = SSL_write(t->ssl, data, clip(len));
     *n_out = n > 0 ? (size_t)n : 0;
     *wants = n > 0 ? 0 : wants_of(t, n);
-    return n > 0 || *wants ? PST_OK : failed(w, "sending to", error);
+    if (n > 0 || *wants)
+        return PST_OK;
+    char alert; /* why they closed may lie there to be read */
+    size_t got;
+    pst_status st = on_receive(w, &alert, 1, &got, error);
+    return st < 0 ? st : failed(w, "sending to", error);
 }
 
 static int on_pending(const wire *w)

@@ -3,10 +3,11 @@
 #define CONNECTORS_TLS_H
 #include "wire.h"
 
-/* PEM texts; NULL = none. Borrowed while tls_begin runs. */
+/* Texts in PEM form; empty = none. Borrowed while tls_begin runs. */
+typedef pst_bytes tls_pem;
 typedef struct tls_trust {
-    const char *authorities; /* NULL = those of the machine */
-    const char *certificate, *key;
+    tls_pem authorities; /* none: those of the machine */
+    tls_pem certificate, key;
 } tls_trust;
 
 /* The wire is open and plain; afterwards what is sent and received goes through TLS. A certificate that is

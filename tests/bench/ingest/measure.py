@@ -9,12 +9,14 @@ with what refreshes cost after the last answer.
     measure.py --programs DIR [--decode PROGRAM] [--groups appended,single,keyed,ack,latency,lines,memory,longer]
                [--rounds 5] [--scale 1.0] [--minutes 0]
 
-Groups: appended (100, 1,000, 10,000 rows a request beside raw), single (one row from 32 clients), keyed (with one
+PENSTOCK_GROUPS and PENSTOCK_MINUTES say the same to `./dev bench ingest`. All of it takes a quarter of an hour on two
+quiet cores. Groups: appended (100, 1,000, 10,000 rows a request beside raw), single (one row from 32 clients), keyed (with one
 featurestore), ack (the default answer beside append + fdatasync), latency (one client in a closed loop), lines (line
-protocol beside NDJSON), memory (anonymous, idle and under load; --minutes N: whether it stays flat), longer (tables ten
+protocol beside NDJSON), memory (anonymous, idle and under load; --minutes N: whether it stays flat), decode (an NDJSON row alone), longer (tables ten
 times as long).
 """
 import argparse
+import os
 import pathlib
 import re
 import statistics
@@ -174,10 +176,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--programs", type=pathlib.Path, required=True, help="folder of ingest_http and the yardsticks")
     parser.add_argument("--decode", type=pathlib.Path, help="decode_bench")
-    parser.add_argument("--groups", type=lambda s: s.split(","), default=GROUPS)
+    parser.add_argument("--groups", type=lambda s: s.split(","), default=os.environ.get("PENSTOCK_GROUPS", ",".join(GROUPS)))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scale", type=float, default=1.0, help="times the usual number of rows")
-    parser.add_argument("--minutes", type=float, default=0, help="of load for the group memory")
+    parser.add_argument("--minutes", type=float, default=os.environ.get("PENSTOCK_MINUTES", "0"),
+                        help="of load for the group memory")
     options = parser.parse_args()
     sys.argv[1:] = []  # the words are ours, not names of tests
     unknown = set(options.groups) - set(GROUPS)
