@@ -32,7 +32,8 @@ def alarm():
               ("received", "stored", "duplicate", "rejected", "dropped")}
     equal(booked, {"received": 3, "stored": 2, "duplicate": 0, "rejected": 1, "dropped": 0}, "what this host booked")
 
-    host.sql("UPDATE penstock.ledger_wid1 SET stored = stored - 1 WHERE store = 'events'")
+    keeper = host.sql("SELECT min(keeper) FROM penstock.ledger_wid1 WHERE store = 'events'")[0][0]  # each has a row
+    host.sql(f"UPDATE penstock.ledger_wid1 SET stored = stored - 1 WHERE store = 'events' AND keeper = {keeper}")
     wait_for("the alarm", lambda: wrong(host) == 1)
     found = host.api("GET", "/workspaces/w/status").json["ledger"]
     equal((found["balanced"], found["store"], found["difference"], found["minutes"]), (False, "events", 1, 1), "its status")
@@ -42,7 +43,7 @@ def alarm():
     equal(host.api("GET", "/workspaces/other/status").json["ledger"], {"balanced": True}, "the other workspace")
     check("level=error part=ledger" in host.log() and "difference=1" in host.log(), "it is in the log")
 
-    host.sql("UPDATE penstock.ledger_wid1 SET stored = stored + 1 WHERE store = 'events'")
+    host.sql(f"UPDATE penstock.ledger_wid1 SET stored = stored + 1 WHERE store = 'events' AND keeper = {keeper}")
     wait_for("the end of the alarm", lambda: wrong(host) == 0)
     equal(host.api("GET", "/system").json["ledgers_wrong"], 0, "of the host")
     equal(len(re.findall("the ledger does not balance", host.log())), 1, "said once")
