@@ -1,9 +1,12 @@
 /* Finds the service and its function, and turns what failed into the error that the plugin sees. */
 #include "plugin/services.h"
 
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "plugin/instance_private.h"
 
 static const service *const all[] = {&service_secrets, &service_files, &service_health, &service_limit,
@@ -90,6 +93,42 @@ bool services_answer(instance *in, frame_reader question, cell_reply *reply)
 
 /* ---- penstock.secrets ---- */
 
+static bool holds_text(const json_t *v, const char *wanted)
+{
+    const char *key;
+    const json_t *one;
+    size_t i;
+    if (json_is_string(v))
+        return strcmp(json_string_value(v), wanted) == 0;
+    json_object_foreach((json_t *)v, key, one)
+    {
+        if (holds_text(one, wanted))
+            return true;
+    }
+    json_array_foreach(v, i, one)
+    {
+        if (holds_text(one, wanted))
+            return true;
+    }
+    return false;
+}
+
+/* A cell says which secret it wants. It is believed only what its own configuration holds: a plugin that was
+ * taken over must not be handed those of others. */
+static bool is_configured(instance *in, const char *reference)
+{
+    pthread_mutex_lock(&in->facts_lock);
+    char *config = memory_string(in->config), *given = memory_string(in->given);
+    pthread_mutex_unlock(&in->facts_lock);
+    json_t *known = json_pack("[o?, o?]", json_loads(config, JSON_DECODE_ANY, NULL),
+                              json_loads(given, JSON_DECODE_ANY, NULL));
+    bool found = holds_text(known, reference);
+    json_decref(known);
+    free(config);
+    free(given);
+    return found;
+}
+
 static status_class on_fetch(service_call *call, status *st)
 {
     const instance_secrets *secrets = &call->in->secrets;
@@ -99,6 +138,8 @@ static status_class on_fetch(service_call *call, status *st)
         return service_unreadable(st);
     if (!secrets->fetch)
         return status_set(st, STATUS_INVALID, "there are no secrets here");
+    if (!is_configured(call->in, reference))
+        return status_set(st, STATUS_INVALID, "the configuration names no such secret");
     status_class class = secrets->fetch(secrets->self, call->workspace, reference, call->subject, &value, st);
     if (class == STATUS_OK && value.len > CELL_SECRET_MAX_BYTES)
         class = status_set(st, STATUS_LIMIT, "the secret has more than %d bytes", CELL_SECRET_MAX_BYTES);

@@ -285,6 +285,11 @@ pst_status pull_exchange(pull_client *c, const pst_call *call, const pull_reques
         return st;
     forget_answer(&c->answer, r->url);
     st = add_headers(c, r, &headers, error);
+    if (!st && r->user &&
+        (curl_easy_setopt(c->t.curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC) ||
+         curl_easy_setopt(c->t.curl, CURLOPT_USERNAME, r->user) ||
+         curl_easy_setopt(c->t.curl, CURLOPT_PASSWORD, r->password)))
+        st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     if (!st && !r->bare)
         st = login_put(&c->login, call, c->t.curl, &headers, error);
     if (!st)

@@ -18,6 +18,7 @@ typedef struct pull_request {
     const char *url;
     const char *body, *type;     /* posted; NULL = GET */
     const char *etag, *modified; /* of the answer that is known already, or NULL */
+    const char *user, *password; /* sent as basic authorization, or NULL */
     bool bare;                   /* without the configured headers and credential */
 } pull_request;
 

@@ -127,6 +127,12 @@ static void begin_field(wording *w, bool json, const char *name, const char *val
         wording_add_text(w, WORDING_PLAIN, "\"");
 }
 
+/* The client says who it is in the header and not in the form (RFC 6749, 2.3.1). */
+static bool is_basic(const login *l)
+{
+    return l->kind == LOGIN_OAUTH && !strcmp(setting(l, "send"), "basic");
+}
+
 static pst_status write_oauth(const login *l, const pst_call *call, wording *w, pst_error *error)
 {
     const char *scope = setting(l, "scope"), *audience = setting(l, "audience");
@@ -135,6 +141,8 @@ static pst_status write_oauth(const login *l, const pst_call *call, wording *w, 
         begin_field(w, false, "scope", scope);
     if (audience)
         begin_field(w, false, "audience", audience);
+    if (is_basic(l))
+        return PST_OK;
     begin_field(w, false, "client_id", setting(l, "client_id"));
     begin_field(w, false, "client_secret", NULL);
     return add_secret(l, call, "/auth/oauth/client_secret", w, WORDING_URL, error);
@@ -210,7 +218,7 @@ static pst_status read_answer(login *l, const pull_client *c, pst_error *error)
 
 pst_status login_prepare(login *l, pull_client *c, const pst_call *call, pst_error *error)
 {
-    wording body = {0};
+    wording body = {0}, user = {0}, password = {0};
     if (l->kind < LOGIN_OAUTH)
         return PST_OK;
     if (!l->looked)
@@ -219,15 +227,23 @@ pst_status login_prepare(login *l, pull_client *c, const pst_call *call, pst_err
         return PST_OK;
     bool oauth = l->kind == LOGIN_OAUTH, json = !oauth && !strcmp(setting(l, "send"), "json");
     pst_status st = oauth ? write_oauth(l, call, &body, error) : write_login(l, call, json, &body, error);
+    if (!st && is_basic(l)) {
+        wording_add_text(&user, WORDING_URL, setting(l, "client_id"));
+        st = add_secret(l, call, "/auth/oauth/client_secret", &password, WORDING_URL, error);
+    }
     pull_request r = {.url = setting(l, oauth ? "token_url" : "url"),
                       .body = wording_text(&body),
                       .type = json ? "application/json" : "application/x-www-form-urlencoded",
+                      .user = user.len ? wording_text(&user) : NULL,
+                      .password = wording_text(&password),
                       .bare = true};
-    if (!st && body.failed)
+    if (!st && (body.failed || user.failed || password.failed))
         st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory for a login");
     if (!st)
         st = pull_exchange(c, call, &r, error);
     wording_free(&body);
+    wording_free(&user);
+    wording_free(&password);
     if (!st)
         st = read_answer(l, c, error);
     if (!st)

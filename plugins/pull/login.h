@@ -2,7 +2,7 @@
  *
  *   header: {name, value (secret), prefix}
  *   basic:  {user, password (secret)}
- *   oauth:  {token_url, client_id, client_secret (secret), scope, audience}   RFC 6749, 4.4, in the form
+ *   oauth:  {token_url, client_id, client_secret (secret), scope, audience, send: body|basic}   RFC 6749, 4.4
  *   login:  {url, send: json|form, user_field, user, password_field, password (secret), fields, token, lives,
  *            lives_s, header, prefix}
  *

@@ -72,10 +72,10 @@ static uint64_t commit_batch(PGconn *c, unsigned number, uint64_t position, cons
     uint64_t rows = prepared(c, "store");
     prepared(c, "mark");
     snprintf(sql, sizeof sql,
-             "INSERT INTO ledger AS l (store, minute, received, stored) VALUES ('readings',"
-             " date_trunc('minute', now()), %llu, %llu) ON CONFLICT (store, minute) DO UPDATE SET"
+             "INSERT INTO ledger AS l (store, minute, keeper, received, stored) VALUES ('readings',"
+             " date_trunc('minute', now()), %u, %llu, %llu) ON CONFLICT (store, minute, keeper) DO UPDATE SET"
              " received = l.received + excluded.received, stored = l.stored + excluded.stored; COMMIT",
-             (unsigned long long)run.batch, (unsigned long long)rows);
+             number + 1, (unsigned long long)run.batch, (unsigned long long)rows);
     copy_exec(c, sql);
     return rows;
 }

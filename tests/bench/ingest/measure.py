@@ -10,10 +10,10 @@ with what refreshes cost after the last answer.
                [--rounds 5] [--scale 1.0] [--minutes 0]
 
 PENSTOCK_GROUPS and PENSTOCK_MINUTES say the same to `./dev bench ingest`. All of it takes a quarter of an hour on two
-quiet cores. Groups: appended (100, 1,000, 10,000 rows a request beside raw), single (one row from 32 clients), keyed (with one
-featurestore), ack (the default answer beside append + fdatasync), latency (one client in a closed loop), lines (line
-protocol beside NDJSON), memory (anonymous, idle and under load; --minutes N: whether it stays flat), decode (an NDJSON row alone), longer (tables ten
-times as long).
+quiet cores. Groups: appended (100, 1,000, 10,000 rows a request beside raw), single (one row from 32 clients), keyed
+(with one featurestore), ack (the default answer beside append + fdatasync), latency (one client in a closed loop), lines
+(line protocol beside NDJSON), memory (anonymous, idle and under load; --minutes N: whether it stays flat), decode (an
+NDJSON row alone), longer (tables ten times as long).
 """
 import argparse
 import os

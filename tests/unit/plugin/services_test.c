@@ -5,6 +5,7 @@
 
 #include "config/settings.h"
 #include "penstock/plugin.h"
+#include "plugin/services.h"
 #include "stand.h"
 #include "wire/service.h"
 
@@ -349,9 +350,44 @@ static void json_is_read_by_pointer(void **state)
     json_decref(told);
 }
 
+/* The question of a cell that says what it likes. */
+static pst_status secret_answer(instance *in, const char *reference, char out[256])
+{
+    _Alignas(8) uint8_t asked[512], room[4096];
+    frame_writer question = frame_writer_buffer(asked, sizeof asked);
+    frame_item item;
+    frame_put_text(&question, FRAME_SERVICE, SERVICE_SECRETS);
+    frame_put_text(&question, FRAME_TEXT, reference);
+    cell_reply reply = {.body = frame_writer_buffer(room, sizeof room), .fd = -1};
+    assert_true(services_answer(in, frame_reader_make(asked, question.len), &reply));
+    frame_reader answer = frame_reader_make(room, reply.body.len);
+    assert_true(frame_next(&answer, &item));
+    snprintf(out, 256, "%.*s", (int)(item.tag == FRAME_VALUE ? item.len : 200),
+             item.tag == FRAME_VALUE ? (const char *)item.data : ((const frame_error *)item.data)->message);
+    return reply.status;
+}
+
+static void only_secrets_of_the_own_configuration_are_handed_out(void **state)
+{
+    (void)state;
+    char said[256];
+    instance *named = stand_instance(&s, "org.penstock.test.asker",
+                                     "{\"steps\": [{\"ask\": \"open\", \"path\": \"door\"}]}");
+    assert_int_equal(secret_answer(named, "door", said), PST_OK);
+    assert_string_equal(said, "open sesame");
+    instance_free(named);
+    instance *other = stand_instance(&s, "org.penstock.test.asker",
+                                     "{\"steps\": [{\"ask\": \"open\", \"path\": \"doo\"}]}");
+    assert_int_equal(secret_answer(other, "door", said), PST_E_CONFIG);
+    assert_non_null(strstr(said, "the configuration names no such secret"));
+    assert_int_equal(secret_answer(other, "", said), PST_E_CONFIG);
+    instance_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_secrets_of_the_own_configuration_are_handed_out),
         cmocka_unit_test(granted_files_are_read),
         cmocka_unit_test(other_files_are_not),
         cmocka_unit_test(without_a_grant_nothing_is_read),
