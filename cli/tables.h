@@ -4,7 +4,8 @@
 #define PENSTOCK_CLI_TABLES_H
 #include "command.h"
 
-extern const command up_commands[], down_commands[], status_commands[], doctor_commands[], help_commands[];
+extern const command up_commands[], down_commands[], status_commands[], why_slow_commands[],
+    doctor_commands[], help_commands[];
 extern const command login_commands[], context_commands[];
 extern const command template_commands[], workspace_commands[], secret_commands[], key_commands[];
 extern const command plugin_commands[], plugin_load_commands[], plugin_kit_commands[], connector_commands[],

@@ -382,6 +382,8 @@ static status_class evaluate(evaluation *e, status *st)
     if (class != STATUS_OK)
         return class;
     alert_lives_silence(e->lives, p->now_us);
+    e->result->on_rows = data;
+    e->result->next_silence_us = alert_lives_next_silence(e->lives, p->now_us);
     return save(e, st);
 }
 

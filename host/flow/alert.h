@@ -27,7 +27,9 @@ typedef struct alert_parts {
 
 typedef struct alert_result {
     uint32_t points, fired, resolved;
-    bool more; /* steps are left: come again at once */
+    bool more;               /* steps are left: come again at once */
+    bool on_rows;            /* its clock is data time: without new rows only silence can change it … */
+    int64_t next_silence_us; /* … which it does then; INT64_MAX = never */
 } alert_result;
 
 status_class alert_evaluate(const alert_parts *parts, alert_result *out, status *st);

@@ -151,6 +151,18 @@ void alert_lives_silence(alert_lives *l, int64_t now_us)
     }
 }
 
+int64_t alert_lives_next_silence(const alert_lives *l, int64_t now_us)
+{
+    int64_t next_us = INT64_MAX;
+    if (l->rule->no_data_after_us == DEFINITION_ANY)
+        return next_us;
+    for (uint32_t i = 0; i < l->n; i++) {
+        int64_t us = l->lives[i].received_us + l->rule->no_data_after_us;
+        next_us = us > now_us && us < next_us ? us : next_us;
+    }
+    return next_us;
+}
+
 uint32_t alert_lives_told(const alert_lives *l, const alert_told **out)
 {
     *out = l->told;

@@ -26,6 +26,8 @@ bool alert_lives_feed(alert_lives *l, const char *labels, int64_t at_us, double 
 void alert_lives_pass(alert_lives *l, const char *labels, int64_t at_us);
 /* Tells every life what time it is: those that nothing was received of may fall silent. */
 void alert_lives_silence(alert_lives *l, int64_t now_us);
+/* When the next one of them will have been silent for too long; INT64_MAX = none will. */
+int64_t alert_lives_next_silence(const alert_lives *l, int64_t now_us);
 uint32_t alert_lives_told(const alert_lives *l, const alert_told **out);
 /* Saves what changed; inside the caller's transaction. */
 status_class alert_lives_save(alert_lives *l, connection *control, status *st);

@@ -19,6 +19,7 @@
 #include "flow/tenant.h"
 #include "flow/trial.h"
 #include "flow/waiter.h"
+#include "flow/why_slow.h"
 
 enum { WRITERS_DEFAULT = 2, WRITERS_MAX = 16, TICK_MS = 100 };
 
@@ -38,21 +39,26 @@ struct flow {
     atomic_bool held; /* a journal is missing: no writer works and no source is read */
     timer *tick;
     pthread_mutex_t lock;
-    tenant **tenants; /* under the lock */
+    tenant **tenants; /* by wid; under the lock */
     uint32_t n_tenants, cap_tenants;
     bool started;
 };
 
 /* ---- tenants ---- */
 
+/* *at_out is where it stands, or belongs. */
 static tenant *find_locked(flow *f, int32_t wid, uint32_t *at_out)
 {
-    for (uint32_t i = 0; i < f->n_tenants; i++)
-        if (tenant_plan(f->tenants[i])->wid == wid) {
-            *at_out = i;
-            return f->tenants[i];
-        }
-    return NULL;
+    uint32_t low = 0, high = f->n_tenants;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (tenant_plan(f->tenants[middle])->wid < wid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *at_out = low;
+    return low < f->n_tenants && tenant_plan(f->tenants[low])->wid == wid ? f->tenants[low] : NULL;
 }
 
 static tenant *tenant_of(flow *f, int32_t wid, status *st)
@@ -76,7 +82,7 @@ const flow_plan *flow_plan_of(flow *f, int32_t wid)
     return plan;
 }
 
-/* Puts `t` where a tenant of its workspace stood (which is given back) or at the end. */
+/* Puts `t` where a tenant of its workspace stood (which is given back) or belongs. */
 static tenant *table_put(flow *f, tenant *t)
 {
     uint32_t at;
@@ -89,7 +95,8 @@ static tenant *table_put(flow *f, tenant *t)
             f->cap_tenants = f->cap_tenants ? f->cap_tenants * 2 : 16;
             f->tenants = memory_grow(f->tenants, f->cap_tenants * sizeof(tenant *));
         }
-        f->tenants[f->n_tenants++] = t;
+        memmove(&f->tenants[at + 1], &f->tenants[at], (f->n_tenants++ - at) * sizeof(tenant *));
+        f->tenants[at] = t;
     }
     pthread_mutex_unlock(&f->lock);
     return old;
@@ -123,7 +130,7 @@ void flow_remove(flow *f, int32_t wid)
     pthread_mutex_lock(&f->lock);
     tenant *t = find_locked(f, wid, &at);
     if (t)
-        f->tenants[at] = f->tenants[--f->n_tenants];
+        memmove(&f->tenants[at], &f->tenants[at + 1], (--f->n_tenants - at) * sizeof(tenant *));
     pthread_mutex_unlock(&f->lock);
     if (t)
         tenant_stop(t);
@@ -193,7 +200,13 @@ static void on_appended(void *arg, uint32_t stream)
 static void on_committed(void *arg, const write_record *record)
 {
     flow *f = arg;
+    uint32_t at;
     live_push(f->live, record);
+    pthread_mutex_lock(&f->lock);
+    tenant *t = find_locked(f, (int32_t)record->record->wid, &at);
+    if (t)
+        tenant_stored(t);
+    pthread_mutex_unlock(&f->lock);
     if (record->store || strcmp(record->record->store, JOURNAL_STORE_UNKNOWN) == 0) {
         ledger_counts counts = write_record_counts(record);
         ledger_watch_book(f->ledgers, (int32_t)record->record->wid, &counts);
@@ -481,6 +494,42 @@ json_t *flow_status(flow *f, int32_t wid)
     json_t *o = t ? tenant_status(t) : NULL;
     if (o)
         json_object_set_new(o, "ledger", ledger_status(f, wid));
+    tenant_release(t);
+    return o;
+}
+
+typedef struct asker {
+    flow *flow;
+    bool (*sees)(void *arg, int32_t wid);
+    void *arg;
+    const flow_plan *plan; /* that the name was taken from */
+} asker;
+
+static const char *name_for_asker(void *arg, uint32_t wid)
+{
+    asker *a = arg;
+    flow_plan_release(a->plan);
+    a->plan = a->sees(a->arg, (int32_t)wid) ? flow_plan_of(a->flow, (int32_t)wid) : NULL;
+    return a->plan ? a->plan->definition->workspace : NULL;
+}
+
+json_t *flow_why_slow(flow *f, int32_t wid, bool (*sees)(void *arg, int32_t wid), void *arg)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    if (!t)
+        return NULL;
+    asker asking = {f, sees, arg, NULL};
+    const why_slow_parts parts = {.tenant = t,
+                                  .journal = f->journal,
+                                  .writers = f->writers,
+                                  .n_writers = f->n_writers,
+                                  .held = atomic_load(&f->held),
+                                  .data = f->parts.data,
+                                  .instances = f->parts.instances,
+                                  .name_of = name_for_asker,
+                                  .arg = &asking};
+    json_t *o = why_slow(&parts);
+    flow_plan_release(asking.plan);
     tenant_release(t);
     return o;
 }

@@ -124,6 +124,9 @@ status_class flow_metric_run(flow *f, int32_t wid, const char *metric, const met
 /* What the workspace does now: stores with freshness, backlog and problems, sources, models, alerts. A new
  * reference. [lane] */
 json_t *flow_status(flow *f, int32_t wid);
+/* What holds the workspace's rows up now: why_slow.h. Another workspace is named when `sees` allows it. A new
+ * reference; NULL = it does not run here. [lane] */
+json_t *flow_why_slow(flow *f, int32_t wid, bool (*sees)(void *arg, int32_t wid), void *arg);
 /* Somebody accepts that rows are lost: of journals that are missing, and where the database stands before
  * what the journal has. What was held goes on. [lane], one at a time */
 typedef struct flow_adoption {

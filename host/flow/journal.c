@@ -158,6 +158,7 @@ static void free_registry(journal *j)
             free(u);
         }
     free(j->usages);
+    turn_queue_free(&j->waiting);
     free(j->trims);
     free(j->touched);
 }
@@ -209,7 +210,6 @@ static journal *make(const journal_settings *settings)
     journal *j = memory_zero(1, sizeof *j);
     pthread_condattr_t monotonic;
     j->lock_fd = -1;
-    j->last = &j->first;
     j->folder = memory_string(settings->folder);
     j->usages = memory_zero(JOURNAL_USAGE_BUCKETS, sizeof(journal_usage *));
     pthread_condattr_init(&monotonic);
@@ -254,7 +254,7 @@ void journal_close(journal *j)
     pthread_cond_broadcast(&j->wake);
     pthread_mutex_unlock(&j->lock);
     pthread_join(j->thread, NULL);
-    assert(!j->first);
+    assert(j->waiting.n == 0);
     destroy(j);
 }
 
@@ -411,6 +411,8 @@ static status_class admit(journal *j, submission *s, const journal_submission *f
 status_class journal_submit(journal *j, const journal_submission *from, status *st)
 {
     submission *s = memory_zero(1, sizeof *s);
+    s->wid = from->wid;
+    s->weight = from->weight;
     s->on_done = from->on_done;
     s->arg = from->arg;
     status_class class = copy_entries(s, from, st);
@@ -428,9 +430,9 @@ status_class journal_submit(journal *j, const journal_submission *from, status *
     if (class == STATUS_OK) {
         j->pending_bytes += s->cost;
         j->stats.submissions++;
-        j->n_waiting++;
-        *j->last = s;
-        j->last = &s->next;
+        if (j->waiting.n == 0)
+            j->waiting_since_us = s->queued_us;
+        turn_queue_add(&j->waiting, s->wid, s->weight, &s->item);
         pthread_cond_signal(&j->wake);
     }
     pthread_mutex_unlock(&j->lock);
@@ -576,8 +578,9 @@ journal_stats journal_stats_get(journal *j)
     pthread_mutex_lock(&j->lock);
     journal_stats stats = j->stats;
     stats.size_bytes = j->size_bytes;
+    stats.store_bytes = j->store_bytes;
     stats.used_bytes = j->used_pages * JOURNAL_PAGE;
-    stats.waiting_submissions = j->n_waiting;
+    stats.waiting_submissions = j->waiting.n;
     stats.streams = j->n_streams;
     stats.failed = j->failed;
     j->stats.commit_us_longest = 0;

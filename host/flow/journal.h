@@ -206,8 +206,8 @@ typedef struct journal_backlog {
 journal_backlog journal_backlog_get(journal *j, uint32_t wid, const char *store);
 
 typedef struct journal_stats { /* for /metrics */
-    uint64_t size_bytes, used_bytes, submissions, refused, records, rows, bytes, commits, commit_failures,
-        reopened;
+    uint64_t size_bytes, store_bytes, used_bytes, submissions, refused, records, rows, bytes, commits,
+        commit_failures, reopened;
     uint64_t damaged_records, trimmed_records, waiting_submissions, streams;
     int64_t commit_us_total, commit_us_longest; /* longest since the last call */
     bool failed;                                /* out of service until a reopen succeeds */

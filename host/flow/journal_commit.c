@@ -598,36 +598,37 @@ static void wait_us(journal *j, int64_t us)
 /* Waits for work, then for company. Under the lock. False: nothing to commit but trims (or closing). */
 static void gather(journal *j)
 {
-    while (!j->first && !j->closing && !j->failed && j->n_trims == 0)
+    while (!j->waiting.n && !j->closing && !j->failed && j->n_trims == 0)
         pthread_cond_wait(&j->wake, &j->lock);
-    if (!j->first && !j->closing)
+    if (!j->waiting.n && !j->closing)
         wait_us(j, j->failed ? JOURNAL_REOPEN_US : JOURNAL_TRIM_IDLE_US);
-    while (j->first && !j->closing && j->n_waiting < j->group_before) {
-        int64_t left = j->first->queued_us + j->window_us - clock_monotonic_us();
+    while (j->waiting.n && !j->closing && j->waiting.n < j->group_before) {
+        int64_t left = j->waiting_since_us + j->window_us - clock_monotonic_us();
         if (left <= 0 || j->pending_bytes >= JOURNAL_GROUP_BYTES / 4)
             return;
         wait_us(j, left);
     }
 }
 
+/* Workspace by workspace as their turns come, each in its own order. */
 static submission *take_group(journal *j)
 {
-    submission *group = j->first, **end = &j->first;
+    submission *group = NULL, **end = &group, *s;
     uint64_t cost = 0;
     size_t n = 0;
-    while (*end && (n == 0 || cost + (*end)->cost <= JOURNAL_GROUP_BYTES)) {
-        cost += (*end)->cost;
-        end = &(*end)->next;
+    while ((s = (submission *)turn_queue_peek(&j->waiting)) &&
+           (n == 0 || cost + s->cost <= JOURNAL_GROUP_BYTES)) {
+        turn_queue_next(&j->waiting);
+        turn_queue_charge(&j->waiting, s->item.line, s->cost);
+        *end = s;
+        end = &s->next;
+        cost += s->cost;
         n++;
     }
-    j->first = *end;
-    *end = NULL;
-    if (!j->first)
-        j->last = &j->first;
-    j->n_waiting -= n;
+    j->waiting_since_us = clock_monotonic_us();
     if (n)
         j->group_before = n;
-    return n ? group : NULL;
+    return group;
 }
 
 static void refuse_queue(journal *j, submission *group)

@@ -8,6 +8,7 @@
 #define PENSTOCK_FLOW_JOURNAL_STATE_H
 #include <pthread.h>
 
+#include "base/turn_queue.h"
 #include "flow/journal.h"
 #include "flow/journal_lmdb.h"
 #include "flow/journal_record.h"
@@ -54,7 +55,9 @@ typedef struct pending_record {
 } pending_record;
 
 typedef struct submission {
-    struct submission *next;
+    turn_item item;          /* first */
+    struct submission *next; /* in its group */
+    uint32_t wid, weight;
     journal_done on_done;
     void *arg;
     uint64_t cost, commit; /* commit: number of the transaction that holds it; 0 = none yet */
@@ -83,11 +86,11 @@ struct journal {
     uint8_t incarnation[16];
     uint32_t era;
 
-    submission *first, **last; /* the queue */
-    size_t n_waiting;
-    uint64_t pending_bytes; /* submitted, not yet committed or refused */
-    uint64_t used_pages;    /* after the last commit */
-    stream_state **streams; /* by id; 0 is not used */
+    turn_queue waiting;       /* submissions, by workspace; a turn costs bytes */
+    int64_t waiting_since_us; /* the first of them, or when the last group was taken */
+    uint64_t pending_bytes;   /* submitted, not yet committed or refused */
+    uint64_t used_pages;      /* after the last commit */
+    stream_state **streams;   /* by id; 0 is not used */
     uint32_t n_streams, cap_streams;
     stream_state **buckets;
     uint32_t n_buckets;

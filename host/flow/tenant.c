@@ -313,6 +313,9 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->builds = memory_zero(d->n_featurestores, sizeof *t->builds);
     t->builds_shown = memory_zero(d->n_featurestores, sizeof *t->builds_shown);
     t->refresh_due_us = memory_zero(d->n_featurestores, sizeof *t->refresh_due_us);
+    t->dirty = memory_zero(d->n_featurestores, sizeof *t->dirty);
+    tenant_set_dirty(t);
+    t->changed_us = clock_wall_us();
     for (uint32_t i = 0; i < d->n_featurestores; i++)
         build_init(&t->builds[i], &plan->featurestores[i]);
     t->notifiers = memory_zero(d->n_notifiers, sizeof *t->notifiers);
@@ -406,6 +409,7 @@ static void tenant_free(tenant *t)
     free(t->builds_shown);
     json_decref(t->retention_shown);
     free(t->refresh_due_us);
+    free(t->dirty);
     free(t->sources);
     free(t->hooks);
     free(t->source_problems);
@@ -448,6 +452,16 @@ status_class tenant_borrow(tenant *t, connection **out, status *st)
 }
 
 /* ---- the tick ---- */
+
+void tenant_stored(tenant *t)
+{
+    if (atomic_exchange(&t->stored, true))
+        return;
+    pthread_mutex_lock(&t->lock);
+    if (!t->working && t->wake_due_us < t->next_look_us)
+        t->next_look_us = t->wake_due_us;
+    pthread_mutex_unlock(&t->lock);
+}
 
 static void tick_sources(tenant *t)
 {

@@ -8,6 +8,7 @@
 #define PENSTOCK_FLOW_TENANT_H
 #include <jansson.h>
 
+#include "flow/build.h"
 #include "flow/flow.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
@@ -35,6 +36,8 @@ const flow_plan *tenant_plan(const tenant *t); /* borrowed: as long as the tenan
 bool tenant_paused(const tenant *t);
 /* Loop thread, every tick; cheap. */
 void tenant_tick(tenant *t, int64_t now_us, bool read_sources);
+/* Rows of it were committed. [any], cheap. */
+void tenant_stored(tenant *t);
 /* A connection of the workspace's login. */
 status_class tenant_borrow(tenant *t, connection **out, status *st);
 
@@ -54,7 +57,8 @@ void tenant_refresh(tenant *t, flow_done done, void *arg);
 
 status_class tenant_demand(tenant *t, const flow_demand *demand, json_t **out, status *st); /* [lane] */
 
-json_t *tenant_status(tenant *t); /* [lane]: asks the database for freshness */
+build_progress tenant_build(tenant *t, uint32_t featurestore); /* as the lane saw it last */
+json_t *tenant_status(tenant *t);                              /* [lane]: asks the database for freshness */
 /* Retained; NULL with the reason. */
 hook *tenant_hook(tenant *t, const char *connector, status *st);
 json_t *tenant_source_status(tenant *t, const char *connector);

@@ -11,15 +11,48 @@
 
 enum { STEPS_A_TURN = 50, SERVICE_WAIT_MS = 10000 };
 static const int64_t minute_us = 60 * INT64_C(1000000), retry_us = 10 * INT64_C(1000000),
-                     slices_a_turn_us = 1000000;
+                     slices_a_turn_us = 1000000, spread_us = 600 * INT64_C(1000000);
 
-int64_t tenant_next_time(const schedule_rule *rule, int64_t now_us, int64_t otherwise_us)
+int64_t tenant_next_time(const tenant *t, const schedule_rule *rule, int64_t now_us, int64_t otherwise_us)
 {
     status st;
-    int64_t next;
-    if (schedule_next(rule, now_us, &next, &st) == STATUS_OK && next != INT64_MAX)
-        return next;
+    int64_t next, width_us = rule->every_us < spread_us ? rule->every_us : spread_us;
+    uint32_t wid = (uint32_t)t->plan->wid * 2654435769U; /* spreads what is counted up */
+    int64_t phase_us = width_us > 0 ? (int64_t)((double)wid / 4294967296.0 * (double)width_us) : 0;
+    if (schedule_next(rule, now_us - phase_us, &next, &st) == STATUS_OK && next != INT64_MAX)
+        return next + phase_us;
     return now_us + otherwise_us;
+}
+
+void tenant_set_dirty(tenant *t)
+{
+    for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++)
+        t->dirty[i] = true;
+}
+
+/* It has something to do when its time comes. */
+static bool wants_refresh(const tenant *t, uint32_t i)
+{
+    const build *b = &t->builds[i];
+    bool building = b->now.kind != BUILD_NONE && !b->now.paused;
+    return t->plan->featurestores[i].refresh_sql && (t->dirty[i] || !b->known || building);
+}
+
+bool tenant_features_due(const tenant *t, int64_t now_us)
+{
+    for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++)
+        if (wants_refresh(t, i) && now_us >= t->features[i].due_us)
+            return true;
+    return false;
+}
+
+int64_t tenant_features_next(const tenant *t)
+{
+    int64_t next_us = INT64_MAX;
+    for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++)
+        if (wants_refresh(t, i) && t->features[i].due_us < next_us)
+            next_us = t->features[i].due_us;
+    return next_us;
 }
 
 static status_class borrow_service(work *w, status *st)
@@ -80,8 +113,10 @@ static status_class go_on_building(work *w, uint32_t i, bool now, status *st)
         b->rest_until_us = clock_wall_us() + build_rest_us(slice_us, t->parts.flow->build_share);
         show_build(t, i);
         w->changed = true;
-        if (b->now.kind == BUILD_NONE)
+        if (b->now.kind == BUILD_NONE) {
             look_again(t, b->f);
+            tenant_set_dirty(t); /* rows that came meanwhile */
+        }
         if (clock_monotonic_us() - began_us >= slices_a_turn_us)
             break;
     }
@@ -143,6 +178,13 @@ static status_class refresh(work *w, uint32_t i, uint64_t *keys_out, status *st)
     return STATUS_OK;
 }
 
+static void set_dependants_dirty(tenant *t, const featurestore_plan *f)
+{
+    for (uint32_t i = 0; i < f->n_dependants; i++)
+        if (f->dependants[i].class == CLASS_FEATURESTORE)
+            t->dirty[f->dependants[i].index] = true;
+}
+
 static int64_t next_turn(const work *w, uint32_t i, bool built, int64_t refresh_us)
 {
     const build *b = &w->t->builds[i];
@@ -163,8 +205,13 @@ static void refresh_store(work *w, uint32_t i, bool now)
     status_class class = build_store(w, i, now, &st);
     bool known = t->builds[i].known;
     if (class == STATUS_OK && known && (now || w->now_us >= refresh_us)) {
+        t->dirty[i] = false;
         class = refresh(w, i, &keys, &st);
-        refresh_us = w->more ? 0 : tenant_next_time(&f->defined->refresh, w->now_us, minute_us);
+        if (class != STATUS_OK || w->more)
+            t->dirty[i] = true;
+        if (keys)
+            set_dependants_dirty(t, f);
+        refresh_us = w->more ? 0 : tenant_next_time(t, &f->defined->refresh, w->now_us, minute_us);
         t->refresh_due_us[i] = refresh_us;
     }
     int64_t next_us = class == STATUS_OK ? next_turn(w, i, known, refresh_us) : w->now_us + retry_us;
@@ -180,9 +227,11 @@ void tenant_refresh_features(work *w, bool now)
         for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++) {
             t->builds[i].known = false;
             t->features[i].due_us = 0;
+            t->dirty[i] = true;
         }
     for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++)
-        if (t->plan->featurestores[i].refresh_sql && (now || w->now_us >= t->features[i].due_us))
+        if (t->plan->featurestores[i].refresh_sql &&
+            (now || (wants_refresh(t, i) && w->now_us >= t->features[i].due_us)))
             refresh_store(w, i, now);
 }
 

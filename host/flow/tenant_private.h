@@ -17,6 +17,7 @@ typedef struct work_note {
     int64_t last_us; /* of the last success */
     uint64_t count;  /* keys, rows or points in all */
     bool failed;
+    uint32_t failures; /* since the last success */
     char problem[256];
 } work_note;
 
@@ -40,6 +41,8 @@ struct tenant {
     char **model_stages;     /* "model:key" */
     build *builds;           /* by featurestore; of the lane */
     int64_t *refresh_due_us; /* by featurestore: as its schedule says; of the lane */
+    bool *dirty;             /* by featurestore: its sources may have changed since; of the lane */
+    int64_t changed_us;      /* wall time of the last change that the lane knows of; of the lane */
     model_loaded *loaded;    /* by model */
     atomic_bool stored;      /* rows came since the last look */
     pthread_mutex_t lock;
@@ -50,6 +53,7 @@ struct tenant {
     tenant_request *requests;
     work_note *features, *scores, *trainings, *alerts, deliveries, expiry; /* under the lock */
     int64_t next_look_us;                                                  /* wall time of the next turn */
+    int64_t wake_due_us; /* of the next turn when rows come before; INT64_MAX = nobody waits for rows */
 };
 
 /* The plugin instance behind `*slot`, made from the catalog when it is not there yet. */
@@ -65,9 +69,16 @@ typedef struct work {
     bool changed; /* features or scores were written: alerts must look */
     bool told;    /* an alert queued deliveries */
     bool more;    /* come again at once */
+    bool stored;  /* rows came since the last turn */
 } work;
 
-int64_t tenant_next_time(const schedule_rule *rule, int64_t now_us, int64_t otherwise_us);
+/* When the rule is due next; `otherwise_us` from now when it has no schedule. Workspaces are spread over an
+ * interval, so that a thousand with the same template are not due in the same instant. */
+int64_t tenant_next_time(const tenant *t, const schedule_rule *rule, int64_t now_us, int64_t otherwise_us);
+void tenant_set_dirty(tenant *t); /* every featurestore; of the lane */
+bool tenant_features_due(const tenant *t, int64_t now_us);
+/* When its features are due: INT64_MAX = not before rows come. Under the lock. */
+int64_t tenant_features_next(const tenant *t);
 /* Builds that are under way, then what is dirty; `now`: whatever the schedule says. */
 void tenant_refresh_features(work *w, bool now);
 void tenant_expire(work *w); /* retention, when it is due */

@@ -63,12 +63,18 @@ static void set_backlog(tenant *t, json_t *o, const char *store)
     set_time(o, "oldest_waiting", b.oldest_received_us);
 }
 
+build_progress tenant_build(tenant *t, uint32_t featurestore)
+{
+    pthread_mutex_lock(&t->lock);
+    build_progress now = t->builds_shown[featurestore];
+    pthread_mutex_unlock(&t->lock);
+    return now;
+}
+
 static void set_build(tenant *t, json_t *o, uint32_t i)
 {
     char building[32];
-    pthread_mutex_lock(&t->lock);
-    build_progress now = t->builds_shown[i];
-    pthread_mutex_unlock(&t->lock);
+    build_progress now = tenant_build(t, i);
     json_t *b = build_json(&now, clock_wall_us());
     if (!b)
         return;

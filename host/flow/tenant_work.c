@@ -17,9 +17,9 @@
 #include "flow/notify.h"
 #include "flow/tenant_private.h"
 
-enum { STEPS_A_TURN = 50, CONTROL_WAIT_MS = 10000 };
-static const int64_t second = 1000000, shortest_look_us = 1000000, longest_look_us = 60 * INT64_C(1000000),
-                     deliver_every_us = 60 * INT64_C(1000000), retry_us = 10 * INT64_C(1000000),
+enum { STEPS_A_TURN = 50, CONTROL_WAIT_MS = 10000, RETRY_DOUBLINGS = 6 };
+static const int64_t second = 1000000, shortest_look_us = 1000000, longest_look_us = 3600 * INT64_C(1000000),
+                     settle_us = 120 * INT64_C(1000000), retry_us = 10 * INT64_C(1000000),
                      alert_every_us = 60 * INT64_C(1000000), train_retry_us = 60 * INT64_C(1000000),
                      train_quiet_us = 60 * INT64_C(1000000);
 
@@ -37,12 +37,19 @@ void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, co
     note->due_us = next_us;
     note->count += count;
     note->failed = failure != NULL;
+    note->failures = failure ? note->failures + 1 : 0;
     snprintf(note->problem, sizeof note->problem, "%.255s", failure ? failure->text : "");
     if (!failure)
         note->last_us = clock_wall_us();
     pthread_mutex_unlock(&t->lock);
     if (news)
         log_status(LOG_LEVEL_WARN, "tenant", "work failed, it is tried again", failure);
+}
+
+/* Longer from failure to failure: what fails because rows are missing need not be tried every minute. */
+static int64_t retry_pause_us(const work_note *note, int64_t first_us)
+{
+    return first_us << (note->failures < RETRY_DOUBLINGS ? note->failures : RETRY_DOUBLINGS);
 }
 
 /* ---- models ---- */
@@ -103,9 +110,10 @@ static void score_models(work *w, bool now)
             continue;
         uint32_t retry_ms = 0;
         status_class class = score(w, i, &rows, &retry_ms, &st);
-        int64_t next = class != STATUS_OK
-                           ? w->now_us + (retry_ms ? (int64_t)retry_ms * 1000 : retry_us)
-                           : tenant_next_time(&m->defined->infer.schedule, w->now_us, 60 * second);
+        int64_t next = class != STATUS_OK ? w->now_us + (retry_ms ? (int64_t)retry_ms * 1000 : retry_us)
+                       : m->defined->infer.on_change
+                           ? INT64_MAX
+                           : tenant_next_time(t, &m->defined->infer.schedule, w->now_us, 60 * second);
         tenant_note(t, &t->scores[i], next, rows, class == STATUS_OK ? NULL : &st);
     }
 }
@@ -121,10 +129,12 @@ static status_class train(work *w, uint32_t i, const char *actor, bool again, mo
     status_class class = model_train(&parts, actor, out, st);
     if (class == STATUS_OK && (again || !t->loaded[i].ready))
         class = inferencestore_mark_all(&t->plan->models[i], w->data, st);
+    if (class == STATUS_OK)
+        t->scores[i].due_us = 0;
     tenant_note(t, &t->trainings[i],
-                class == STATUS_OK
-                    ? tenant_next_time(&t->plan->models[i].defined->train.schedule, w->now_us, INT64_MAX / 4)
-                    : w->now_us + train_retry_us,
+                class == STATUS_OK ? tenant_next_time(t, &t->plan->models[i].defined->train.schedule,
+                                                      w->now_us, INT64_MAX / 4)
+                                   : w->now_us + retry_pause_us(&t->trainings[i], train_retry_us),
                 class == STATUS_OK, class == STATUS_OK ? NULL : st);
     return class;
 }
@@ -150,7 +160,7 @@ static void train_due(work *w)
             continue;
         if (t->loaded[i].ready && t->trainings[i].due_us == 0) { /* trained before this host started */
             tenant_note(t, &t->trainings[i],
-                        tenant_next_time(&m->defined->train.schedule, w->now_us, INT64_MAX / 4), 0, NULL);
+                        tenant_next_time(t, &m->defined->train.schedule, w->now_us, INT64_MAX / 4), 0, NULL);
             continue;
         }
         if (rows_may_follow(w, m)) {
@@ -163,6 +173,15 @@ static void train_due(work *w)
 }
 
 /* ---- alerts and deliveries ---- */
+
+/* On the data clock nothing happens without rows, but for what their silence means; raw rows count once none
+ * came for a minute. */
+static int64_t alert_next(const work *w, const defined_alert *rule, const alert_result *r)
+{
+    int64_t next_us = tenant_next_time(w->t, &rule->schedule, w->now_us, alert_every_us);
+    bool settled = w->now_us - w->t->changed_us > settle_us;
+    return !r->on_rows || !settled || r->next_silence_us < next_us ? next_us : r->next_silence_us;
+}
 
 static void evaluate_alerts(work *w)
 {
@@ -187,8 +206,7 @@ static void evaluate_alerts(work *w)
             class = alert_evaluate(&parts, &r, &st);
             w->told = w->told || (class == STATUS_OK && (r.fired || r.resolved));
         } while (class == STATUS_OK && r.more);
-        int64_t next = class == STATUS_OK ? tenant_next_time(&rule->schedule, w->now_us, alert_every_us)
-                                          : w->now_us + retry_us;
+        int64_t next = class == STATUS_OK ? alert_next(w, rule, &r) : w->now_us + retry_us;
         tenant_note(t, &t->alerts[i], next, r.points, class == STATUS_OK ? NULL : &st);
     }
 }
@@ -214,11 +232,9 @@ static void deliver(work *w)
     if (t->plan->definition->n_notifiers == 0 || (!w->told && w->now_us < t->deliveries.due_us))
         return;
     status_class class = notify_step(&parts, &r, &st);
-    int64_t pause_us = class != STATUS_OK                ? retry_us / 2
-                       : r.next_in_us > deliver_every_us ? deliver_every_us
-                       : r.next_in_us > 0                ? r.next_in_us
-                                                         : 0;
-    tenant_note(t, &t->deliveries, w->now_us + pause_us, r.sent, class == STATUS_OK ? NULL : &st);
+    int64_t pause_us = class != STATUS_OK ? retry_us / 2 : r.next_in_us > 0 ? r.next_in_us : 0;
+    int64_t next_us = pause_us < INT64_MAX - w->now_us ? w->now_us + pause_us : INT64_MAX;
+    tenant_note(t, &t->deliveries, next_us, r.sent, class == STATUS_OK ? NULL : &st);
 }
 
 /* ---- what was asked for ---- */
@@ -320,18 +336,35 @@ void tenant_refresh(tenant *t, flow_done done, void *arg)
 
 /* ---- the turn ---- */
 
-static status_class open_connections(work *w, status *st)
-{
-    status_class class = tenant_borrow(w->t, &w->data, st);
-    return class == STATUS_OK ? pool_borrow(w->t->parts.flow->control, NULL, CONTROL_WAIT_MS, &w->control, st)
-                              : class;
-}
-
 static int64_t earliest(const work_note *notes, uint32_t n, int64_t us)
 {
     for (uint32_t i = 0; i < n; i++)
         us = notes[i].due_us < us ? notes[i].due_us : us;
     return us;
+}
+
+/* Whether anything needs the workspace's rows, and so a connection of its login. */
+static bool needs_rows(const work *w)
+{
+    const tenant *t = w->t;
+    const definition *d = t->plan->definition;
+    int64_t us = INT64_MAX;
+    us = earliest(t->scores, d->n_models, us);
+    us = earliest(t->trainings, d->n_models, us);
+    us = earliest(t->alerts, d->n_alerts, us);
+    return t->requests || t->look_at_builds || us <= w->now_us || tenant_features_due(t, w->now_us);
+}
+
+static status_class open_connections(work *w, status *st)
+{
+    status_class class = STATUS_OK;
+    pthread_mutex_lock(&w->t->lock);
+    bool needed = needs_rows(w);
+    pthread_mutex_unlock(&w->t->lock);
+    if (needed)
+        class = tenant_borrow(w->t, &w->data, st);
+    return class == STATUS_OK ? pool_borrow(w->t->parts.flow->control, NULL, CONTROL_WAIT_MS, &w->control, st)
+                              : class;
 }
 
 /* When something is due; under the lock. */
@@ -340,23 +373,66 @@ static int64_t next_look(const work *w)
     const tenant *t = w->t;
     const definition *d = t->plan->definition;
     int64_t us = w->now_us + longest_look_us;
-    us = earliest(t->features, d->n_featurestores, us);
+    int64_t features_us = tenant_features_next(t);
+    us = features_us < us ? features_us : us;
     us = earliest(t->scores, d->n_models, us);
     us = earliest(t->trainings, d->n_models, us);
     us = earliest(t->alerts, d->n_alerts, us);
     if (d->n_notifiers > 0)
         us = earliest(&t->deliveries, 1, us);
+    us = earliest(&t->expiry, 1, us);
     return us > w->now_us ? us : w->now_us + shortest_look_us;
+}
+
+/* The next turn when rows come before next_look: then features are due, and alerts on data time. Under the
+ * lock. */
+static int64_t wake_due(const work *w)
+{
+    const tenant *t = w->t;
+    int64_t us = INT64_MAX;
+    for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++)
+        us = t->refresh_due_us[i] < us ? t->refresh_due_us[i] : us;
+    for (uint32_t i = 0; i < t->plan->definition->n_alerts; i++) {
+        int64_t next_us =
+            tenant_next_time(t, &t->plan->definition->alerts[i].schedule, w->now_us, alert_every_us);
+        us = next_us < us ? next_us : us;
+    }
+    return us;
+}
+
+/* Rows came: what slept until then is due as its schedule says. */
+static void begin_turn(work *w)
+{
+    tenant *t = w->t;
+    w->stored = atomic_exchange(&t->stored, false);
+    if (!w->stored)
+        return;
+    tenant_set_dirty(t);
+    t->changed_us = w->now_us;
+    pthread_mutex_lock(&t->lock);
+    for (uint32_t i = 0; i < t->plan->definition->n_alerts; i++)
+        if (t->alerts[i].due_us > t->wake_due_us)
+            t->alerts[i].due_us = t->wake_due_us;
+    for (uint32_t i = 0; i < t->plan->definition->n_models; i++)
+        if (t->trainings[i].failures && t->trainings[i].due_us > w->now_us + train_retry_us)
+            t->trainings[i].due_us = w->now_us + train_retry_us; /* there may be rows enough now */
+    pthread_mutex_unlock(&t->lock);
 }
 
 static void run_stages(work *w)
 {
-    run_requests(w);
-    tenant_refresh_features(w, false);
-    score_models(w, false);
+    if (w->data) {
+        run_requests(w);
+        tenant_refresh_features(w, false);
+        if (w->changed)
+            w->t->changed_us = w->now_us;
+        score_models(w, false);
+    }
     tenant_expire(w);
-    train_due(w);
-    evaluate_alerts(w);
+    if (w->data) {
+        train_due(w);
+        evaluate_alerts(w);
+    }
     deliver(w);
 }
 
@@ -365,6 +441,7 @@ void tenant_work(void *arg)
     tenant *t = arg;
     work w = {.t = t, .now_us = clock_wall_us()};
     status st;
+    begin_turn(&w);
     bool connected = open_connections(&w, &st) == STATUS_OK;
     if (connected)
         run_stages(&w);
@@ -375,6 +452,9 @@ void tenant_work(void *arg)
     pool_return(t->parts.flow->control, w.control);
     pthread_mutex_lock(&t->lock);
     t->working = false;
+    t->wake_due_us = wake_due(&w);
     t->next_look_us = w.more ? 0 : connected ? next_look(&w) : w.now_us + retry_us;
+    if (atomic_load(&t->stored) && t->wake_due_us < t->next_look_us)
+        t->next_look_us = t->wake_due_us;
     pthread_mutex_unlock(&t->lock);
 }

@@ -13,12 +13,12 @@
 #include "flow/writer_private.h"
 
 enum {
-    TURN_BYTES = 16 << 20,      /* of journal records in one transaction */
-    TURN_BYTES_LEAST = 1 << 19, /* however slow the database is */
-    TURN_BYTES_FIRST = 4 << 20, /* before its speed is known */
+    TURN_BYTES = 16 << 20,        /* of journal records in one transaction */
+    TURN_BYTES_LEAST = 256 << 10, /* however slow the database is */
+    TURN_BYTES_FIRST = 256 << 10, /* before its speed is known */
     CHUNK_BYTES_LEAST = 64 << 10,
     STREAM_COST = 8 << 10, /* what a stream costs beside its bytes: statements, a position, the ledger */
-    RATE_COST_LEAST = 256 << 10, /* smaller turns say nothing about the speed */
+    RATE_COST_LEAST = 128 << 10, /* smaller turns say nothing about the speed */
     BACK_OFF_FIRST_MS = 50,
     BACK_OFF_LAST_MS = 2000,
     REST_US = 1000000,
@@ -193,6 +193,8 @@ static void note_success(writer *w)
 /* How much a turn may cost, so that it takes TURN_US. */
 static uint64_t turn_budget(const writer *w)
 {
+    if (fault_active("turns"))
+        return TURN_BYTES;
     uint64_t budget = w->rate ? w->rate * TURN_US / 1000000 : TURN_BYTES_FIRST;
     budget = budget < TURN_BYTES_LEAST ? TURN_BYTES_LEAST : budget;
     return budget > TURN_BYTES ? TURN_BYTES : budget;
@@ -356,4 +358,28 @@ writer_figures writer_look(writer *w)
     writer_figures figures = w->figures;
     pthread_mutex_unlock(&w->lock);
     return figures;
+}
+
+writer_share writer_look_at(writer *w, uint32_t wid)
+{
+    int64_t now_us = clock_monotonic_us();
+    pthread_mutex_lock(&w->lock);
+    writer_share share = {.all_us = (int64_t)minute_sum(&w->busy_us, now_us)};
+    for (uint32_t i = 0; i < w->queue.n_buckets; i++)
+        for (const queue_workspace *of = w->queue.workspaces[i]; of; of = of->next) {
+            int64_t busy_us = (int64_t)minute_sum(&of->busy_us, now_us);
+            if (of->wid == wid) {
+                share.busy_us = busy_us;
+                share.committed_us = of->committed_us;
+                share.latency_us = of->latency_us;
+            } else if (busy_us > share.neighbour_us) {
+                share.neighbour = of->wid;
+                share.neighbour_us = busy_us;
+            }
+        }
+    share.streams_stopped = writer_queue_stopped(&w->queue, wid);
+    for (const stream_state *s = w->resting; s; s = s->next)
+        share.resting = share.resting || s->workspace->wid == wid;
+    pthread_mutex_unlock(&w->lock);
+    return share;
 }

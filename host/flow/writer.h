@@ -44,6 +44,17 @@ typedef struct writer_figures {
     bool away; /* PostgreSQL cannot be reached */
 } writer_figures;
 
+/* One workspace's part of a writer, in the last minute. */
+typedef struct writer_share {
+    int64_t busy_us, all_us; /* the writer's time that went to it, and to everybody */
+    uint32_t neighbour;      /* wid of whom else most of it went to; 0 = nobody */
+    int64_t neighbour_us;
+    int64_t committed_us; /* wall time of its latest commit; 0 = none yet */
+    int64_t latency_us;   /* then: since the oldest of its records was received */
+    uint32_t streams_stopped;
+    bool resting; /* some of its records cannot be written now */
+} writer_share;
+
 /* Starts with what the journal has waiting. */
 writer *writer_start(const writer_parts *parts);
 /* A stream got records. [any], must be cheap: it runs on the journal's thread. */
@@ -57,4 +68,5 @@ unsigned writer_adopt(writer *w);
 /* Finishes the turn at hand and ends the thread; what waits stays in the journal. NULL is fine. */
 void writer_stop(writer *w);
 writer_figures writer_look(writer *w);
+writer_share writer_look_at(writer *w, uint32_t wid); /* [any] */
 #endif

@@ -53,10 +53,22 @@ static status_class ensure_partitions(writer *w, const turn *t, status *st)
     return STATUS_OK;
 }
 
+/* How long a stream's oldest record of this turn has waited; of several streams the last one counts. */
+static void note_commit(writer *w, queue_workspace *of, int64_t *oldest_us)
+{
+    int64_t now_us = clock_wall_us();
+    pthread_mutex_lock(&w->lock);
+    of->committed_us = now_us;
+    of->latency_us = now_us > *oldest_us ? now_us - *oldest_us : 0;
+    pthread_mutex_unlock(&w->lock);
+    *oldest_us = INT64_MAX;
+}
+
 /* The commit is known to have happened: only now may the journal forget and the waiters hear. */
 static void settle(writer *w, const write_record *records, uint32_t n)
 {
     uint64_t stored = 0, duplicate = 0, dead = 0;
+    int64_t oldest_us = INT64_MAX; /* received, of a stream's records */
     for (uint32_t i = 0; i < n; i++) {
         const write_record *r = &records[i];
         bool last = i + 1 == n || records[i + 1].record->stream != r->record->stream;
@@ -65,11 +77,14 @@ static void settle(writer *w, const write_record *records, uint32_t n)
             w->parts.on_committed(w->parts.arg, r);
         waiter_report(w->parts.waiters, r->record->request_id, r->stored, r->duplicate,
                       r->record->kind == JOURNAL_ROWS ? r->dead : 0);
+        if (r->record->received_us < oldest_us)
+            oldest_us = r->record->received_us;
         if (last) {
             stream_state *stream = writer_stream(w, r->record->stream);
             writer_stream_known(w, stream, r->record->seq);
             journal_trim(w->parts.journal, r->record->stream, r->record->seq);
             writer_requeue_if_waiting(w, stream, r->record->seq);
+            note_commit(w, stream->workspace, &oldest_us);
         }
     }
     pthread_mutex_lock(&w->lock);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 
 enum { SLOTS_FIRST = 64, BUCKETS_FIRST = 16 };
 
@@ -114,6 +115,23 @@ stream_state *writer_queue_meet(writer_queue *q, const journal_stream *at)
 
 /* ---- turns ---- */
 
+/* The guard taken out: no turns, but the order of arrival. */
+static void arrive(writer_queue *q, stream_state *s)
+{
+    stream_state **last = q->arrivals ? q->last_arrival : &q->arrivals;
+    *last = s;
+    q->last_arrival = &s->next;
+}
+
+static stream_state *first_arrival(writer_queue *q)
+{
+    stream_state *s = q->arrivals;
+    q->arrivals = s->next;
+    s->next = NULL;
+    s->queued = false;
+    return s;
+}
+
 void writer_queue_add(writer_queue *q, stream_state *s)
 {
     queue_workspace *w = s->workspace;
@@ -121,6 +139,10 @@ void writer_queue_add(writer_queue *q, stream_state *s)
         return;
     s->queued = true;
     s->next = NULL;
+    if (fault_active("turns")) {
+        arrive(q, s);
+        return;
+    }
     *w->last[s->lane] = s;
     w->last[s->lane] = &s->next;
     turns_want(&q->turns, &w->taker);
@@ -140,6 +162,8 @@ static stream_state *first_of(queue_workspace *w)
 
 stream_state *writer_queue_next(writer_queue *q)
 {
+    if (q->arrivals)
+        return first_arrival(q);
     queue_workspace *w = (queue_workspace *)turns_next(&q->turns);
     if (!w)
         return NULL;
@@ -167,5 +191,13 @@ unsigned writer_queue_adopt(writer_queue *q)
         writer_queue_add(q, s);
         n++;
     }
+    return n;
+}
+
+unsigned writer_queue_stopped(const writer_queue *q, uint32_t wid)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < q->n_slots; i++)
+        n += q->streams[i] && q->streams[i]->stopped && q->streams[i]->workspace->wid == wid;
     return n;
 }

@@ -48,6 +48,7 @@ typedef struct writer_queue {
     uint32_t n_streams, n_slots;
     queue_workspace **workspaces; /* buckets by wid */
     uint32_t n_workspaces, n_buckets;
+    stream_state *arrivals, **last_arrival; /* the fault "turns": whoever came first, whosever it is */
 } writer_queue;
 
 void writer_queue_free(writer_queue *q);
@@ -61,9 +62,12 @@ void writer_queue_add(writer_queue *q, stream_state *s);
 stream_state *writer_queue_next(writer_queue *q);
 /* Those that were stopped wait again; returns how many. */
 unsigned writer_queue_adopt(writer_queue *q);
+unsigned writer_queue_stopped(const writer_queue *q,
+                              uint32_t wid); /* streams of the workspace that are stopped */
 void writer_queue_charge(writer_queue *q, queue_workspace *w, uint64_t cost);
-static inline uint32_t writer_queue_waiting(const writer_queue *q) /* workspaces */
+/* Workspaces that have something waiting. */
+static inline uint32_t writer_queue_waiting(const writer_queue *q)
 {
-    return turns_waiting(&q->turns);
+    return q->arrivals ? 1 : turns_waiting(&q->turns);
 }
 #endif

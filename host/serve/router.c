@@ -1,10 +1,12 @@
 /* Life of the router, and where handlers run: on the loop, or on the first free of a few lanes. Requests that
- * find all lanes busy wait in one queue, so a slow handler delays nobody who could run elsewhere. */
+ * find all lanes busy wait in one queue, where workspaces take turns, so a slow handler delays nobody who
+ * could run elsewhere, and many requests of one workspace do not delay another's. */
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "serve/negotiate.h"
 #include "serve/problem.h"
@@ -12,29 +14,35 @@
 
 /* ---- lanes ---- */
 
-static http_request *queue_take(router *rt, worker *w)
+static http_request *queue_take(router *rt, worker *w, turn_line **line_out)
 {
     pthread_mutex_lock(&rt->lock);
-    waiting *first = rt->first;
-    if (first) {
-        rt->first = first->next;
-        if (!rt->first)
-            rt->last = &rt->first;
-    } else {
-        w->busy = false;
-    }
+    waiting *next = (waiting *)turn_queue_next(&rt->waiting);
+    w->busy = next != NULL;
     pthread_mutex_unlock(&rt->lock);
-    return first ? first->request : NULL;
+    *line_out = next ? next->item.line : NULL;
+    return next ? next->request : NULL;
+}
+
+static void queue_charge(router *rt, turn_line *line, int64_t took_us)
+{
+    pthread_mutex_lock(&rt->lock);
+    turn_queue_charge(&rt->waiting, line, (uint64_t)took_us + 1);
+    pthread_mutex_unlock(&rt->lock);
 }
 
 static void run_queue(void *arg)
 {
     worker *w = arg;
+    router *rt = w->router;
+    turn_line *line;
     http_request *r;
-    while ((r = queue_take(w->router, w))) {
+    while ((r = queue_take(rt, w, &line))) {
+        int64_t began_us = clock_monotonic_us();
         bool asks = r->route->flags & (ROUTE_IDEMPOTENT | ROUTE_IDEMPOTENT_OPTIONAL);
-        if (!asks || idempotency_begin(w->router, r))
-            r->route->handler(r);
+        if (!asks || idempotency_begin(rt, r))
+            r->route->handler(r); /* it may be gone then */
+        queue_charge(rt, line, clock_monotonic_us() - began_us);
     }
 }
 
@@ -44,8 +52,7 @@ static void run_on_lane(router *rt, http_request *r)
     *mine = (waiting){.request = r};
     worker *idle = NULL;
     pthread_mutex_lock(&rt->lock);
-    *rt->last = mine;
-    rt->last = &mine->next;
+    turn_queue_add(&rt->waiting, (uint32_t)r->wid, TURNS_WEIGHT_ONE, &mine->item);
     for (unsigned i = 0; i < rt->n_workers && !idle; i++)
         if (!rt->workers[i].busy)
             idle = &rt->workers[i];
@@ -127,7 +134,6 @@ status_class router_create(const router_config *config, router **router_out, sta
 {
     router *rt = memory_zero(1, sizeof *rt);
     rt->config = *config;
-    rt->last = &rt->first;
     http_hooks hooks = {rt, on_headers, on_request, on_refusal, on_done};
     status_class class = http_server_create(config->loop, config->limits, &hooks, &rt->http, st);
     if (class) {
@@ -204,6 +210,7 @@ void router_free(router *rt)
         lane_close(rt->workers[i].lane);
     lane_close(rt->asking);
     auth_cache_free(rt->keys);
+    turn_queue_free(&rt->waiting);
     pthread_mutex_destroy(&rt->lock);
     text_free(&rt->openapi);
     text_free(&rt->docs);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/metric.h"
+#include "base/turn_queue.h"
 #include "serve/router.h"
 
 enum { READY_CHECKS_MAX = 32, LISTENERS_MAX = 16, LANES_MAX = 64 };
@@ -14,7 +15,7 @@ typedef struct route_metrics {
 } route_metrics;
 
 typedef struct waiting {
-    struct waiting *next;
+    turn_item item; /* first */
     http_request *request;
 } waiting;
 
@@ -32,7 +33,7 @@ struct router {
     worker workers[LANES_MAX];
     unsigned n_workers;
     pthread_mutex_t lock; /* of the queue and the workers' busy */
-    waiting *first, **last;
+    turn_queue waiting;   /* by workspace; a turn costs the time of the handler */
     struct {
         const char *name;
         ready_check check;

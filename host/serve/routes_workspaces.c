@@ -68,6 +68,20 @@ static void workspace_status(http_request *r)
         problem_answer_text(r, 404, "the workspace does not run on this host");
 }
 
+static bool asker_sees(void *who, int32_t wid)
+{
+    return auth_sees(who, wid);
+}
+
+static void workspace_why_slow(http_request *r)
+{
+    json_t *v = flow_why_slow(r->services->flow, (int32_t)r->wid, asker_sees, (void *)r->who);
+    if (v)
+        resource_answer(r, 200, v);
+    else
+        problem_answer_text(r, 404, "the workspace does not run on this host");
+}
+
 /* ---- create, pause, delete ---- */
 
 /* Takes the change into the flow, then answers with the workspace. Frees it. */
@@ -274,6 +288,15 @@ static const bool yes = true, no = false;
     ",\"parameters\":{\"type\":\"object\"}}}"
 #define LAYER_SCHEMA "{\"type\":\"object\"}"
 
+#define WHY_SLOW_SCHEMA                                                                                     \
+    "{\"type\":\"object\",\"required\":[\"workspace\",\"verdict\",\"reasons\",\"waiting\",\"writers\"],"    \
+    "\"properties\":{\"workspace\":" RESOURCE_TEXT ",\"verdict\":" RESOURCE_TEXT                            \
+    ",\"reasons\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"required\":[\"reason\",\"detail\"]," \
+    "\"properties\":"                                                                                       \
+    "{\"reason\":" RESOURCE_TEXT ",\"detail\":" RESOURCE_TEXT ",\"neighbour\":" RESOURCE_TEXT               \
+    ",\"limit\":{\"type\":\"object\"}}}},\"waiting\":{\"type\":\"object\"},\"writers\":{\"type\":"          \
+    "\"object\"}}}"
+
 static const route table[] = {
     {.method = HTTP_GET,
      .path = "/api/v1/workspaces",
@@ -377,6 +400,18 @@ static const route table[] = {
          "\"object\"}},\"alerts\":{\"type\":\"array\",\"items\":{\"type\":\"object\"}}}}",
      .success = 200,
      .handler = workspace_status},
+    {.method = HTTP_GET,
+     .path = "/api/v1/workspaces/{ws}/why-slow",
+     .name = "workspace_why_slow",
+     .tag = "workspaces",
+     .summary = "What holds its rows up now: a limit, a neighbour, a lock, the database, a build, a plugin, "
+                "or nothing",
+     .verb = VERB_READ,
+     .reference = "workspace:*",
+     .where = ROUTE_ON_LANE,
+     .response_schema = WHY_SLOW_SCHEMA,
+     .success = 200,
+     .handler = workspace_why_slow},
     {.method = HTTP_POST,
      .path = "/api/v1/workspaces/{ws}:plan",
      .name = "workspace_plan",

@@ -73,14 +73,55 @@ static status_class exists(connection *c, const char *sql, const char *name, boo
     return ret;
 }
 
+typedef unsigned char digest[crypto_auth_hmacsha256_BYTES];
+
+static void hmac(digest out, const void *key, size_t key_len, const void *data, size_t len)
+{
+    crypto_auth_hmacsha256_state state;
+    crypto_auth_hmacsha256_init(&state, key, key_len);
+    crypto_auth_hmacsha256_update(&state, data, len);
+    crypto_auth_hmacsha256_final(&state, out);
+}
+
+static void add_base64(text *out, const unsigned char *bytes, size_t len)
+{
+    char words[sodium_base64_ENCODED_LEN(crypto_auth_hmacsha256_BYTES, sodium_base64_VARIANT_ORIGINAL)];
+    sodium_bin2base64(words, sizeof words, bytes, len, sodium_base64_VARIANT_ORIGINAL);
+    text_add(out, words);
+}
+
+/* What PostgreSQL keeps of a password, by one round of SCRAM instead of 4,096: those make guesses slow, and
+ * nobody guesses 256 random bits; but every session that the host opens would pay for them. */
+static void random_password_verifier(const char *password, text *out)
+{
+    enum { SALT = 16 };
+    unsigned char salted_by[SALT + 4] = {[SALT + 3] = 1};
+    digest salted, client_key, stored_key, server_key;
+    random_bytes(salted_by, SALT);
+    hmac(salted, password, strlen(password), salted_by, sizeof salted_by);
+    hmac(client_key, salted, sizeof salted, "Client Key", 10);
+    hmac(server_key, salted, sizeof salted, "Server Key", 10);
+    crypto_hash_sha256(stored_key, client_key, sizeof client_key);
+    text_add(out, "SCRAM-SHA-256$1:");
+    add_base64(out, salted_by, SALT);
+    text_add_char(out, '$');
+    add_base64(out, stored_key, sizeof stored_key);
+    text_add_char(out, ':');
+    add_base64(out, server_key, sizeof server_key);
+    sodium_memzero(salted, sizeof salted);
+    sodium_memzero(client_key, sizeof client_key);
+}
+
 /* CREATE or ALTER ROLE … PASSWORD 'SCRAM-SHA-256$…' */
 static status_class put_role(connection *c, const char *role, const char *rights, const char *password,
-                             status *st)
+                             bool made_by_us, status *st)
 {
     text sql = {0}, verifier = {0};
     bool there = false;
     status_class ret = exists(c, "SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = $1", role, &there, st);
-    if (ret == STATUS_OK)
+    if (made_by_us)
+        random_password_verifier(password, &verifier);
+    else if (ret == STATUS_OK)
         ret = connection_scram(c, role, password, &verifier, st);
     if (ret == STATUS_OK) {
         text_add(&sql, there ? "ALTER ROLE " : "CREATE ROLE ");
@@ -97,8 +138,9 @@ static status_class put_role(connection *c, const char *role, const char *rights
 
 status_class roles_service_create(connection *super, const char *login, const char *password, status *st)
 {
-    status_class ret = put_role(
-        super, login, "LOGIN CREATEROLE NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS", password, st);
+    status_class ret =
+        put_role(super, login, "LOGIN CREATEROLE NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS", password,
+                 false, st);
     /* cancelling a metric of a workspace's login from outside */
     return ret == STATUS_OK ? run(super, "grant", "GRANT pg_signal_backend TO ", login, "", st) : ret;
 }
@@ -171,8 +213,8 @@ static const char role_settings[] = "ALTER ROLE %1$s SET jit = off; ALTER ROLE %
                                     "ALTER ROLE %1$s SET idle_in_transaction_session_timeout = '60s'; ALTER "
                                     "ROLE %1$s SET search_path = pg_catalog, pg_temp";
 
-/* Rights on schemas and on the database stand in one row of the catalog each, which two sessions must not change
- * at once ("tuple concurrently updated"). */
+/* Rights on schemas and on the database stand in one row of the catalog each, which two sessions must not
+ * change at once ("tuple concurrently updated"). */
 static const char one_at_a_time[] = "SELECT pg_catalog.pg_advisory_xact_lock(7809642311); ";
 
 status_class role_create(connection *c, const char *role, const char *password, status *st)
@@ -182,7 +224,7 @@ status_class role_create(connection *c, const char *role, const char *password, 
     status_class ret = put_role(
         c, role,
         "LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS CONNECTION LIMIT 20",
-        password, st);
+        password, true, st);
     if (ret == STATUS_OK)
         ret = connection_exec(c, "SELECT current_database()", NULL, 0, &r, st);
     if (ret == STATUS_OK) {

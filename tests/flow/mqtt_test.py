@@ -80,16 +80,19 @@ def restarts():
         host.kill()
         publish(300)  # the broker keeps them
         host.start()
+    wait_stored(host, "appended", range(sent))
+    equal(twice(stored(host, "appended")), [], "rows of QoS 2 that are there twice in a store without a key")
+    publish(300)
     broker.stop()
     for name in ("once", "least"):
         wait_state(host, name, "down", "127.0.0.1")
     broker.start()
     for name in ("once", "least"):
         wait_state(host, name, "ok", timeout=STATE_S + 5)
-    publish(500)
+    publish(200)
+    # mosquitto 2.0.11 forgets over its own restart which messages of QoS 2 it had an answer to, so here it is at least once.
     wait_stored(host, "appended", range(sent))
     wait_stored(host, "keyed", range(sent))
-    equal(twice(stored(host, "appended")), [], "rows of QoS 2 that are there twice in a store without a key")
     equal(twice(stored(host, "keyed")), [], "rows of QoS 1 that are there twice in a store with a key")
     say(f"{sent} messages of each, 3 kills of the host, 1 restart of the broker")
 

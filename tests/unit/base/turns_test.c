@@ -4,6 +4,7 @@
 
 #include "base/minute.h"
 #include "base/random.h"
+#include "base/turn_queue.h"
 #include "base/turns.h"
 
 enum { TAKERS_MAX = 1000 };
@@ -183,6 +184,36 @@ static void test_leaves(void **state)
     turns_free(&s.turns);
 }
 
+typedef struct job {
+    turn_item item;
+    uint32_t owner, number;
+} job;
+
+/* A thousand of one owner's and then ten of another's: they are served by turns, each owner's in their order.
+ */
+static void test_queue(void **state)
+{
+    (void)state;
+    turn_queue q = {0};
+    static job jobs[1010];
+    uint32_t seen[2] = {0};
+    for (uint32_t i = 0; i < 1010; i++) {
+        jobs[i] = (job){.owner = i >= 1000, .number = i % 1000};
+        turn_queue_add(&q, jobs[i].owner ? 77 : 1077, 0, &jobs[i].item);
+    }
+    for (uint32_t i = 0; i < 1010; i++) {
+        assert_ptr_equal(turn_queue_peek(&q), turn_queue_peek(&q));
+        job *j = (job *)turn_queue_next(&q);
+        assert_int_equal(j->number, seen[j->owner]++);
+        turn_queue_charge(&q, j->item.line, 10);
+        if (i == 20)
+            assert_int_equal(seen[1], 10);
+    }
+    assert_null(turn_queue_peek(&q));
+    assert_null(turn_queue_next(&q));
+    turn_queue_free(&q);
+}
+
 static void test_minute(void **state)
 {
     (void)state;
@@ -207,6 +238,7 @@ int main(void)
         cmocka_unit_test(test_none_starves),
         cmocka_unit_test(test_no_debt_no_savings),
         cmocka_unit_test(test_leaves),
+        cmocka_unit_test(test_queue),
         cmocka_unit_test(test_minute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

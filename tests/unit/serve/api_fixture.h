@@ -79,6 +79,13 @@ live_hub *flow_live(flow *fl)
 status_class flow_store_since(flow *fl, int32_t wid, const char *store, uint64_t seq, uint32_t limit,
                               arena *a, metric_result *out, uint64_t *last_out, status *st);
 
+json_t *flow_why_slow(flow *which, int32_t wid, bool (*sees)(void *arg, int32_t wid), void *arg)
+{
+    (void)which, (void)wid;
+    return json_pack("{s:s, s:s, s:[], s:{}, s:{s:b}}", "workspace", "pumps", "verdict",
+                     "nothing holds its rows up", "reasons", "waiting", "writers", "seen", sees(arg, wid));
+}
+
 json_t *flow_status(flow *fl, int32_t wid)
 {
     (void)fl, (void)wid;
