@@ -1,4 +1,4 @@
-/* `penstock plugin|connector|notifier …`: what moves data in and out; `dashboard|report list`: what shows
+/* `penstock plugin|notifier …`: what moves data in and out; `dashboard|report list`: what shows
  * them. */
 #include "resource.h"
 #include "tables.h"
@@ -6,9 +6,6 @@
 static const resource plugins = {
     .path = "/plugins", .columns = "id,kind,version,state,use.running,use.quarantined,use.deaths,file"};
 static const resource one_plugin = {.path = "/plugins/{0}"};
-static const resource connectors = {.path = "/workspaces/{ws}/connectors",
-                                    .columns = "key,plugin,state,rows,lag,error"};
-static const resource one_connector = {.path = "/workspaces/{ws}/connectors/{0}"};
 static const resource notifiers = {.path = "/workspaces/{ws}/notifiers",
                                    .columns = "key,plugin,state,waiting,error"};
 
@@ -18,14 +15,6 @@ const command plugin_commands[] = {
     {"plugin", "show", "ID", 1, 1, NULL,
      "one plugin: its versions, who runs which, and the schema of its configuration",
      "plugin show org.penstock.connector.csv", resource_show, &one_plugin},
-    {0},
-};
-
-const command connector_commands[] = {
-    {"connector", "list", "", 0, 0, resource_list_flags, "the connectors of a workspace and how they are",
-     "connector list -w demo", resource_list, &connectors},
-    {"connector", "show", "KEY", 1, 1, NULL, "one connector with its configuration and counters",
-     "connector show rig -w demo", resource_show, &one_connector},
     {0},
 };
 

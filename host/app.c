@@ -132,10 +132,8 @@ static status_class load_workspaces(app *a, status *st)
     return services_load_all(&a->services, st);
 }
 
-static status_class open_flow(app *a, status *st)
+status_class app_flow_create(app *a, status *st)
 {
-    if (a->flow)
-        return STATUS_OK;
     flow_parts parts = {.loop = a->loop,
                         .lanes = a->lanes,
                         .data = a->control.data,
@@ -160,10 +158,19 @@ static status_class open_flow(app *a, status *st)
                         .stack_id = a->control.stack_id,
                         .host_name = a->host_name};
     status_class class = flow_create(&parts, &a->flow, st);
-    if (class != STATUS_OK)
-        return class;
-    a->reload = app_reload(a);
-    return load_workspaces(a, st);
+    if (class == STATUS_OK)
+        a->reload = app_reload(a);
+    return class;
+}
+
+static status_class open_flow(app *a, status *st)
+{
+    if (a->snapshot && a->flow)
+        return app_snapshot_resume(a, st);
+    if (a->flow)
+        return STATUS_OK;
+    status_class class = app_flow_create(a, st);
+    return class == STATUS_OK ? load_workspaces(a, st) : class;
 }
 
 static void on_started(void *arg)
@@ -177,6 +184,7 @@ static void on_started(void *arg)
         log_status(LOG_LEVEL_ERROR, "app", "new plugin files are not seen", &st);
     job_desk_look(a->services.jobs);
     atomic_store(&a->ready, true);
+    atomic_store(&a->degraded, false);
     log_info("app", "ready", LOG_TEXT("listen", settings_text(a->settings, "listen")));
 }
 
@@ -209,6 +217,7 @@ static void start_on_lane(void *arg)
         class = app_database_open(a, &st);
     if (class == STATUS_OK)
         class = open_control(a, &st);
+    bool away = class != STATUS_OK && a->catalog;
     if (class == STATUS_OK)
         class = open_flow(a, &st);
     if (class == STATUS_OK) {
@@ -216,6 +225,8 @@ static void start_on_lane(void *arg)
         return;
     }
     log_status(LOG_LEVEL_ERROR, "app", "not ready yet, trying again", &st);
+    if (away)
+        app_snapshot_start(a, &st);
     pthread_mutex_lock(&a->lock);
     a->starting = st;
     pthread_mutex_unlock(&a->lock);
@@ -278,7 +289,9 @@ static status_class open_api(app *a, status *st)
                                     .hooks = hook_book_create(),
                                     .version = PENSTOCK_VERSION,
                                     .host_name = a->host_name,
-                                    .started_us = clock_monotonic_us()};
+                                    .started_us = clock_monotonic_us(),
+                                    .changed = app_snapshot_changed,
+                                    .changed_arg = a};
     a->services.request_rows = (uint32_t)settings_integer(a->settings, "limits.rows_per_request");
     limits.connections = (unsigned)settings_integer(a->settings, "limits.connections");
     limits.receive_ms = (unsigned)(settings_integer(a->settings, "http.receive_timeout") / 1000);
@@ -340,7 +353,7 @@ static void limit_stop(app *a)
     pthread_t thread;
     if (pthread_create(&thread, NULL, end_in_time, NULL) == 0)
         pthread_detach(thread);
-    if (atomic_load(&a->ready))
+    if (atomic_load(&a->ready) || atomic_load(&a->degraded))
         timer_start(a->loop, DISMISS_MS, true, on_dismiss, a);
 }
 
@@ -498,6 +511,7 @@ static status_class run(app *a, status *st)
     watch_signals(a);
     timer_start(a->loop, MINUTE_MS, true, on_minute, a);
     app_database_watch(a);
+    app_snapshot_begin(a);
     lane_post(a->start_lane, start_on_lane, a);
     loop_run(a->loop);
     return STATUS_OK;
@@ -507,6 +521,7 @@ static void take_down(app *a)
 {
     app_metrics_end();
     lane_close(a->start_lane);
+    app_snapshot_end(a);
     reload_end(a->reload);
     if (a->flow)
         flow_stop(a->flow);
@@ -522,6 +537,7 @@ static void take_down(app *a)
     catalog_free(a->catalog);
     lane_pool_free(a->lanes);
     directory_free(a->services.directory);
+    snapshot_free(a->snapshot);
     hook_book_free(a->services.hooks);
     app_database_close(a);
     route_table_free(a->routes);

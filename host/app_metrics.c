@@ -225,6 +225,8 @@ static void collect(void *arg)
     app *a = arg;
     bool ready = atomic_load(&a->ready);
     GAUGE("penstock_ready", "1 when the host takes and stores rows.", ready);
+    GAUGE("penstock_degraded", "1 while rows are taken by the snapshot, because PostgreSQL is away.",
+          atomic_load(&a->degraded));
     GAUGE("penstock_uptime_seconds", "Time since the start.",
           SECONDS(clock_monotonic_us() - a->services.started_us));
     GAUGE("penstock_loop_longest_turn_seconds", "Longest turn of the event loop since the last look.",

@@ -9,6 +9,7 @@
 
 #include "config/settings.h"
 #include "control/control.h"
+#include "control/snapshot.h"
 #include "control/workspace.h"
 #include "flow/flow.h"
 #include "loop/lane.h"
@@ -49,8 +50,14 @@ typedef struct app {
     route_table *routes;
     router *router;
     struct services services;
-    auth_source access; /* of services; app_auth stands in front of it */
-    atomic_bool ready;  /* everything below the API works */
+    auth_source access;   /* of services; app_auth stands in front of it */
+    atomic_bool ready;    /* everything below the API works */
+    atomic_bool degraded; /* not ready, but rows are taken by the snapshot */
+    snapshot *snapshot;   /* that this host started from; the start lane's until `degraded` */
+    lane *snapshot_lane;
+    atomic_bool snapshot_writing, snapshot_stale;
+    int64_t snapshot_due_us;     /* the loop's */
+    status_class snapshot_class; /* of the last writing; its lane's */
     pthread_mutex_t lock;
     status starting; /* why it is not ready yet; under the lock */
     atomic_bool stopping;
@@ -64,6 +71,20 @@ status_class app_database_open(app *a, status *st);
 /* Looks after the private cluster from now on. [loop] */
 void app_database_watch(app *a);
 void app_database_close(app *a);
+
+/* app_snapshot.c: a start without PostgreSQL. */
+void app_snapshot_begin(app *a);      /* loop: is written from now on, whenever the host is ready */
+void app_snapshot_changed(void *app); /* any thread: keys or workspaces are others than it says */
+void app_snapshot_end(app *a);
+/* Takes rows by the snapshot, if there is no flow yet; `why`: what PostgreSQL's absence looks like, gets what
+ * stands in the way of the snapshot. [start lane] */
+void app_snapshot_start(app *a, status *why);
+/* The databases are there: the flow gets them, workspaces are those of the control plane. [start lane] */
+status_class app_snapshot_resume(app *a, status *st);
+bool app_snapshot_admits(void *self, unsigned route_flags, status *st);
+status_class app_snapshot_verify(app *a, const char *key, principal *out, status *st);
+/* app.c: makes the flow, with the databases if they are there. [start lane] */
+status_class app_flow_create(app *a, status *st);
 
 /* app_metrics.c: the host's figures stand on /metrics from now on, until app_metrics_end. */
 void app_metrics_begin(app *a);

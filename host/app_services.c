@@ -24,19 +24,26 @@ static bool started(app *a, status *st)
 static status_class verify_key(void *self, const char *key, principal *out, status *st)
 {
     app *a = self;
+    if (atomic_load(&a->degraded) && !atomic_load(&a->ready))
+        return app_snapshot_verify(a, key, out, st);
     return started(a, st) ? a->access.key_verify(a->access.self, key, out, st) : STATUS_UNAVAILABLE;
 }
 
 static status_class find_workspace(void *self, const char *name, int64_t *wid_out, status *st)
 {
     app *a = self;
-    return a->access.workspace_find(a->access.self, name, wid_out, st);
+    status_class class = a->access.workspace_find(a->access.self, name, wid_out, st);
+    if (class == STATUS_NOT_FOUND && atomic_load(&a->degraded)) /* it may have been made since */
+        class = status_set(st, STATUS_UNAVAILABLE,
+                           "the workspace %.60s is not in the snapshot: PostgreSQL is away", name);
+    return class;
 }
 
 auth_source app_auth(app *a)
 {
     a->access = access_auth(&a->services);
-    return (auth_source){.self = a, .key_verify = verify_key, .workspace_find = find_workspace};
+    return (auth_source){
+        .self = a, .key_verify = verify_key, .workspace_find = find_workspace, .admits = app_snapshot_admits};
 }
 
 /* ---- the plugin catalog, for templates ---- */

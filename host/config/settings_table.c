@@ -62,6 +62,11 @@ const setting_key settings_table[] = {
     {"limits.store_bytes", SETTING_BYTES, "0",
      "journal bytes that rows of one store may wait in; 0 = a quarter of journal.size", false, 0, 1024 * GIB,
      NULL},
+    {"snapshot.every", SETTING_DURATION, "5m",
+     "how often the signed snapshot is written by which rows are taken when PostgreSQL is away at the start; "
+     "it "
+     "is good for 15m",
+     false, SECOND / 10, 600 * SECOND, NULL},
     {"ledger.every", SETTING_DURATION, "60s",
      "how often the ledgers are looked at: an alarm when one does not balance", false, SECOND / 10,
      3600 * SECOND, NULL},

@@ -31,6 +31,13 @@ static void hash_key(const char *key, unsigned char out[HASH_BYTES])
                        (const unsigned char *)"penstock api key", 16);
 }
 
+void key_hash_text(const char *key, char out[KEY_HASH_TEXT_SIZE])
+{
+    unsigned char hash[HASH_BYTES];
+    hash_key(key, hash);
+    sodium_bin2hex(out, KEY_HASH_TEXT_SIZE, hash, sizeof hash);
+}
+
 void key_random(const char prefix[5], char out[KEY_TEXT_SIZE])
 {
     static const char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";

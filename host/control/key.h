@@ -18,6 +18,9 @@ typedef struct key_record {
         scopes; /* [{wid, verbs: ["read", …] | ["*"], reference}]; wid 0 = every workspace and the platform */
 } key_record;
 
+#define KEY_HASH_TEXT_SIZE 65
+/* What is stored of a key, as hex digits. */
+void key_hash_text(const char *key, char out[KEY_HASH_TEXT_SIZE]);
 /* The prefix and 32 random characters. */
 void key_random(const char prefix[5], char out[KEY_TEXT_SIZE]);
 /* `expires_us` 0 = never. The key is written to `text`, its id to `id` (both may then be shown once). */

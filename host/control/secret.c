@@ -202,3 +202,14 @@ status_class secret_list(connection *c, int32_t wid, json_t **ret, status *st)
     rows_free(r);
     return class;
 }
+
+void secret_sign(const secret_key *k, const char *purpose, const void *data, size_t len,
+                 uint8_t out[SECRET_MAC_BYTES])
+{
+    unsigned char derived[crypto_auth_KEYBYTES];
+    _Static_assert(SECRET_MAC_BYTES == crypto_auth_BYTES, "the size of a signature");
+    crypto_generichash(derived, sizeof derived, (const unsigned char *)purpose, strlen(purpose), k->key,
+                       sizeof k->key);
+    crypto_auth(out, data, len, derived);
+    sodium_memzero(derived, sizeof derived);
+}

@@ -28,6 +28,11 @@ const uint8_t *secret_seal(const secret_key *k, const void *value, size_t len, a
 status_class secret_open(const secret_key *k, const void *blob, size_t len, text *out, status *st);
 void secret_wipe(text *value); /* overwrites and frees */
 
+#define SECRET_MAC_BYTES 32
+/* HMAC-SHA-512/256 under a key that is derived for that purpose. */
+void secret_sign(const secret_key *k, const char *purpose, const void *data, size_t len,
+                 uint8_t out[SECRET_MAC_BYTES]);
+
 /* The table: per workspace, or wid 0 = of the platform. Names as keys. */
 status_class secret_set(connection *c, const secret_key *k, int32_t wid, const char *name, const void *value,
                         size_t len, status *st);

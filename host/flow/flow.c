@@ -298,7 +298,8 @@ status_class flow_create(const flow_parts *parts, flow **out, status *st)
     snprintf(f->models_folder, sizeof f->models_folder, "%s/models", parts->state_folder);
     pthread_mutex_init(&f->lock, NULL);
     status_class class = open_journal(f, st);
-    if (class == STATUS_OK)
+    atomic_store(&f->held, !parts->data);
+    if (class == STATUS_OK && parts->data)
         class = look_for_lost(f, st);
     if (class != STATUS_OK) {
         flow_free(f);
@@ -307,7 +308,7 @@ status_class flow_create(const flow_parts *parts, flow **out, status *st)
     f->waiters = waiter_table_create();
     f->partitions = partition_cache_create();
     f->intake = intake_create(f->journal, f->waiters, f->n_writers);
-    f->ledgers = ledger_watch_create(&(ledger_watch_parts){.data = parts->data,
+    f->ledgers = ledger_watch_create(&(ledger_watch_parts){.data = &f->parts.data,
                                                            .lanes = parts->lanes,
                                                            .every_us = parts->ledger_every_us,
                                                            .subjects = ledger_subjects,
@@ -323,6 +324,8 @@ static void on_tick(void *arg)
     int64_t now_us = clock_wall_us();
     waiter_expire(f->waiters, clock_monotonic_us());
     live_tick(f->live, clock_monotonic_us());
+    if (!f->started)
+        return;
     ledger_watch_tick(f->ledgers, now_us);
     pthread_mutex_lock(&f->lock);
     for (uint32_t i = 0; i < f->n_tenants; i++)
@@ -339,7 +342,20 @@ void flow_start(flow *f)
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_start(f->tenants[i]);
     pthread_mutex_unlock(&f->lock);
-    f->tick = timer_start(f->parts.loop, TICK_MS, true, on_tick, f);
+    flow_accept(f);
+}
+
+void flow_accept(flow *f)
+{
+    if (!f->tick)
+        f->tick = timer_start(f->parts.loop, TICK_MS, true, on_tick, f);
+}
+
+status_class flow_attach(flow *f, pool *data, pool *control, status *st)
+{
+    f->parts.data = data;
+    f->parts.control = control;
+    return look_for_lost(f, st);
 }
 
 void flow_dismiss(flow *f)

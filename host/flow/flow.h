@@ -49,10 +49,15 @@ typedef struct flow_parts {
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
 } flow_parts;
 
-/* Opens the journal and registers it with the data plane. Nothing runs yet. [lane] */
+/* Opens the journal and registers it with the data plane. Nothing runs yet. Without `data` rows can be taken,
+ * once flow_accept was called, but not written: flow_attach brings the databases. [lane] */
 status_class flow_create(const flow_parts *parts, flow **out, status *st);
 /* Begins to write, read sources and keep schedules; call it when every workspace was put. Loop thread. */
 void flow_start(flow *f);
+/* Rows may come before flow_start; they wait in the journal. Loop thread. */
+void flow_accept(flow *f);
+/* The databases are there; before flow_start. May be repeated. [lane] */
+status_class flow_attach(flow *f, pool *data, pool *control, status *st);
 /* Answers everybody who waits for rows to be stored: accepted, not stored yet. Any thread. */
 void flow_dismiss(flow *f);
 /* Stops sources and writers after what they have in hand; the journal keeps the rest. Not on the loop thread,

@@ -144,14 +144,14 @@ static status_class fold(connection *c, int32_t wid, int64_t now_us, status *st)
 {
     static const statement sql = {
         "fold the ledger's minutes into hours",
-        "WITH old AS (DELETE FROM penstock.ledger_wid# WHERE minute < $1 AND minute <> "
-        "date_bin('1 hour', minute, timestamptz 'epoch') RETURNING *) INSERT INTO penstock.ledger_wid# AS l "
+        "WITH old AS (DELETE FROM penstock.ledger_wid# WHERE minute < $1 AND (keeper <> 0 OR minute <> "
+        "date_bin('1 hour', minute, timestamptz 'epoch')) RETURNING *) INSERT INTO penstock.ledger_wid# AS l "
         "(store, minute, received, stored, updated, duplicate, rejected, dropped, too_late, expired, "
         "letters, "
         "letter_bytes, unkept, purged) SELECT store, date_bin('1 hour', minute, timestamptz 'epoch'), "
         "sum(received), sum(stored), sum(updated), sum(duplicate), sum(rejected), sum(dropped), "
         "sum(too_late), sum(expired), sum(letters), sum(letter_bytes), sum(unkept), sum(purged) FROM old "
-        "GROUP BY 1, 2 ORDER BY 1, 2 ON CONFLICT (store, minute) DO UPDATE SET "
+        "GROUP BY 1, 2 ORDER BY 1, 2 ON CONFLICT (store, minute, keeper) DO UPDATE SET "
         "received = l.received + excluded.received, stored = l.stored + excluded.stored, "
         "updated = l.updated + excluded.updated, duplicate = l.duplicate + excluded.duplicate, "
         "rejected = l.rejected + excluded.rejected, dropped = l.dropped + excluded.dropped, "
@@ -258,11 +258,11 @@ static void on_lane(void *arg)
     status st;
     connection *c = NULL;
     ledger_subject *subjects = w->parts.subjects(w->parts.arg, &n);
-    if (pool_borrow(w->parts.data, NULL, BORROW_WAIT_MS, &c, &st) == STATUS_OK)
+    if (pool_borrow(*w->parts.data, NULL, BORROW_WAIT_MS, &c, &st) == STATUS_OK)
         for (uint32_t i = 0; i < n && !connection_broken(c); i++)
             if (is_due(w, &subjects[i]))
                 look_at(w, c, &subjects[i]);
-    pool_return(w->parts.data, c);
+    pool_return(*w->parts.data, c);
     forget_others(w, subjects, n);
     free(subjects);
     w->turn++;

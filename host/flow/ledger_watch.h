@@ -34,7 +34,7 @@ typedef struct ledger_finding {
 } ledger_finding;
 
 typedef struct ledger_watch_parts {
-    pool *data;
+    pool *const *data; /* there when ledger_watch_tick is called first */
     lane_pool *lanes;
     int64_t every_us;
     /* The workspaces that run here, to be freed; [lane]. */

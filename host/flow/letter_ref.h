@@ -5,9 +5,10 @@
 #define PENSTOCK_FLOW_LETTER_REF_H
 #include <stdint.h>
 
-#define LETTER_ID_SIZE 27      /* a ULID with its NUL */
-#define JOURNAL_FIELD_LETTER 3 /* tag of a journal record's field: a letter_ref, the record is that letter \
-                                */
+#define LETTER_ID_SIZE 27 /* a ULID with its NUL */
+#define JOURNAL_FIELD_LETTER                                                      \
+    3 /* tag of a journal record's field: a letter_ref, the record is that letter \
+       */
 
 typedef struct letter_ref {
     char id[LETTER_ID_SIZE];

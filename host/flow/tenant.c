@@ -306,6 +306,7 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
     t->models = memory_zero(d->n_models, sizeof *t->models);
     t->loaded = memory_zero(d->n_models, sizeof *t->loaded);
+    t->versions_shown = memory_zero(d->n_models, sizeof *t->versions_shown);
     t->ward = poison_ward_create(parts->flow->data, d->wid);
     t->model_stages = memory_zero(d->n_models, sizeof *t->model_stages);
     for (uint32_t i = 0; i < d->n_models; i++)
@@ -403,6 +404,7 @@ static void tenant_free(tenant *t)
     free(t->model_stages);
     poison_ward_free(t->ward);
     free(t->loaded);
+    free(t->versions_shown);
     for (uint32_t i = 0; i < d->n_featurestores; i++)
         build_release(&t->builds[i]);
     free(t->builds);

@@ -43,7 +43,8 @@ struct tenant {
     int64_t *refresh_due_us; /* by featurestore: as its schedule says; of the lane */
     bool *dirty;             /* by featurestore: its sources may have changed since; of the lane */
     int64_t changed_us;      /* wall time of the last change that the lane knows of; of the lane */
-    model_loaded *loaded;    /* by model */
+    model_loaded *loaded;    /* by model; the lane's */
+    int64_t *versions_shown; /* by model: what the status says is loaded; 0 = none */
     atomic_bool stored;      /* rows came since the last look */
     pthread_mutex_t lock;
     bool started, working, stopping; /* under the lock */

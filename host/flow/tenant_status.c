@@ -144,10 +144,10 @@ static json_t *models(tenant *t)
 {
     json_t *list = json_array();
     for (uint32_t i = 0; i < t->plan->definition->n_models; i++) {
-        json_t *o = json_pack("{s:s, s:I}", "key", t->plan->definition->models[i].object.key, "version",
-                              (json_int_t)(t->loaded[i].ready ? t->loaded[i].best.version : 0));
+        json_t *o = json_pack("{s:s}", "key", t->plan->definition->models[i].object.key);
         set_note(t, o, &t->scores[i]);
         pthread_mutex_lock(&t->lock);
+        json_object_set_new(o, "version", json_integer((json_int_t)t->versions_shown[i]));
         if (t->trainings[i].failed)
             json_object_set_new(o, "training_problem", json_string(t->trainings[i].problem));
         pthread_mutex_unlock(&t->lock);

@@ -33,12 +33,12 @@ struct tenant_request {
 void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, const status *failure)
 {
     pthread_mutex_lock(&t->lock);
-    bool news = failure && strcmp(note->problem, failure->text) != 0;
+    bool news = failure && strncmp(note->problem, failure->text, sizeof note->problem - 1) != 0;
     note->due_us = next_us;
     note->count += count;
     note->failed = failure != NULL;
     note->failures = failure ? note->failures + 1 : 0;
-    snprintf(note->problem, sizeof note->problem, "%.255s", failure ? failure->text : "");
+    snprintf(note->problem, sizeof note->problem, "%s", failure ? failure->text : "");
     if (!failure)
         note->last_us = clock_wall_us();
     pthread_mutex_unlock(&t->lock);
@@ -80,6 +80,9 @@ static status_class score(work *w, uint32_t i, uint64_t *rows_out, uint32_t *ret
         return st->class;
     model_parts parts = parts_of_model(w, i, plugin);
     status_class class = model_load(&parts, &t->loaded[i], st);
+    pthread_mutex_lock(&t->lock);
+    t->versions_shown[i] = t->loaded[i].ready ? t->loaded[i].best.version : 0;
+    pthread_mutex_unlock(&t->lock);
     if (class != STATUS_OK || !t->loaded[i].ready)
         return class;
     ulid_make(id);

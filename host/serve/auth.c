@@ -172,6 +172,13 @@ auth_known auth_cache_find(auth_cache *c, const char *key, principal *principal_
     return known;
 }
 
+/* As long as the cache remembers, but no longer than what is known may be old. */
+static int64_t until_of(const auth_cache *c, int64_t now, int64_t verified_us)
+{
+    int64_t until_us = now + c->ttl_us, end_us = verified_us + GRACE_US;
+    return until_us < end_us ? until_us : end_us;
+}
+
 void auth_cache_put(auth_cache *c, const char *key, const principal *who)
 {
     uint8_t hash[32];
@@ -189,7 +196,9 @@ void auth_cache_put(auth_cache *c, const char *key, const principal *who)
     }
     if (!slot[oldest])
         slot[oldest] = memory_alloc(sizeof(entry));
-    *slot[oldest] = (entry){.until_us = now + c->ttl_us, .verified_us = now, .who = *who};
+    int64_t verified_us = now - who->age_us;
+    *slot[oldest] =
+        (entry){.until_us = until_of(c, now, verified_us), .verified_us = verified_us, .who = *who};
     memcpy(slot[oldest]->hash, hash, 32);
     pthread_mutex_unlock(&c->lock);
 }
@@ -214,7 +223,7 @@ bool auth_cache_hold(auth_cache *c, const char *key, principal *principal_out)
     if (place)
         (*place)->asking = false;
     if (holds) {
-        (*place)->until_us = now + c->ttl_us;
+        (*place)->until_us = until_of(c, now, (*place)->verified_us);
         *principal_out = (*place)->who;
     }
     pthread_mutex_unlock(&c->lock);

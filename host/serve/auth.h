@@ -26,8 +26,9 @@ typedef struct scope {
 } scope;
 
 typedef struct principal {
-    char kind[12]; /* user key host instance public */
-    char id[40];   /* "key_…", for logs and audit */
+    char kind[12];  /* user key host instance public */
+    char id[40];    /* "key_…", for logs and audit */
+    int64_t age_us; /* how long ago this was known to be so: keys out of a snapshot */
     unsigned n_scopes;
     scope scopes[PRINCIPAL_SCOPES_MAX];
 } principal;
@@ -39,6 +40,8 @@ typedef struct auth_source {
     status_class (*key_verify)(void *self, const char *key, principal *principal_out, status *st);
     /* Loop thread, must not block: a workspace's key or ws_ id → wid. STATUS_NOT_FOUND. */
     status_class (*workspace_find)(void *self, const char *name, int64_t *wid_out, status *st);
+    /* Loop thread: whether routes with these flags can be served now; `st` says why not. NULL = all. */
+    bool (*admits)(void *self, unsigned route_flags, status *st);
     unsigned cache_ms; /* how long a revoked key may still work while the control plane answers; 0 = 10 s */
 } auth_source;
 

@@ -229,6 +229,11 @@ static void verify_key(void *arg)
 
 static http_step authenticate(router *rt, http_request *r)
 {
+    status st;
+    if (rt->config.auth.admits && !rt->config.auth.admits(rt->config.auth.self, r->route->flags, &st)) {
+        problem_answer(r, &st);
+        return HTTP_STEP_ANSWERED;
+    }
     char *key = auth_key_of(http_request_header(r, "Authorization"), r->arena);
     if (!key || !rt->config.auth.key_verify) {
         ask_for_key(r, "an API key is needed: Authorization: Bearer psk_…");

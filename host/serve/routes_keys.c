@@ -111,6 +111,7 @@ static void make_key(http_request *r, const key_order *order)
         resource_failed(r, "", &st);
         return;
     }
+    services_changed(r->services);
     http_header_printf(r, "Location", "/api/v1/api-keys/%s", id);
     http_header(r, "Cache-Control", "no-store");
     resource_answer(
@@ -142,6 +143,7 @@ static void key_end(http_request *r)
     pool_return(r->services->control->control, c);
     if (class == STATUS_OK) {
         router_forget_keys(rt);
+        services_changed(r->services);
         http_answer(r, 204, NULL, NULL);
     } else {
         problem_answer(r, &st);

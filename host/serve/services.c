@@ -4,12 +4,19 @@
 #include "base/log.h"
 #include "control/workspace.h"
 
+void services_changed(services *s)
+{
+    if (s->changed)
+        s->changed(s->changed_arg);
+}
+
 static status_class put(services *s, const workspace *w, status *st)
 {
     const flow_workspace running = {w->definition, w->role, w->password, w->paused};
     status_class class = flow_put(s->flow, &running, st);
     if (class == STATUS_OK)
         directory_put(s->directory, &(directory_entry){w->wid, w->key, w->id, w->paused});
+    services_changed(s);
     return class;
 }
 
@@ -58,4 +65,5 @@ void services_unload(services *s, int32_t wid)
 {
     directory_remove(s->directory, wid);
     flow_remove(s->flow, wid);
+    services_changed(s);
 }

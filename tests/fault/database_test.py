@@ -6,7 +6,6 @@ by the host.
 PENSTOCK_AWAY_SECONDS says how long PostgreSQL is away or stopped (default 12: longer than a key is remembered),
 PENSTOCK_COMMIT_KILLS how often a COMMIT gets no answer (6), PENSTOCK_ACK_P99_SECONDS what 99 of 100 acknowledgements may
 take (2, as with sanitizers on a busy machine), PENSTOCK_SEED which COMMITs and moments (printed)."""
-import contextlib
 import os
 import random
 import signal
@@ -44,22 +43,6 @@ def start_clients(host):
     return clients
 
 
-def checkpoint_file(host):
-    return host.state / "postgres" / "global" / "pg_control"
-
-
-@contextlib.contextmanager
-def unusable(host):
-    """Without its control file PostgreSQL cannot start."""
-    file = checkpoint_file(host)
-    hidden = file.with_name("pg_control.hidden")
-    file.rename(hidden)
-    try:
-        yield
-    finally:
-        hidden.rename(file)
-
-
 def keep_acknowledging(clients, seconds):
     """For so long; every client must get acknowledgements in its last second too."""
     time.sleep(seconds)  # the outage itself
@@ -90,7 +73,8 @@ def away_at_the_start():
     host = make_host()
     host.stop()
     host.end_database()
-    with unusable(host):
+    (host.state / "snapshot").unlink()  # snapshot_test.py is the test with it
+    with host.without_database():
         host.launch(same_port=True)
         equal(host.request("GET", "/healthz").status, 200, "healthz without PostgreSQL")
         answer = wait_for("readyz says why", lambda: (a := host.request("GET", "/readyz")) and "database" in a.text and a, 30)
@@ -119,7 +103,7 @@ def away_for_long():
     host = make_host()
     clients = start_clients(host)
     pid, _ = host.postmaster()
-    with unusable(host):
+    with host.without_database():
         since = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         keep_acknowledging(clients, AWAY_S)

@@ -264,6 +264,17 @@ class Host:
             os.kill(running[0], how)
             wait_for("PostgreSQL has ended", lambda: not _alive(running[0]), 30)
 
+    @contextlib.contextmanager
+    def without_database(self):
+        """Its private PostgreSQL has ended and cannot start again: the control file is not there."""
+        file = self.state / "postgres" / "global" / "pg_control"
+        hidden = file.with_name("pg_control.hidden")
+        file.rename(hidden)
+        try:
+            yield
+        finally:
+            hidden.rename(file)
+
     def _end_database(self):
         running = self.postmaster()
         with contextlib.suppress(Failed, ProcessLookupError):

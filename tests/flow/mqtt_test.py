@@ -138,6 +138,8 @@ def states():
     topics = {"topics": ["a/+/state"]}
     host = harness.Host().start()
     apply(host, plain={"config": {"broker": plain.url, "topics": ["plain/+/state"]}},
+          poked={"config": {"broker": plain.url, "topics": ["n/+/serial"], "follow": [
+              {"seen": "n/+/serial", "topics": ["n/{1}/state"], "publish": "r/{1}/keepalive", "every_s": 1}]}},
           silent={"config": {"broker": f"mqtt://127.0.0.1:{door.port}", **topics, "patience_s": 2}},
           away={"config": {"broker": away, **topics}},
           stranger={"config": {"broker": strict.url, **topics, "user": "pump", "password": "wrong"}},
@@ -159,10 +161,22 @@ def states():
     wait_state(host, "silent", "down")
     door.open = True
     wait_state(host, "silent", "ok", timeout=STATE_S + 5)
+    follow(host, plain)
     garbage(host, plain)
     equal(state(host, "plain")[0], "ok", "the state after garbage")
     code, seconds = host.stop()
     check(seconds < harness.STOP_S, f"stopping took {seconds:.1f} s")
+
+
+def follow(host, broker):
+    """A thing that is seen is subscribed to, and poked again and again."""
+    listener, peer = mqtt_peer.Peer(broker.port, "listener"), mqtt_peer.Peer(broker.port)
+    listener.subscribe("r/+/keepalive")
+    peer.publish([("n/d7/serial", json.dumps({"t": 1774720800000, "n": 900}))])
+    for _ in range(2):
+        equal(listener.listen()[0], "r/d7/keepalive", "what the thing is told")
+    peer.publish([("n/d7/state", json.dumps({"t": 1774720800000, "n": 901}))])
+    wait_stored(host, "keyed", [900, 901])
 
 
 def garbage(host, broker):

@@ -126,6 +126,7 @@ static pst_status fill(const paging *g, const char *site, const position *p, con
                        wording_as as, const char *where, wording *out, pst_error *error)
 {
     char name[NAME_MAX_BYTES], room[128];
+    bool named = strcmp(site, ".") != 0;
     for (const char *at = pattern; *at;) {
         size_t plain = strcspn(at, "{");
         wording_add(out, WORDING_PLAIN, at, plain);
@@ -138,9 +139,8 @@ static pst_status fill(const paging *g, const char *site, const position *p, con
             const char *value = value_of(g, site, p, name, room, sizeof room);
             if (!value)
                 return pst_fail(error, PST_E_CONFIG, where, "{%s} stands for nothing%s%s", name,
-                                strcmp(site, ".") ? " at the site "
-                                                  : "; window or sites would give it a value",
-                                strcmp(site, ".") ? site : "");
+                                named ? " at the site " : "; window or sites would give it a value",
+                                named ? site : "");
             wording_add_text(out, as, value);
             at += len + 2;
         }
@@ -194,13 +194,14 @@ pst_status paging_ask(const paging *g, const char *site, const position *p, word
                       pst_error *error)
 {
     const char *posted = g->host->config_text(g->host, "/body");
+    const char *template = g->host->config_text(g->host, "/url");
     pst_status st = PST_OK;
     wording_clear(url);
     wording_clear(body);
     if (g->by == PAGING_LINK && p->next[0]) {
         wording_add_text(url, WORDING_PLAIN, p->next);
     } else {
-        st = fill(g, site, p, g->host->config_text(g->host, "/url"), WORDING_URL, "/url", url, error);
+        st = fill(g, site, p, template ? template : "", WORDING_URL, "/url", url, error);
         st = st ? st : add_query(g, site, p, url, error);
         add_page(g, p, url);
     }

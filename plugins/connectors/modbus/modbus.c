@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "map.h"
-#include "wire.h"
+#include "tcp.h"
 
 extern const char config_schema[];
 enum { DEVICES_MAX = 100, IDLE_MS = 1000, RETRY_MS = 2000 };
@@ -20,8 +20,8 @@ typedef struct device {
 
 typedef struct modbus {
     const pst_host *host;
-    wire_place place;
-    wire wire;
+    tcp_place place;
+    tcp tcp;
     bool rtu;
     int64_t timeout_us;
     uint16_t transaction;
@@ -35,7 +35,7 @@ typedef struct modbus {
 static void on_close(void *self)
 {
     modbus *m = self;
-    wire_close(&m->wire);
+    tcp_close(&m->tcp);
 }
 
 static void on_destroy(void *self)
@@ -68,7 +68,7 @@ static pst_status configure(modbus *m, pst_error *error)
     const char *address = m->host->config_text(m->host, "/address"),
                *framing = m->host->config_text(m->host, "/framing");
     m->place.where = "/address";
-    if (!address || !wire_place_parse(address, "502", &m->place))
+    if (!address || !tcp_place_parse(address, "502", &m->place))
         return pst_fail(error, PST_E_CONFIG, "/address", "host or host:port is expected");
     m->rtu = framing && !strcmp(framing, "rtu_over_tcp");
     m->timeout_us = m->host->config_int(m->host, "/timeout_ms") * 1000;
@@ -89,7 +89,7 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     if (!m)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     m->host = host;
-    m->wire.fd = -1;
+    m->tcp.fd = -1;
     pst_status st = configure(m, error);
     if (st)
         on_destroy(m);
@@ -103,7 +103,7 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
     modbus *m = self;
     (void)resume;
     on_close(m);
-    pst_status st = wire_open(&m->wire, m->host, call, &m->place, error);
+    pst_status st = tcp_open(&m->tcp, m->host, call, &m->place, error);
     if (st == PST_E_UNAVAILABLE)
         error->retry_after_ms = RETRY_MS;
     return st;
@@ -118,7 +118,7 @@ static pst_status drain(modbus *m, pst_error *error)
     size_t n;
     pst_status st;
     do
-        st = wire_receive(&m->wire, waste, sizeof waste, &n, error);
+        st = tcp_receive(&m->tcp, waste, sizeof waste, &n, error);
     while (!st);
     return st == PST_IDLE ? PST_OK : st;
 }
@@ -144,9 +144,9 @@ static pst_status await(modbus *m, const pst_call *call, const frame_ask *ask, u
             memmove(in, in + out->taken, have);
             continue;
         }
-        pst_status st = wire_wait(&m->wire, call, end - m->host->now_us(m->host), error);
+        pst_status st = tcp_wait(&m->tcp, call, end - m->host->now_us(m->host), error);
         if (!st)
-            st = wire_receive(&m->wire, in + have, 2 * FRAME_MAX - have, &n, error);
+            st = tcp_receive(&m->tcp, in + have, 2 * FRAME_MAX - have, &n, error);
         if (st == PST_IDLE && m->host->now_us(m->host) >= end)
             return PST_IDLE;
         if (st < 0)
@@ -162,7 +162,7 @@ static pst_status ask_block(modbus *m, const pst_call *call, const device *d, co
     frame_ask ask = {m->rtu, ++m->transaction, d->unit, b->table, b->from, b->n};
     pst_status st = drain(m, error);
     if (!st)
-        st = wire_send(&m->wire, call, out, frame_write(&ask, out), error);
+        st = tcp_send(&m->tcp, call, out, frame_write(&ask, out), error);
     return st ? st : await(m, call, &ask, in, answer, why, error);
 }
 
@@ -270,7 +270,7 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
 {
     modbus *m = self;
     int64_t due_us;
-    if (m->wire.fd < 0)
+    if (m->tcp.fd < 0)
         return pst_fail(error, PST_E_UNAVAILABLE, "/address", "there is no connection");
     pst_builder_clear(m->builder);
     bool before = count_silent(m) == m->n_devices;

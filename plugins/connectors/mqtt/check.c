@@ -61,7 +61,7 @@ static pst_status listen(session *s, const pst_call *call, int64_t until_us, loo
                 note(l, &p);
             session_done(s);
         } else if (st == PST_IDLE) {
-            st = wire_wait(&s->wire, call, left > 0 && left < 100000 ? left : 100000, error);
+            st = tcp_wait(&s->tcp, call, left > 0 && left < 100000 ? left : 100000, error);
             if (st >= 0)
                 st = session_keep(s, call, error);
         }
@@ -72,7 +72,7 @@ static pst_status listen(session *s, const pst_call *call, int64_t until_us, loo
 
 pst_status check_connection(const settings *set, const pst_call *call, pst_error *error)
 {
-    session s = {.wire = {.fd = -1}};
+    session s = {.tcp = {.fd = -1}};
     pst_status st = begin(&s, set, call, error);
     if (!st)
         st = listen(&s, call, 0, NULL, error);
@@ -201,7 +201,7 @@ static void put_look(writer *w, const look *l)
 pst_status check_discover(const settings *set, const pst_call *call, pst_blob *json_out, pst_error *error)
 {
     const pst_host *host = set->host;
-    session s = {.wire = {.fd = -1}};
+    session s = {.tcp = {.fd = -1}};
     look *l = calloc(1, sizeof *l);
     writer w = {malloc(OUT_MAX), 0};
     pst_status st =

@@ -11,6 +11,7 @@
 #include "follow.h"
 #include "identity.h"
 #include "penstock/batch.h"
+#include "sparkplug.h"
 
 extern const char config_schema[];
 enum {
@@ -28,6 +29,8 @@ typedef struct mqtt {
     session session;
     flight flight;
     follow follow;
+    sparkplug *sparkplug; /* NULL = raw records */
+    uint32_t part;        /* metrics of the packet at hand that were taken */
     pst_builder *builder;
     uint32_t events;   /* of this read: what its cursor stands for */
     bool busy;         /* the last read had some: more is near */
@@ -49,6 +52,7 @@ static void on_destroy(void *self)
         return;
     on_close(m);
     follow_free(&m->follow);
+    sparkplug_free(m->sparkplug);
     pst_builder_free(m->builder);
     free(m);
 }
@@ -59,11 +63,13 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     if (!m)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     m->host = host;
-    m->session.wire.fd = -1;
+    m->session.tcp.fd = -1;
     pst_status st = settings_read(host, &m->set, error);
     follow_init(&m->follow, &m->set);
     m->builder = pst_builder_create();
-    if (!st && !m->builder)
+    if (!st && m->builder && m->set.sparkplug)
+        m->sparkplug = sparkplug_create(host, m->builder);
+    if (!st && (!m->builder || (m->set.sparkplug && !m->sparkplug)))
         st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     if (st)
         on_destroy(m);
@@ -106,6 +112,7 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
     if (st)
         on_close(m);
     m->busy = true;
+    m->part = 0;
     return failed(m, st, error);
 }
 
@@ -134,27 +141,42 @@ static void add_record(mqtt *m, const mqtt_packet *p, bool too_long)
     pst_builder_payload(m->builder, p->payload.data, p->payload.len, topic);
 }
 
+/* As many metrics as there is room for; true: that was the last of them. */
+static bool add_metrics(mqtt *m, const mqtt_packet *p, uint32_t max_rows)
+{
+    uint32_t before = pst_builder_rows(m->builder);
+    sparkplug_take(m->sparkplug, p->topic, p->payload, m->part, max_rows - m->events, &m->part);
+    m->events += pst_builder_rows(m->builder) - before;
+    return m->part == 0;
+}
+
 /* What it is answered, and when, is a matter of flight.h. */
-static pst_status take(mqtt *m, const mqtt_packet *p, bool too_long, pst_error *error)
+static pst_status take(mqtt *m, const mqtt_packet *p, bool too_long, uint32_t max_rows, pst_error *error)
 {
     bool room = true;
     if (p->kind == MQTT_PUBREL && !flight_holds(&m->flight, p->id)) {
         outgoing_answer(&m->session.out, MQTT_PUBCOMP, p->id);
+        session_done(&m->session);
         return PST_OK;
     }
     if (p->kind == MQTT_PUBLISH && p->qos == 2 && flight_holds(&m->flight, p->id)) {
         if (!flight_waits(&m->flight, p->id))
             outgoing_answer(&m->session.out, MQTT_PUBREC, p->id);
+        session_done(&m->session);
         return PST_OK;
     }
     if (p->kind == MQTT_PUBREL) {
         room = flight_release(&m->flight, p->id);
     } else {
-        add_record(m, p, too_long);
+        if (!m->sparkplug || m->aside || too_long)
+            add_record(m, p, too_long);
+        else if (!add_metrics(m, p, max_rows))
+            return PST_OK; /* the rest of it comes with the next batch, and its answer with that one */
         room = flight_add(&m->flight, p->qos, p->id);
         follow_see(&m->follow, &m->session, p->topic);
     }
-    m->events++;
+    m->events += !m->sparkplug || m->events == 0 || m->aside || p->kind == MQTT_PUBREL || too_long;
+    session_done(&m->session);
     return room ? PST_OK
                 : pst_fail(error, PST_E_RESOURCE, NULL, "the broker has more in flight than MQTT allows");
 }
@@ -169,27 +191,36 @@ static pst_status gather(mqtt *m, const pst_call *call, uint32_t max_rows, pst_e
         bool too_long;
         st = session_next(&m->session, &p, &too_long, error);
         if (!st) {
-            st = take(m, &p, too_long, error);
-            session_done(&m->session);
+            st = take(m, &p, too_long, max_rows, error);
         } else if (st == PST_IDLE && !m->events && !waited) {
             waited = true;
-            st = wire_wait(&m->session.wire, call, WAIT_US, error);
+            st = tcp_wait(&m->session.tcp, call, WAIT_US, error);
         }
     }
     return st;
+}
+
+static void ask_rebirths(mqtt *m)
+{
+    char topic[600];
+    uint8_t payload[64];
+    size_t len;
+    while (m->sparkplug && sparkplug_rebirth(m->sparkplug, topic, payload, &len))
+        outgoing_publish(&m->session.out, m->set.version, topic, payload, len);
 }
 
 static pst_status read_some(mqtt *m, const pst_call *call, uint32_t max_rows, pst_batch *out,
                             pst_error *error)
 {
     uint8_t cursor[FLIGHT_CURSOR_MAX];
-    if (m->session.wire.fd < 0)
+    if (m->session.tcp.fd < 0)
         return pst_fail(error, PST_E_UNAVAILABLE, "/broker", "there is no connection");
     pst_builder_clear(m->builder);
     m->events = 0;
     pst_status st = gather(m, call, max_rows, error);
     if (st >= 0) {
         follow_tick(&m->follow, &m->session, call);
+        ask_rebirths(m);
         st = session_keep(&m->session, call, error);
     }
     m->busy = m->events > 0;
@@ -201,7 +232,8 @@ static pst_status read_some(mqtt *m, const pst_call *call, uint32_t max_rows, ps
     }
     m->retry_ms = 0;
     size_t len = flight_cut(&m->flight, cursor); /* what failed fails again in the next read */
-    return pst_builder_finish(m->builder, NULL, (pst_bytes){cursor, len}, PST_BATCH_RAW, out, error);
+    return pst_builder_finish(m->builder, NULL, (pst_bytes){cursor, len}, m->sparkplug ? 0 : PST_BATCH_RAW,
+                              out, error);
 }
 
 static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
@@ -224,7 +256,7 @@ static pst_status on_ack(void *self, const pst_call *call, pst_bytes durable, ps
     mqtt *m = self;
     if (!flight_answer_up_to(&m->flight, durable.data, durable.len, &m->session.out))
         return pst_fail(error, PST_E_DATA, NULL, "the cursor is not one of this connector");
-    return m->session.wire.fd < 0 ? PST_OK : session_keep(&m->session, call, error);
+    return m->session.tcp.fd < 0 ? PST_OK : session_keep(&m->session, call, error);
 }
 
 /* ---- the plugin ---- */

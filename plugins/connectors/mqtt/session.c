@@ -61,7 +61,7 @@ static pst_status refused(const session *s, const char *what, uint8_t code, mqtt
                              where ? where
                              : r   ? r->where
                                    : "/broker",
-                             "%s %s:%s: %s%s%.*s", what, s->wire.place->host, s->wire.place->port,
+                             "%s %s:%s: %s%s%.*s", what, s->tcp.place->host, s->tcp.place->port,
                              r ? r->text : "it refuses", len ? ": " : "", len, len ? said.data : "");
     error->vendor_code = code;
     return st;
@@ -70,7 +70,7 @@ static pst_status refused(const session *s, const char *what, uint8_t code, mqtt
 static pst_status broken(const session *s, const char *why, pst_error *error)
 {
     return pst_fail(error, PST_E_UNAVAILABLE, "/broker", "%s:%s does not keep to MQTT: %s",
-                    s->wire.place->host, s->wire.place->port, why);
+                    s->tcp.place->host, s->tcp.place->port, why);
 }
 
 /* ---- Bytes ---- */
@@ -89,7 +89,7 @@ static pst_status fill(session *s, pst_error *error)
         s->used = 0;
     }
     size_t n;
-    pst_status st = wire_receive(&s->wire, s->in + s->have, s->cap - s->have, &n, error);
+    pst_status st = tcp_receive(&s->tcp, s->in + s->have, s->cap - s->have, &n, error);
     if (st)
         return st;
     s->heard_us = now(s);
@@ -105,7 +105,7 @@ static pst_status flush(session *s, const pst_call *call, pst_error *error)
 {
     if (s->out.failed)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory for packets to the broker");
-    pst_status st = s->out.len ? wire_send(&s->wire, call, s->out.data, s->out.len, error) : PST_OK;
+    pst_status st = s->out.len ? tcp_send(&s->tcp, call, s->out.data, s->out.len, error) : PST_OK;
     if (s->out.len)
         s->said_us = now(s);
     s->out.len = 0;
@@ -190,11 +190,11 @@ static pst_status wait_connack(session *s, const pst_call *call, bool clean, pst
             session_done(s);
         if (st != PST_IDLE)
             return st;
-        st = wire_wait(&s->wire, call, end - now(s), error);
+        st = tcp_wait(&s->tcp, call, end - now(s), error);
         if (st == PST_IDLE)
             return pst_fail(error, PST_E_UNAVAILABLE, "/broker",
-                            "%s:%s takes the connection and does not answer", s->wire.place->host,
-                            s->wire.place->port);
+                            "%s:%s takes the connection and does not answer", s->tcp.place->host,
+                            s->tcp.place->port);
         if (st)
             return st;
     }
@@ -203,15 +203,15 @@ static pst_status wait_connack(session *s, const pst_call *call, bool clean, pst
 pst_status session_open(session *s, const settings *set, const pst_call *call, const char *client_id,
                         const char *password, const tls_trust *trust, bool clean, pst_error *error)
 {
-    *s = (session){.set = set, .wire = {.fd = -1}, .cap = set->packet_max + MQTT_HEAD_MAX + CHUNK};
+    *s = (session){.set = set, .tcp = {.fd = -1}, .cap = set->packet_max + MQTT_HEAD_MAX + CHUNK};
     s->ping_us = set->patience_s * INT64_C(500000);
     s->in = malloc(s->cap);
     if (!s->in)
         return pst_fail(error, PST_E_RESOURCE, "/max_packet_bytes", "no memory for packets of %zu bytes",
                         set->packet_max);
-    pst_status st = wire_open(&s->wire, set->host, call, &set->place, error);
+    pst_status st = tcp_open(&s->tcp, set->host, call, &set->place, error);
     if (!st && set->tls)
-        st = tls_begin(&s->wire, call, trust, error);
+        st = tls_begin(&s->tcp, call, trust, error);
     if (!st)
         st = greet(s, call, client_id, password, clean, error);
     if (!st)
@@ -226,12 +226,12 @@ void session_close(session *s)
     static const uint8_t goodbye[2] = {MQTT_DISCONNECT << 4, 0};
     const pst_call now_only = {.struct_size = sizeof now_only, .cancel_fd = -1, .deadline_us = 0};
     pst_error ignored = {.struct_size = sizeof ignored};
-    if (s->wire.fd >= 0)
-        wire_send(&s->wire, &now_only, goodbye, sizeof goodbye, &ignored);
-    wire_close(&s->wire);
+    if (s->tcp.fd >= 0)
+        tcp_send(&s->tcp, &now_only, goodbye, sizeof goodbye, &ignored);
+    tcp_close(&s->tcp);
     outgoing_free(&s->out);
     free(s->in);
-    *s = (session){.wire = {.fd = -1}};
+    *s = (session){.tcp = {.fd = -1}};
 }
 
 /* ---- While it is open ---- */
@@ -307,11 +307,11 @@ pst_status session_keep(session *s, const pst_call *call, pst_error *error)
     int64_t t = now(s), quiet = t - s->heard_us, silent = t - s->said_us;
     if (s->asked_us && t - s->asked_us > s->ping_us)
         return pst_fail(error, PST_E_UNAVAILABLE, "/broker",
-                        "%s:%s has not answered for %d s: the connection is dead", s->wire.place->host,
-                        s->wire.place->port, (int)(quiet / 1000000));
+                        "%s:%s has not answered for %d s: the connection is dead", s->tcp.place->host,
+                        s->tcp.place->port, (int)(quiet / 1000000));
     if (!s->settled && t - s->subscribed_us > SUBSCRIBED_US)
         return pst_fail(error, PST_E_UNAVAILABLE, "/topics", "%s:%s does not answer a subscription",
-                        s->wire.place->host, s->wire.place->port);
+                        s->tcp.place->host, s->tcp.place->port);
     if (!s->asked_us && (quiet > s->ping_us || silent > s->ping_us)) {
         outgoing_ping(&s->out);
         s->asked_us = t;

@@ -14,7 +14,7 @@
 
 typedef struct session {
     const settings *set;
-    wire wire;
+    tcp tcp;
     uint8_t *in; /* packets that came, from `used` to `have` */
     size_t have, used, cap;
     size_t skip;    /* bytes of a publication that is too long, still to come */
@@ -33,7 +33,7 @@ typedef struct session {
 /* `password` NULL = none. `clean`: nothing is kept, for a short look. */
 pst_status session_open(session *s, const settings *set, const pst_call *call, const char *client_id,
                         const char *password, const tls_trust *trust, bool clean, pst_error *error);
-void session_close(session *s); /* says goodbye where it can; zeroed with wire.fd -1 is fine */
+void session_close(session *s); /* says goodbye where it can; zeroed with tcp.fd -1 is fine */
 pst_status session_subscribe(session *s, const char *const *filters, size_t n);
 void session_unsubscribe(session *s, const char *filter);
 /* PST_OK: *out is a publication or a release, valid until session_done, and *too_long says that its payload

@@ -19,7 +19,7 @@ static bool read_broker(settings *s)
     size_t len = strlen(place);
     if (len && place[len - 1] == '/')
         place[len - 1] = '\0';
-    return wire_place_parse(place, s->tls ? "8883" : "1883", &s->place);
+    return tcp_place_parse(place, s->tls ? "8883" : "1883", &s->place);
 }
 
 static pst_status read_filters(settings *s, pst_error *error)

@@ -2,7 +2,7 @@
 #ifndef MQTT_SETTINGS_H
 #define MQTT_SETTINGS_H
 #include "packet.h"
-#include "wire.h"
+#include "tcp.h"
 
 enum { SETTINGS_FILTERS_MAX = 100, SETTINGS_FOLLOW_MAX = 20, SETTINGS_FOLLOW_FILTERS_MAX = 8 };
 
@@ -18,7 +18,7 @@ typedef struct settings_follow {
 
 typedef struct settings {
     const pst_host *host;
-    wire_place place;
+    tcp_place place;
     bool tls, sparkplug, has_password;
     int version;
     const char *user, *client_id; /* NULL = none given */

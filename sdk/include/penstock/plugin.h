@@ -207,7 +207,9 @@ typedef struct pst_source {
     pst_status (*skip)(void *self, const pst_call *, uint32_t max, pst_batch *out, pst_error *);
 } pst_source;
 
-/* HTTP that comes in. receive, then next until PST_END; the reply goes out after the batches are durable. */
+/* HTTP that comes in. receive, then next until PST_END; the reply goes out after the batches are durable. `path` is what
+ * stands behind the token, "/" at least; the body is as it was sent. PST_E_DATA keeps the body as a dead letter and answers
+ * 202; refuse a request that is not believed by an answer without batches. */
 #define PST_IF_PUSH "penstock.connector.push/1/draft"
 typedef struct pst_request {
     uint32_t struct_size, flags; /* flags 0 */
@@ -272,7 +274,9 @@ typedef struct pst_command {
     pst_status (*cancel)(void *self, const pst_call *, const char *external_id, pst_error *);
 } pst_command;
 
-/* What streams are there. JSON: [{stream, title, schema (JSON Schema of a row), example}] */
+/* What streams are there. JSON: [{stream, title, key (of a datastore, proposed), schema (JSON Schema of a row), example}],
+ * each but `stream` may be absent. example: a row, a list of rows, or a payload's text; without a schema the datastore is
+ * guessed from it. */
 #define PST_IF_DISCOVER "penstock.connector.discover/1/draft"
 typedef struct pst_discover {
     uint32_t struct_size, flags;

@@ -191,7 +191,10 @@ static void on_close(void *self)
 static pst_status on_discover(void *self, const pst_call *call, pst_blob *json_out, pst_error *error)
 {
     (void)self, (void)call, (void)error;
-    static char answer[] = "[{\"stream\": \"odd\", \"title\": \"Odd rows\"}]";
+    static char answer[] =
+        "[{\"stream\": \"odd\", \"title\": \"Odd rows\", \"example\": [{\"time\": "
+        "\"2026-03-28T17:00:00Z\", \"n\": 1, \"value\": 1.5}]}, {\"stream\": \"Odd\", \"example\": "
+        "\"{\\\"n\\\": 2}\"}, {\"stream\": \"silent\"}]";
     json_out->data = answer;
     json_out->len = sizeof answer - 1;
     return PST_OK;
@@ -199,8 +202,12 @@ static pst_status on_discover(void *self, const pst_call *call, pst_blob *json_o
 
 static pst_status on_check(void *self, const pst_call *call, pst_error *error)
 {
-    (void)call, (void)error;
     echo *e = self;
+    char token[64];
+    size_t len;
+    if (e->host->config_flag(e->host, "/leak") &&
+        e->host->secret(e->host, call, "/token", token, sizeof token, &len, error) == PST_OK)
+        return pst_fail(error, PST_E_AUTH, "/token", "it was refused with the token %s", token);
     const pst_json_service *json = e->host->get_service(e->host, PST_SERVICE_JSON);
     pst_json *d = json ? json->parse(e->host, (pst_bytes){"{\"page\": [7]}", 13}, error) : NULL;
     bool fine = d && json->integer(d, "/page/0") == 7 &&

@@ -218,7 +218,7 @@ static void check_discover_and_push_answer(void **state)
     instance *in = stand_instance(&s, "org.penstock.test.echo-source", "{}");
     must(instance_check(in, NULL, &st), &st);
     must(instance_discover(in, NULL, &streams, &st), &st);
-    assert_int_equal(json_array_size(streams), 1);
+    assert_int_equal(json_array_size(streams), 3);
     json_decref(streams);
 
     instance_header header = {"x-kind", "test"};

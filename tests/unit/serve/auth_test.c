@@ -73,12 +73,32 @@ static void a_known_key_holds_while_the_control_plane_is_away(void **state)
     clock_use(NULL);
 }
 
+/* Out of a snapshot that was written 14 minutes ago: good for one more, however often it is asked for. */
+static void a_key_out_of_a_snapshot_is_as_old_as_that(void **state)
+{
+    (void)state;
+    clock_fake clock;
+    principal who = {.id = "key_1", .age_us = 14 * 60 * SECOND}, got;
+    clock_fake_use(&clock, 0);
+    auth_cache *c = auth_cache_create(TTL_MS);
+    auth_cache_put(c, KEY, &who);
+    assert_int_equal(auth_cache_find(c, KEY, &got), AUTH_KNOWN);
+    clock_fake_advance(&clock, 60 * SECOND - 1);
+    assert_true(auth_cache_hold(c, KEY, &got));
+    clock_fake_advance(&clock, 1);
+    assert_false(auth_cache_hold(c, KEY, &got));
+    assert_int_equal(auth_cache_find(c, KEY, &got), AUTH_UNKNOWN);
+    auth_cache_free(c);
+    clock_use(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_in_use_is_asked_for_again_in_time),
         cmocka_unit_test(a_key_that_nobody_used_is_forgotten),
         cmocka_unit_test(a_known_key_holds_while_the_control_plane_is_away),
+        cmocka_unit_test(a_key_out_of_a_snapshot_is_as_old_as_that),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

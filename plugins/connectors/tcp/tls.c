@@ -1,4 +1,4 @@
-/* OpenSSL works on the non-blocking socket; whatever it wants to wait for is waited for by the wire. */
+/* OpenSSL works on the non-blocking socket; whatever it wants to wait for is waited for by tcp.c. */
 #include "tls.h"
 
 #include <arpa/inet.h>
@@ -37,10 +37,10 @@ static bool refused_ours(int reason)
     return false;
 }
 
-static pst_status failed(const wire *w, const char *what, pst_error *error)
+static pst_status failed(const tcp *w, const char *what, pst_error *error)
 {
     const tls *t = w->state;
-    const wire_place *p = w->place;
+    const tcp_place *p = w->place;
     long verdict = t->ssl ? SSL_get_verify_result(t->ssl) : X509_V_OK;
     pst_status st = PST_E_UNAVAILABLE;
     if (verdict != X509_V_OK)
@@ -106,7 +106,7 @@ static pst_status prepare_context(tls *t, const tls_trust *trust, pst_error *err
     return PST_OK;
 }
 
-static pst_status prepare(tls *t, const wire *w, const tls_trust *trust, pst_error *error)
+static pst_status prepare(tls *t, const tcp *w, const tls_trust *trust, pst_error *error)
 {
     unsigned char numeric[16];
     const char *host = w->place->host;
@@ -128,7 +128,7 @@ static pst_status prepare(tls *t, const wire *w, const tls_trust *trust, pst_err
 
 /* ---- The layer ---- */
 
-static void on_close(wire *w)
+static void on_close(tcp *w)
 {
     tls *t = w->state;
     SSL_free(t->ssl);
@@ -148,7 +148,7 @@ static int clip(size_t len)
     return len > INT32_MAX ? INT32_MAX : (int)len;
 }
 
-static pst_status on_receive(wire *w, void *out, size_t cap, size_t *n_out, pst_error *error)
+static pst_status on_receive(tcp *w, void *out, size_t cap, size_t *n_out, pst_error *error)
 {
     tls *t = w->state;
     ERR_clear_error();
@@ -159,8 +159,7 @@ static pst_status on_receive(wire *w, void *out, size_t cap, size_t *n_out, pst_
     return PST_OK;
 }
 
-static pst_status on_send(wire *w, const void *data, size_t len, size_t *n_out, short *wants,
-                          pst_error *error)
+static pst_status on_send(tcp *w, const void *data, size_t len, size_t *n_out, short *wants, pst_error *error)
 {
     tls *t = w->state;
     ERR_clear_error();
@@ -175,20 +174,20 @@ static pst_status on_send(wire *w, const void *data, size_t len, size_t *n_out, 
     return st < 0 ? st : failed(w, "sending to", error);
 }
 
-static int on_pending(const wire *w)
+static int on_pending(const tcp *w)
 {
     const tls *t = w->state;
     return SSL_pending(t->ssl);
 }
 
-static pst_status handshake(wire *w, const pst_call *call, pst_error *error)
+static pst_status handshake(tcp *w, const pst_call *call, pst_error *error)
 {
     tls *t = w->state;
     int64_t end = w->host->now_us(w->host) + HANDSHAKE_US;
     pst_status st = PST_OK;
     for (int n; !st && (n = SSL_connect(t->ssl)) != 1;) {
         short wants = wants_of(t, n);
-        st = wants ? wire_wait_until(w, call, wants, end, error) : failed(w, "TLS with", error);
+        st = wants ? tcp_wait_until(w, call, wants, end, error) : failed(w, "TLS with", error);
         if (st == PST_IDLE)
             st = pst_fail(error, PST_E_UNAVAILABLE, w->place->where, "TLS with %s:%s: no answer",
                           w->place->host, w->place->port);
@@ -196,9 +195,9 @@ static pst_status handshake(wire *w, const pst_call *call, pst_error *error)
     return st;
 }
 
-pst_status tls_begin(wire *w, const pst_call *call, const tls_trust *trust, pst_error *error)
+pst_status tls_begin(tcp *w, const pst_call *call, const tls_trust *trust, pst_error *error)
 {
-    static const wire_layer layer = {on_receive, on_send, on_pending, on_close};
+    static const tcp_layer layer = {on_receive, on_send, on_pending, on_close};
     w->state = calloc(1, sizeof(tls));
     if (!w->state)
         return pst_fail(error, PST_E_RESOURCE, "/tls", "no memory for TLS");

@@ -1,5 +1,5 @@
 /* poll over two descriptors, in slices, because the call's deadline is the host's clock and not poll's. */
-#include "wire.h"
+#include "tcp.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -25,13 +25,13 @@ static bool take_part(const char *from, size_t len, char *out, size_t cap)
     return true;
 }
 
-bool wire_place_parse(const char *text, const char *port, wire_place *out)
+bool tcp_place_parse(const char *text, const char *port, tcp_place *out)
 {
     bool six = *text == '[';
     const char *host = text + six;
     size_t len = six ? strcspn(host, "]") : strcspn(host, ":");
     const char *where = out->where, *rest = host + len + (six && host[len]);
-    *out = (wire_place){.where = where};
+    *out = (tcp_place){.where = where};
     if ((six && host[len] != ']') || !take_part(host, len, out->host, sizeof out->host) ||
         strpbrk(out->host, "@?#/ []"))
         return false;
@@ -45,7 +45,7 @@ bool wire_place_parse(const char *text, const char *port, wire_place *out)
 
 /* ---- Waiting ---- */
 
-pst_status wire_wait_until(wire *w, const pst_call *call, short events, int64_t end_us, pst_error *error)
+pst_status tcp_wait_until(tcp *w, const pst_call *call, short events, int64_t end_us, pst_error *error)
 {
     for (;;) {
         int64_t left = end_us - w->host->now_us(w->host);
@@ -65,30 +65,30 @@ pst_status wire_wait_until(wire *w, const pst_call *call, short events, int64_t 
     }
 }
 
-pst_status wire_wait(wire *w, const pst_call *call, int64_t wait_us, pst_error *error)
+pst_status tcp_wait(tcp *w, const pst_call *call, int64_t wait_us, pst_error *error)
 {
     if (w->layer && w->layer->pending(w) > 0)
         return PST_OK;
-    return wire_wait_until(w, call, POLLIN, w->host->now_us(w->host) + wait_us, error);
+    return tcp_wait_until(w, call, POLLIN, w->host->now_us(w->host) + wait_us, error);
 }
 
 /* ---- Connecting ---- */
 
-static pst_status no_connection(const wire *w, const char *why, pst_error *error)
+static pst_status no_connection(const tcp *w, const char *why, pst_error *error)
 {
     return pst_fail(error, PST_E_UNAVAILABLE, w->place->where, "connect to %s:%s: %s", w->place->host,
                     w->place->port, why);
 }
 
 /* PST_E_UNAVAILABLE when this address does not answer; the next one may. */
-static pst_status connect_to(wire *w, const pst_call *call, const struct addrinfo *a, pst_error *error)
+static pst_status connect_to(tcp *w, const pst_call *call, const struct addrinfo *a, pst_error *error)
 {
     int yes = 1, failure = 0;
     socklen_t size = sizeof failure;
     w->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (w->fd < 0 || (connect(w->fd, a->ai_addr, a->ai_addrlen) && errno != EINPROGRESS))
         return no_connection(w, strerror(errno), error);
-    pst_status st = wire_wait_until(w, call, POLLOUT, w->host->now_us(w->host) + CONNECT_US, error);
+    pst_status st = tcp_wait_until(w, call, POLLOUT, w->host->now_us(w->host) + CONNECT_US, error);
     if (st == PST_IDLE)
         return no_connection(w, "no answer", error);
     if (st)
@@ -100,26 +100,26 @@ static pst_status connect_to(wire *w, const pst_call *call, const struct addrinf
     return PST_OK;
 }
 
-pst_status wire_open(wire *w, const pst_host *host, const pst_call *call, const wire_place *place,
-                     pst_error *error)
+pst_status tcp_open(tcp *w, const pst_host *host, const pst_call *call, const tcp_place *place,
+                    pst_error *error)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
-    *w = (wire){.host = host, .place = place, .fd = -1};
+    *w = (tcp){.host = host, .place = place, .fd = -1};
     int code = getaddrinfo(place->host, place->port, &hints, &found);
     if (code)
         return no_connection(w, gai_strerror(code), error);
     pst_status st = PST_E_UNAVAILABLE;
     for (const struct addrinfo *a = found; a && st == PST_E_UNAVAILABLE; a = a->ai_next) {
-        wire_close(w);
+        tcp_close(w);
         st = connect_to(w, call, a, error);
     }
     freeaddrinfo(found);
     if (st)
-        wire_close(w);
+        tcp_close(w);
     return st;
 }
 
-void wire_close(wire *w)
+void tcp_close(tcp *w)
 {
     if (w->layer)
         w->layer->close(w);
@@ -132,13 +132,13 @@ void wire_close(wire *w)
 
 /* ---- Bytes ---- */
 
-static pst_status ended(const wire *w, const char *why, pst_error *error)
+static pst_status ended(const tcp *w, const char *why, pst_error *error)
 {
     return pst_fail(error, PST_E_UNAVAILABLE, w->place->where, "%s:%s closed the connection: %s",
                     w->place->host, w->place->port, why);
 }
 
-pst_status wire_receive(wire *w, void *out, size_t cap, size_t *n_out, pst_error *error)
+pst_status tcp_receive(tcp *w, void *out, size_t cap, size_t *n_out, pst_error *error)
 {
     *n_out = 0;
     if (w->layer)
@@ -153,7 +153,7 @@ pst_status wire_receive(wire *w, void *out, size_t cap, size_t *n_out, pst_error
 }
 
 /* PST_OK with 0 bytes: *wants must come true first. */
-static pst_status send_some(wire *w, const void *data, size_t len, size_t *n_out, short *wants,
+static pst_status send_some(tcp *w, const void *data, size_t len, size_t *n_out, short *wants,
                             pst_error *error)
 {
     *wants = POLLOUT;
@@ -165,7 +165,7 @@ static pst_status send_some(wire *w, const void *data, size_t len, size_t *n_out
     return n >= 0 || errno == EAGAIN || errno == EINTR ? PST_OK : ended(w, strerror(errno), error);
 }
 
-pst_status wire_send(wire *w, const pst_call *call, const void *data, size_t len, pst_error *error)
+pst_status tcp_send(tcp *w, const pst_call *call, const void *data, size_t len, pst_error *error)
 {
     int64_t end = w->host->now_us(w->host) + SEND_US;
     pst_status st = PST_OK;
@@ -173,7 +173,7 @@ pst_status wire_send(wire *w, const pst_call *call, const void *data, size_t len
         short wants;
         st = send_some(w, (const char *)data + done, len - done, &n, &wants, error);
         if (!st && !n)
-            st = wire_wait_until(w, call, wants, end, error);
+            st = tcp_wait_until(w, call, wants, end, error);
         if (st == PST_IDLE)
             st = pst_fail(error, PST_E_UNAVAILABLE, w->place->where, "%s:%s takes nothing from us",
                           w->place->host, w->place->port);
