@@ -273,26 +273,12 @@ static status_class create_range(connection *c, known *k, const store_table *t, 
     return covered(k, us) ? STATUS_OK : ret;
 }
 
-/* The newest range that these times use, and the next one after it, so that midnight of a month makes nobody
- * wait. */
-static status_class create_ahead(connection *c, known *k, const store_table *t, int64_t newest, status *st)
+static bool all_covered(const known *k, const int64_t *times, uint32_t n)
 {
-    uint32_t at = position(k, newest);
-    if (at + 1 != k->n || k->n >= PARTITIONS_MAX || k->ranges[at].to > UTC_MAX_US - 366 * UTC_DAY_US)
-        return STATUS_OK;
-    return create_range(c, k, t, k->ranges[at].to, st);
-}
-
-/* Whether every time is covered; `newest_out` is the greatest. */
-static bool all_covered(const known *k, const int64_t *times, uint32_t n, int64_t *newest_out)
-{
-    bool all = true;
-    *newest_out = times[0];
-    for (uint32_t i = 0; i < n; i++) {
-        *newest_out = times[i] > *newest_out ? times[i] : *newest_out;
-        all = all && covered(k, times[i]);
-    }
-    return all;
+    for (uint32_t i = 0; i < n; i++)
+        if (!covered(k, times[i]))
+            return false;
+    return true;
 }
 
 /* A copy to work on without the lock: another lane that makes the same partition is found out by the
@@ -307,37 +293,32 @@ static known copy_known(const known *k)
 }
 
 static status_class make_missing(connection *c, known *k, const store_table *t, const int64_t *times,
-                                 uint32_t n, int64_t newest, status *st)
+                                 uint32_t n, status *st)
 {
-    bool made = false;
     status_class ret = k->loaded ? STATUS_OK : load(c, k, st);
     for (uint32_t i = 0; i < n && ret == STATUS_OK; i++) {
-        if (covered(k, times[i]))
-            continue;
-        ret = create_range(c, k, t, times[i], st);
-        made = true;
+        if (!covered(k, times[i]))
+            ret = create_range(c, k, t, times[i], st);
     }
-    return ret == STATUS_OK && made ? create_ahead(c, k, t, newest, st) : ret;
+    return ret;
 }
 
 status_class partitions_ensure(partition_cache *cache, connection *c, const store_table *t,
                                const int64_t *times, uint32_t n, status *st)
 {
     char label[TABLE_LABEL_SIZE];
-    int64_t newest;
     if (t->partition == PARTITION_NONE || n == 0)
         return STATUS_OK;
     table_label(label, t);
     pthread_mutex_lock(&cache->lock);
     known *k = find_known(cache, label);
-    if (k->loaded && all_covered(k, times, n, &newest)) {
+    if (k->loaded && all_covered(k, times, n)) {
         pthread_mutex_unlock(&cache->lock);
         return STATUS_OK;
     }
     known work = copy_known(k);
     pthread_mutex_unlock(&cache->lock);
-    all_covered(&work, times, n, &newest);
-    status_class ret = make_missing(c, &work, t, times, n, newest, st);
+    status_class ret = make_missing(c, &work, t, times, n, st);
     pthread_mutex_lock(&cache->lock);
     range *old = k->ranges;
     *k = work;
