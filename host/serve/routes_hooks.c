@@ -89,9 +89,11 @@ static void hook_take(http_request *r)
     if (class == STATUS_OK &&
         flow_hook(s->flow, token.wid, token.connector, request_for_plugin(r), on_answer, r, &st) == STATUS_OK)
         return;
-    if (st.class == STATUS_NOT_FOUND)
+    if (class == STATUS_NOT_FOUND)
         problem_answer_text(r, 404, "there is no such hook");
-    else
+    else if (class != STATUS_OK)
+        problem_answer_text(r, 503, "nothing was taken; send it again later: %s", st.text);
+    else /* there is one, so whatever it lacks now may come */
         problem_answer_text(r, 503, "nothing was taken; send it again later");
 }
 
