@@ -25,7 +25,7 @@ struct poison_ward {
     pthread_mutex_t lock;
     char (*slots)[DIGEST_TEXT_SIZE]; /* open addressing; "" = empty; NULL: none is known */
     uint32_t n_slots, n_known;
-    char *stages[STAGES_MAX]; /* that have any */
+    char **stages; /* that have any */
     uint32_t n_stages;
     bool loaded;
 };
@@ -45,6 +45,7 @@ void poison_ward_free(poison_ward *w)
         return;
     for (uint32_t i = 0; i < w->n_stages; i++)
         free(w->stages[i]);
+    free(w->stages);
     free(w->slots);
     pthread_mutex_destroy(&w->lock);
     free(w);
@@ -109,8 +110,10 @@ static void remember(poison_ward *w, const char *stage, const char *digest)
         snprintf(slot, DIGEST_TEXT_SIZE, "%s", digest);
         w->n_known++;
     }
-    if (!has_stage(w, stage) && w->n_stages < STAGES_MAX)
-        w->stages[w->n_stages++] = memory_string(stage);
+    if (has_stage(w, stage) || w->n_stages == STAGES_MAX)
+        return;
+    w->stages = memory_grow(w->stages, (w->n_stages + 1) * sizeof(char *));
+    w->stages[w->n_stages++] = memory_string(stage);
 }
 
 /* From the dead letters, once; not while the database is away. */
