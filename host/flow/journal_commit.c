@@ -314,12 +314,14 @@ static journal_fault take_fault(journal *j)
 
 static int commit_txn(journal *j, MDB_txn *txn)
 {
-    static const int codes[] = {0, EIO, EIO, ENOSPC, MDB_MAP_FULL, 0};
+    static const int codes[] = {0, EIO, EIO, ENOSPC, MDB_MAP_FULL, 0, 0};
     journal_fault fault = take_fault(j);
     if (fault == JOURNAL_FAULT_SYNC_SLOW)
         usleep(100000);
-    if (fault == JOURNAL_FAULT_NONE || fault == JOURNAL_FAULT_SYNC_LATE || fault == JOURNAL_FAULT_SYNC_SLOW) {
+    if (fault == JOURNAL_FAULT_NONE || fault == JOURNAL_FAULT_SYNC_LATE || fault >= JOURNAL_FAULT_SYNC_SLOW) {
         int code = mdb_txn_commit(txn);
+        if (fault == JOURNAL_FAULT_TOLD_LATE)
+            usleep(100000);
         return code ? code : codes[fault];
     }
     mdb_txn_abort(txn);
