@@ -187,7 +187,7 @@ def tried():
     host = harness.Host().start()
     topics = {"topics": ["shop/+/state"], "discover_s": 1}
     apply(host, resting={"config": {"broker": broker.url, **topics}, "paused": True},
-          running={"config": {"broker": broker.url, "topics": ["run/+/state"]}},
+          running={"config": {"broker": broker.url, "topics": ["run/+/state"], "client_id": "ours"}},
           stranger={"config": {"broker": strict.url, **topics, "user": "pump", "password": "wrong"}, "paused": True},
           away={"config": {"broker": f"mqtt://127.0.0.1:{mqtt_peer.free_port()}", **topics}, "paused": True})
     host.workspace(WS, "mqtt")
@@ -216,6 +216,11 @@ def tried():
     peer.publish([message("run", n) for n in range(20)])
     wait_stored(host, "keyed", range(20))
     equal(state(host, "running"), ("ok", ""), "what runs was not disturbed")
+    check("Client ours already connected" not in broker.log(), "a trial takes nobody's session", broker.log())
+    broker.stop()  # it writes down the sessions that it keeps
+    kept = (broker.folder / "mosquitto.db").read_bytes()
+    check(b"ours" in kept, "the session of what runs")
+    check(b"trial" not in kept and b"-look" not in kept, "no session of a trial is left, in which messages would gather")
 
 
 harness.main(restarts, states, tried)
