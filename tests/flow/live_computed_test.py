@@ -20,8 +20,8 @@ FEATURES = "SELECT coalesce(sum(n), 0) FROM featurestore.minutes_wid1"
 
 def template(factor=1):
     model, judged = templates.anomaly("minutes")
-    minutes = templates.rollup("readings", "1m", f"count(*) AS n, avg(pressure) * {factor} AS pressure_avg, max(flow) AS flow_max")
-    made = templates.template("live", datastores={"readings": templates.readings({"pressure": "number", "flow": "number"})},
+    minutes = templates.rollup("readings", "1m", f"count(*) AS n, avg(pressure) * {factor} AS pressure_avg, max(flow) AS flow_max, max(note) AS note")
+    made = templates.template("live", datastores={"readings": templates.readings({"pressure": "number", "flow": "number", "note": "string"})},
                               featurestores={"minutes": minutes}, models={"judge": model}, inferencestores={"judged": judged})
     made["metadata"]["version"] = f"1.{factor}.0"
     return made
@@ -60,13 +60,18 @@ def name(row):
 
 
 def held(host, store):
-    """What the table holds, by key."""
+    """What the table holds, by key; a score with the run that wrote it."""
     layer, key = store.split("/")
-    return {name(row): row for row in host.rows("w", f"{layer[:-1]}:{key}")}
+    rows = host.rows("w", f"{layer[:-1]}:{key}")
+    if store == STORES[1]:
+        runs = host.sql("SELECT _run FROM inferencestore.judged_wid1 ORDER BY device_id, bucket")
+        rows = [{**row, "_run": run} for row, (run,) in zip(rows, runs, strict=True)]
+    return {name(row): row for row in rows}
 
 
 def hear(watch, seen, n):
-    seen.update((name(row), row) for row in watch.rows(n))
+    for row in watch.rows(n):
+        seen[name(row)] = {column: value for column, value in row.items() if column[0] != "_" or column == "_run"}
 
 
 def hear_all(watch, seen, wanted):
@@ -149,9 +154,9 @@ def wishes(host, last):
 def one_that_does_not_read(host, feed):
     idle = Watch(host, path(STORES[0]), reads=False)
     began = time.monotonic()
-    for _ in range(4):
-        feed.send([(minute, f"{device:064}") for minute in range(100) for device in range(100)])
-        feed.settle()
+    for device in range(20):  # 20 MB, more than a socket takes
+        host.ingest("w", "readings", [{**feed.row(minute, f"{device}"), "note": "w" * 1000} for minute in range(1000)])
+    feed.settle()
     check(time.monotonic() - began < MINUTE, "rows are computed as before")
     threading.Thread(target=idle.read, daemon=True).start()
     equal(idle.last_word(), "too_slow", "why the stream ended")
