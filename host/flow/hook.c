@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/limit.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "flow/source_decode.h"
@@ -316,8 +317,10 @@ static int enter(hook *h, status *st)
         status_set(st, STATUS_UNAVAILABLE, "the connector is paused");
     } else if (h->waiting >= HOOK_WAITING_MAX) {
         status_set(st, STATUS_UNAVAILABLE, "%u requests of this hook wait already", h->waiting);
+        limit_put(st, &(limit){"hook_waiting", HOOK_WAITING_MAX, LIMIT_FIXED, 1});
     } else if (!take_token(h)) {
         status_set(st, STATUS_LIMIT, "more than %u requests a second", h->per_second);
+        limit_put(st, &(limit){"limits.hook_rate", h->per_second, LIMIT_BY_PLATFORM, 1});
         answer = 429;
     } else {
         h->waiting++;

@@ -349,14 +349,29 @@ static status_class copy_entries(submission *s, const journal_submission *from, 
     return STATUS_OK;
 }
 
-static status_class refuse_full(journal *j, const char *store, uint32_t wid, status *st)
+/* Bytes that may be in use before input is refused. */
+static uint64_t journal_room(const journal *j)
 {
+    return j->size_bytes / 100 * JOURNAL_FULL_PERCENT;
+}
+
+static status_class refuse_full(journal *j, uint64_t too_many, status *st)
+{
+    unsigned retry_s = drain_wait_s(&j->drain, too_many, clock_monotonic_us());
     j->stats.refused++;
-    if (store)
-        return status_set(st, STATUS_LIMIT, "journal: store %s of workspace %u has its full share waiting",
-                          store, wid);
     status_set(st, STATUS_LIMIT, "journal: full");
-    return status_hint(st, "the database is slower than the input, or away; see journal.size");
+    status_hint(st, "the database is slower than the input, or away; see journal.size");
+    return limit_put(st, &(limit){"journal.size", j->size_bytes, LIMIT_BY_PLATFORM, retry_s});
+}
+
+static status_class refuse_share(journal *j, const journal_usage *u, uint64_t too_many, status *st)
+{
+    unsigned retry_s = drain_wait_s(&u->drain, too_many, clock_monotonic_us());
+    j->stats.refused++;
+    status_set(st, STATUS_LIMIT, "journal: store %s of workspace %u has its full share waiting", u->store,
+               u->wid);
+    status_hint(st, "the database is slower than the input, or away; see limits.store_bytes");
+    return limit_put(st, &(limit){"limits.store_bytes", j->store_bytes, LIMIT_BY_PLATFORM, retry_s});
 }
 
 static stream_state *stream_of(journal *j, const journal_entry *e)
@@ -379,13 +394,13 @@ static void drop_records(submission *s, size_t from)
 /* Is there room? Books the bytes if so. */
 static status_class admit(journal *j, submission *s, const journal_submission *from, status *st)
 {
-    uint64_t limit = j->size_bytes / 100 * JOURNAL_FULL_PERCENT;
+    uint64_t needed = j->used_pages * JOURNAL_PAGE + j->pending_bytes + s->cost;
     if (j->failed)
         return status_set(st, STATUS_UNAVAILABLE, "journal: out of service: %s", j->failed_why);
     if (j->closing)
         return status_set(st, STATUS_UNAVAILABLE, "journal: closing");
-    if (j->used_pages * JOURNAL_PAGE + j->pending_bytes + s->cost > limit)
-        return refuse_full(j, NULL, 0, st);
+    if (needed > journal_room(j))
+        return refuse_full(j, needed - journal_room(j), st);
     for (size_t i = 0; i < s->n_records; i++) {
         pending_record *r = &s->records[i];
         r->stream = stream_of(j, &from->entries[i]);
@@ -395,7 +410,8 @@ static status_class admit(journal *j, submission *s, const journal_submission *f
     for (size_t i = 0; i < s->n_records; i++) {
         journal_usage *u = s->records[i].stream->usage;
         u->pending_bytes += store_record_cost(s->records[i].len);
-        if (u->bytes + u->pending_bytes <= j->store_bytes)
+        uint64_t waiting = u->bytes + u->pending_bytes;
+        if (waiting <= j->store_bytes)
             continue;
         if (i > 0 && fault_active("whole_body")) {
             drop_records(s, i);
@@ -403,7 +419,7 @@ static status_class admit(journal *j, submission *s, const journal_submission *f
         }
         for (size_t k = 0; k <= i; k++)
             s->records[k].stream->usage->pending_bytes -= store_record_cost(s->records[k].len);
-        return refuse_full(j, u->store, u->wid, st);
+        return refuse_share(j, u, waiting - j->store_bytes, st);
     }
     return STATUS_OK;
 }

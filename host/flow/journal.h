@@ -158,8 +158,9 @@ typedef struct journal_record {
     uint32_t n_fields;
 } journal_record;
 
-/* [any thread] The records after `after_seq`, oldest first, copied into `a`: at least one if there is one,
- * else as many as fit into max_bytes. A gap in the sequence shows as prev_seq ≠ the seq before. */
+/* [any thread] The records after `after_seq` that are known to be durable, oldest first, copied into `a`: at
+ * least one if there is one, else as many as fit into max_bytes. A gap in the sequence shows as prev_seq ≠
+ * the seq before. */
 status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_t max_bytes, arena *a,
                           const journal_record **records_out, size_t *n_out, status *st);
 /* May `r` be the next after the data plane's position? Not if records are missing between them, unless the
@@ -223,6 +224,7 @@ typedef enum journal_fault {
     JOURNAL_FAULT_DISK_FULL, /* ENOSPC */
     JOURNAL_FAULT_MAP_FULL,  /* no free page */
     JOURNAL_FAULT_SYNC_SLOW, /* takes 100 ms, then succeeds */
+    JOURNAL_FAULT_TOLD_LATE, /* succeeds, and nobody hears of it for 100 ms */
 } journal_fault;
 void journal_fault_set(journal *j, journal_fault fault, unsigned times);
 #endif

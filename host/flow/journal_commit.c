@@ -314,12 +314,14 @@ static journal_fault take_fault(journal *j)
 
 static int commit_txn(journal *j, MDB_txn *txn)
 {
-    static const int codes[] = {0, EIO, EIO, ENOSPC, MDB_MAP_FULL, 0};
+    static const int codes[] = {0, EIO, EIO, ENOSPC, MDB_MAP_FULL, 0, 0};
     journal_fault fault = take_fault(j);
     if (fault == JOURNAL_FAULT_SYNC_SLOW)
         usleep(100000);
-    if (fault == JOURNAL_FAULT_NONE || fault == JOURNAL_FAULT_SYNC_LATE || fault == JOURNAL_FAULT_SYNC_SLOW) {
+    if (fault == JOURNAL_FAULT_NONE || fault == JOURNAL_FAULT_SYNC_LATE || fault >= JOURNAL_FAULT_SYNC_SLOW) {
         int code = mdb_txn_commit(txn);
+        if (fault == JOURNAL_FAULT_TOLD_LATE)
+            usleep(100000);
         return code ? code : codes[fault];
     }
     mdb_txn_abort(txn);
@@ -333,7 +335,7 @@ static int commit_txn(journal *j, MDB_txn *txn)
 }
 #endif
 
-static void publish(stream_state *s, bool durable)
+static void publish(journal *j, stream_state *s, bool durable)
 {
     s->touched = false;
     if (!durable)
@@ -344,6 +346,9 @@ static void publish(stream_state *s, bool durable)
     s->total_rows = s->new_rows;
     s->total_bytes = s->new_bytes;
     if (s->trimmed) {
+        int64_t now_us = clock_monotonic_us();
+        drain_note(&j->drain, s->new_trimmed_bytes - s->trimmed_bytes, now_us);
+        drain_note(&s->usage->drain, s->new_trimmed_bytes - s->trimmed_bytes, now_us);
         s->at.trimmed_seq = s->new_trimmed_seq;
         s->trimmed_rows = s->new_trimmed_rows;
         s->trimmed_bytes = s->new_trimmed_bytes;
@@ -389,7 +394,7 @@ static void settle(journal *j, submission *group, bool durable, int64_t us, uint
 {
     pthread_mutex_lock(&j->lock);
     for (size_t i = 0; i < j->n_touched; i++)
-        publish(j->streams[j->touched[i]], durable);
+        publish(j, j->streams[j->touched[i]], durable);
     if (durable) {
         j->used_pages = used_pages;
         drop_done_trims(j);
@@ -550,6 +555,19 @@ static bool reopen(journal *j)
     return class == STATUS_OK;
 }
 
+/* Which setting it was that refused the group, where one did: a disk that is full may be so without any. */
+static void name_limit(journal *j, int code, status *st)
+{
+    if (code == STORE_DISK_SHORT)
+        limit_put(st, &(limit){"journal.keep_free", j->keep_free, LIMIT_BY_PLATFORM, DRAIN_WAIT_STILL_S});
+    if (code != MDB_MAP_FULL)
+        return;
+    pthread_mutex_lock(&j->lock);
+    unsigned retry_s = drain_wait_s(&j->drain, j->pending_bytes, clock_monotonic_us());
+    pthread_mutex_unlock(&j->lock);
+    limit_put(st, &(limit){"journal.size", j->size_bytes, LIMIT_BY_PLATFORM, retry_s});
+}
+
 /* Commits a group and answers it. No room: each alone, so that a large one does not take small ones with it.
  */
 static void commit_and_answer(journal *j, submission *group)
@@ -563,6 +581,7 @@ static void commit_and_answer(journal *j, submission *group)
         return;
     }
     store_status(&st, code, "commit");
+    name_limit(j, code, &st);
     if (store_code_is_full(code) && group && group->next) {
         for (submission *s = group, *next; s; s = next) {
             next = s->next;

@@ -69,8 +69,8 @@ static char *copy_record(MDB_cursor *c, const record_key *first, uint64_t total,
     return NULL;
 }
 
-static size_t collect(MDB_cursor *c, const stream_state *s, uint64_t after_seq, size_t max_bytes, arena *a,
-                      raw_record **first)
+static size_t collect(MDB_cursor *c, const stream_state *s, uint64_t after_seq, uint64_t last_seq,
+                      size_t max_bytes, arena *a, raw_record **first)
 {
     size_t n = 0;
     uint64_t bytes = 0;
@@ -80,7 +80,7 @@ static size_t collect(MDB_cursor *c, const stream_state *s, uint64_t after_seq, 
     raw_record **last = first;
     *first = NULL;
     while (n < READ_RECORDS_MAX && record_seek(c, s, after_seq + 1, &key, &head, &ok)) {
-        if (n > 0 && ok && bytes + head.total_bytes > max_bytes)
+        if (key.seq > last_seq || (n > 0 && ok && bytes + head.total_bytes > max_bytes))
             break;
         raw_record *r = arena_zero(a, 1, sizeof *r);
         r->seq = key.seq;
@@ -231,10 +231,12 @@ bool journal_record_follows(const journal_record *r, uint64_t position)
     return loss || (r->prev_seq == 0 && r->seq >> JOURNAL_ERA_SHIFT > 0);
 }
 
-static stream_state *stream_by_id(journal *j, uint32_t stream)
+/* Also its last record of which the outcome is known: the file shows a commit some moments before that. */
+static stream_state *stream_by_id(journal *j, uint32_t stream, uint64_t *last_seq_out)
 {
     pthread_mutex_lock(&j->lock);
     stream_state *s = stream >= 1 && stream <= j->n_streams ? j->streams[stream] : NULL;
+    *last_seq_out = s && !fault_active("told") ? s->at.last_seq : UINT64_MAX;
     pthread_mutex_unlock(&j->lock);
     return s;
 }
@@ -242,7 +244,8 @@ static stream_state *stream_by_id(journal *j, uint32_t stream)
 status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_t max_bytes, arena *a,
                           const journal_record **records_out, size_t *n_out, status *st)
 {
-    stream_state *s = stream_by_id(j, stream);
+    uint64_t last_seq;
+    stream_state *s = stream_by_id(j, stream, &last_seq);
     MDB_txn *txn = NULL;
     MDB_cursor *c;
     raw_record *raw = NULL;
@@ -253,7 +256,7 @@ status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_
         return st->class;
     int code = mdb_cursor_open(txn, j->store.records, &c);
     if (code == 0) {
-        n = collect(c, s, after_seq, max_bytes, a, &raw);
+        n = collect(c, s, after_seq, last_seq, max_bytes, a, &raw);
         mdb_cursor_close(c);
     }
     end_read(j, txn);

@@ -8,7 +8,9 @@
 #define PENSTOCK_FLOW_JOURNAL_STATE_H
 #include <pthread.h>
 
+#include "base/limit.h"
 #include "base/turn_queue.h"
+#include "flow/drain.h"
 #include "flow/journal.h"
 #include "flow/journal_lmdb.h"
 #include "flow/journal_record.h"
@@ -30,6 +32,7 @@ typedef struct journal_usage { /* one (workspace, store) */
     char store[NAME_KEY_MAX + 1];
     uint64_t bytes, pending_bytes; /* on disk; submitted */
     uint64_t lost;                 /* records that damage has taken since the start */
+    drain drain;                   /* what was trimmed */
 } journal_usage;
 
 typedef struct stream_state {
@@ -90,6 +93,7 @@ struct journal {
     int64_t waiting_since_us; /* the first of them, or when the last group was taken */
     uint64_t pending_bytes;   /* submitted, not yet committed or refused */
     uint64_t used_pages;      /* after the last commit */
+    drain drain;              /* what was trimmed, of all streams */
     stream_state **streams;   /* by id; 0 is not used */
     uint32_t n_streams, cap_streams;
     stream_state **buckets;

@@ -10,7 +10,7 @@
 #include "flow/refresh_sql.h"
 #include "store/copy.h"
 
-enum { PLAN_ARENA_BYTES = 16384 };
+enum { PLAN_ARENA_BYTES = 4096 };
 
 const flow_plan *flow_plan_retain(const flow_plan *p)
 {

@@ -2,6 +2,7 @@
  * takes says nothing about a token. */
 #include "serve/hook_book.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,14 @@ status_class hook_book_load(hook_book *b, connection *c, int32_t wid, status *st
     return class;
 }
 
+void hook_book_forget(hook_book *b, int32_t wid)
+{
+    assert(wid);
+    pthread_rwlock_wrlock(&b->lock);
+    replace(b, wid, NULL, 0);
+    pthread_rwlock_unlock(&b->lock);
+}
+
 status_class hook_book_find(hook_book *b, const char *token, int64_t now_us, hook_token *out, status *st)
 {
     unsigned char hash[HOOK_HASH_BYTES];
@@ -75,5 +84,6 @@ status_class hook_book_find(hook_book *b, const char *token, int64_t now_us, hoo
     if (works)
         return STATUS_OK;
     return loaded ? status_set(st, STATUS_NOT_FOUND, "there is no such hook")
-                  : status_set(st, STATUS_UNAVAILABLE, "the hooks are not known yet");
+                  : status_set(st, STATUS_UNAVAILABLE,
+                               "which hooks there are is not known before the database is back");
 }

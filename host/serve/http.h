@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/limit.h"
 #include "base/status.h"
 #include "base/text.h"
 #include "loop/lane.h"
@@ -136,8 +137,8 @@ typedef struct http_hooks {
     /* Loop thread, body complete. Answers now, or later from any thread. */
     void (*on_request)(void *self, http_request *r);
     /* Any thread: fills the answer for a refusal of the server itself (413, 431, 503 …) by calling
-     * http_answer. */
-    void (*on_refusal)(void *self, http_request *r, int status, const char *why);
+     * http_answer. `met`: the limit of memory or of the body's length that it is about, or NULL. */
+    void (*on_refusal)(void *self, http_request *r, int status, const char *why, const limit *met);
     /* Loop thread, once a request, after the answer left or the client did: the access log. */
     void (*on_done)(void *self, const http_request *r, int status, uint64_t sent_bytes, int64_t took_us);
 } http_hooks;

@@ -69,8 +69,7 @@ static void connection_late(http_connection *c)
     if (r && r->stage == STAGE_MEMORY) {
         r->close = true;
         connection_phase(c, PHASE_NONE);
-        http_server *s = r->server;
-        s->hooks.on_refusal(s->hooks.self, &r->public, 503, "too many bodies are in memory");
+        request_refuse_memory(r);
         return;
     }
     connection_cut(c);

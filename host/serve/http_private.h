@@ -160,6 +160,8 @@ void receive_done(void *cls, struct MHD_Connection *mhd, void **context,
                   enum MHD_RequestTerminationCode code);
 void receive_memory_freed(http_server *s);
 void request_free(request *r);
+/* 503: bodies take all the memory that they may. */
+void request_refuse_memory(request *r);
 
 /* http_answer.c */
 enum MHD_Result answer_queue(request *r);

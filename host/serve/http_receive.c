@@ -159,7 +159,22 @@ static void refuse(request *r, int status, const char *why, bool close)
 {
     http_server *s = r->server;
     r->close = r->close || close;
-    s->hooks.on_refusal(s->hooks.self, &r->public, status, why);
+    s->hooks.on_refusal(s->hooks.self, &r->public, status, why, NULL);
+}
+
+static void refuse_body(request *r, size_t limit_bytes, bool close)
+{
+    http_server *s = r->server;
+    limit met = {"body", limit_bytes, LIMIT_FIXED, 0};
+    r->close = r->close || close;
+    s->hooks.on_refusal(s->hooks.self, &r->public, 413, "the body is longer than this path takes", &met);
+}
+
+void request_refuse_memory(request *r)
+{
+    http_server *s = r->server;
+    limit met = {"body_memory", s->limits.body_memory, LIMIT_FIXED, 1};
+    s->hooks.on_refusal(s->hooks.self, &r->public, 503, "too many bodies are in memory", &met);
 }
 
 /* One body never takes more than this share of the memory for all. */
@@ -300,7 +315,7 @@ static enum MHD_Result begin_body(request *r, struct MHD_Connection *mhd)
     size_t limit = r->body_limit < body_most(s) ? r->body_limit : body_most(s);
     r->body_limit = limit;
     if (r->framing.length > limit) {
-        refuse(r, 413, "the body is longer than this path takes", false);
+        refuse_body(r, limit, false);
         return answered_early(r);
     }
     if (!s->memory_first && memory_take(r)) {
@@ -345,10 +360,11 @@ static void take_body(request *r, const char *data, size_t size)
         discard(r, size);
     } else if (size > r->body_limit - r->body.len) {
         r->discard = true;
-        refuse(r, 413, "the body is longer than this path takes", true);
+        refuse_body(r, r->body_limit, true);
     } else if (!body_pool_append(r->server->bodies, &r->body, data, size)) {
         r->discard = true;
-        refuse(r, 503, "too many bodies are in memory", true);
+        r->close = true;
+        request_refuse_memory(r);
     }
     if (r->discard)
         body_pool_give(r->server->bodies, &r->body);

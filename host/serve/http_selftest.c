@@ -49,9 +49,9 @@ static void answer_good(void *self, http_request *r)
     http_answer(r, 204, NULL, NULL);
 }
 
-static void answer_bad(void *self, http_request *r, int status, const char *why)
+static void answer_bad(void *self, http_request *r, int status, const char *why, const limit *met)
 {
-    (void)self, (void)why;
+    (void)self, (void)why, (void)met;
     http_answer(r, status, NULL, NULL);
 }
 

@@ -322,7 +322,7 @@ static void on_drain_late(void *arg)
         s->memory_first = r->next;
         if (!r->next)
             s->memory_last = &s->memory_first;
-        s->hooks.on_refusal(s->hooks.self, &r->public, 503, "the server is stopping");
+        s->hooks.on_refusal(s->hooks.self, &r->public, 503, "the server is stopping", NULL);
     }
     for (phase p = PHASE_IDLE; p < PHASES; p++)
         cut_phase(s, p);

@@ -121,17 +121,22 @@ static json_t *operation_of(const route *r)
 
 static json_t *components(void)
 {
-    static const char problem[] = "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\","
-                                  "\"request_id\"],\"properties\":{\"type\":"
-                                  "{\"type\":\"string\",\"format\":\"uri\"},\"title\":{\"type\":\"string\"},"
-                                  "\"status\":{\"type\":\"integer\"},"
-                                  "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},"
-                                  "\"request_id\":{\"type\":\"string\"},"
-                                  "\"hint\":{\"type\":\"string\"},\"errors\":{\"type\":\"array\",\"items\":{"
-                                  "\"type\":\"object\",\"required\":"
-                                  "[\"pointer\"],\"properties\":{\"pointer\":{\"type\":\"string\"},\"code\":{"
-                                  "\"type\":\"string\"},\"detail\":"
-                                  "{\"type\":\"string\"}}}}}}";
+    static const char problem[] =
+        "{\"type\":\"object\",\"required\":[\"type\",\"title\",\"status\","
+        "\"request_id\"],\"properties\":{\"type\":"
+        "{\"type\":\"string\",\"format\":\"uri\"},\"title\":{\"type\":\"string\"},"
+        "\"status\":{\"type\":\"integer\"},"
+        "\"detail\":{\"type\":\"string\"},\"instance\":{\"type\":\"string\"},"
+        "\"request_id\":{\"type\":\"string\"},"
+        "\"hint\":{\"type\":\"string\"},"
+        "\"limit\":{\"type\":\"object\",\"required\":[\"name\",\"value\",\"set_by\"],"
+        "\"properties\":{\"name\":{\"type\":\"string\"},\"value\":{\"type\":\"integer\"},"
+        "\"set_by\":{\"enum\":[\"platform\",\"workspace\",\"fixed\"]}}},\"errors\":{\"type\":\"array\","
+        "\"items\":{"
+        "\"type\":\"object\",\"required\":"
+        "[\"pointer\"],\"properties\":{\"pointer\":{\"type\":\"string\"},\"code\":{"
+        "\"type\":\"string\"},\"detail\":"
+        "{\"type\":\"string\"}}}}}}";
     json_t *schema = json_loads(problem, 0, NULL);
     assert(schema);
     return json_pack("{s:{s:o},s:{s:{s:s,s:{s:{s:o}}}},s:{s:{s:s,s:s}}}", "schemas", "Problem", schema,

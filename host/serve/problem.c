@@ -1,6 +1,7 @@
 /* Builds the JSON by hand: errors must not fail for want of a library. */
 #include "serve/problem.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,8 +127,13 @@ const char *problem_path(const http_request *r)
     return hook ? HOOKS_PREFIX "…" : r->path;
 }
 
-void problem_body(text *out, const http_request *r, int http_status, const char *detail, const char *hint,
-                  const problem_error *errors, size_t n_errors)
+static void add_limit(text *out, const limit *l)
+{
+    text_printf(out, ",\"limit\":{\"name\":\"%s\",\"value\":%" PRIu64 ",\"set_by\":\"%s\"}", l->name,
+                l->value, l->set_by);
+}
+
+static void add_body(text *out, const http_request *r, int http_status, const char *detail, const char *hint)
 {
     const kind *k = kind_of(http_status);
     text_printf(out, "{\"type\":\"" PROBLEM_TYPE_BASE "%s\",\"title\":\"%s\",\"status\":%d", k->name,
@@ -140,30 +146,43 @@ void problem_body(text *out, const http_request *r, int http_status, const char 
         add_member(out, "code", influx_code(http_status));
         add_member(out, "message", detail);
     }
-    if (n_errors)
-        add_errors(out, errors, n_errors);
-    text_add(out, "}\n");
+}
+
+/* Seconds until it makes sense to try again. */
+static void add_retry(http_request *r, int http_status, const limit *l)
+{
+    unsigned usual = http_status == 429 ? 1 : 5;
+    if (http_status == 429 || http_status == 503)
+        http_header_printf(r, "Retry-After", "%u", l->retry_s ? l->retry_s : usual);
 }
 
 void problem_answer_errors(http_request *r, int http_status, const status *st, const problem_error *errors,
                            size_t n_errors)
 {
     text body = {0};
+    limit met;
+    bool limited = limit_get(st, &met);
     bool ours =
         st->class == STATUS_INTERNAL; /* may tell of our insides: it stands in the log under the request id */
-    problem_body(&body, r, http_status,
-                 ours ? "an internal error; the log has more under this request_id" : st->text,
-                 ours ? NULL : st->hint, errors, n_errors);
-    if (http_status == 429 || http_status == 503)
-        http_header(r, "Retry-After", http_status == 429 ? "1" : "5");
+    add_body(&body, r, http_status,
+             ours ? "an internal error; the log has more under this request_id" : st->text,
+             ours ? NULL : st->hint);
+    if (limited)
+        add_limit(&body, &met);
+    if (n_errors)
+        add_errors(&body, errors, n_errors);
+    text_add(&body, "}\n");
+    add_retry(r, http_status, &met);
     http_header(r, "Cache-Control", "no-store");
     http_answer(r, http_status, "application/problem+json", &body);
 }
 
 void problem_answer_as(http_request *r, int http_status, const status *st)
 {
+    limit met;
     problem_error one = {.pointer = st->where, .code = status_class_name(st->class), .detail = st->text};
-    problem_answer_errors(r, http_status, st, &one, st->where[0] && st->class != STATUS_INTERNAL);
+    problem_answer_errors(r, http_status, st, &one,
+                          st->where[0] && st->class != STATUS_INTERNAL && !limit_get(st, &met));
 }
 
 void problem_answer(http_request *r, const status *st)

@@ -3,6 +3,7 @@
  * could run elsewhere, and many requests of one workspace do not delay another's. */
 #include <assert.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,13 +83,28 @@ static void on_request(void *self, http_request *r)
         route->handler(r);
 }
 
-static void on_refusal(void *self, http_request *r, int http_status, const char *why)
+/* A body of rows is as long as a setting allows. */
+static void name_limit(const router *rt, const http_request *r, int http_status, const limit *met, status *st)
 {
+    limit named = *met;
+    if (http_status == 413 && r->route && (r->route->flags & ROUTE_ROWS) && rt->config.rows_body) {
+        snprintf(named.name, sizeof named.name, "limits.body_bytes");
+        snprintf(named.set_by, sizeof named.set_by, LIMIT_BY_PLATFORM);
+    }
+    limit_put(st, &named);
+}
+
+static void on_refusal(void *self, http_request *r, int http_status, const char *why, const limit *met)
+{
+    status st;
     r->router = self;
+    status_set(&st, STATUS_INVALID, "%s", why);
+    if (met)
+        name_limit(self, r, http_status, met, &st);
     if (http_status == 408 || http_status == 503)
         log_warn("http", "refused", LOG_NUMBER("status", http_status), LOG_TEXT("why", why),
                  LOG_TEXT("request_id", r->id));
-    problem_answer_text(r, http_status, "%s", why);
+    problem_answer_as(r, http_status, &st);
 }
 
 static void on_done(void *self, const http_request *r, int http_status, uint64_t bytes, int64_t took_us)

@@ -49,13 +49,24 @@ static const instance_request *request_for_plugin(const http_request *r)
     return q;
 }
 
+/* Why is ours to know, and stands in the connector's state; a limit is the sender's to keep. */
+static void refuse_sender(http_request *r, int http_status, const status *why)
+{
+    limit met;
+    status st;
+    status_set(&st, why->class, "nothing was taken; send it again later");
+    if (limit_get(why, &met))
+        limit_put(&st, &met);
+    problem_answer_as(r, http_status, &st);
+}
+
 /* On any thread. What the plugin says must not become a page of ours. */
 static void on_answer(void *arg, const hook_answer *answer)
 {
     http_request *r = arg;
     text body = {0};
     if (answer->refused) {
-        problem_answer_text(r, answer->http_status, "nothing was taken; send it again later");
+        refuse_sender(r, answer->http_status, answer->refused);
         return;
     }
     http_header(r, "Cache-Control", "no-store");
@@ -78,9 +89,11 @@ static void hook_take(http_request *r)
     if (class == STATUS_OK &&
         flow_hook(s->flow, token.wid, token.connector, request_for_plugin(r), on_answer, r, &st) == STATUS_OK)
         return;
-    if (st.class == STATUS_NOT_FOUND)
+    if (class == STATUS_NOT_FOUND)
         problem_answer_text(r, 404, "there is no such hook");
-    else
+    else if (class != STATUS_OK)
+        problem_answer_text(r, 503, "nothing was taken; send it again later: %s", st.text);
+    else /* there is one, so whatever it lacks now may come */
         problem_answer_text(r, 503, "nothing was taken; send it again later");
 }
 

@@ -57,13 +57,16 @@ static void on_workspace(void *arg, workspace *w, const status *problem)
 
 status_class services_load_all(services *s, status *st)
 {
-    load_hooks(s, 0);
-    return workspace_load_all(s->control, on_workspace, s, st);
+    status_class class = workspace_load_all(s->control, on_workspace, s, st);
+    if (class == STATUS_OK)
+        load_hooks(s, 0); /* before, a hook would be known whose workspace is not */
+    return class;
 }
 
 void services_unload(services *s, int32_t wid)
 {
     directory_remove(s->directory, wid);
+    hook_book_forget(s->hooks, wid);
     flow_remove(s->flow, wid);
     services_changed(s);
 }

@@ -51,13 +51,15 @@ def wait_full(clients):
     wait_for("every client is refused", lambda: all(refused_since([c], moment) for c in clients), 60)
 
 
-def check_refused(host, may_be=(429,)):
-    """The named status, with Retry-After and what to do; health goes on."""
+def check_refused(host, may_be=(429,), limit=None):
+    """The named status, with Retry-After, what to do and which limit it was; health goes on."""
     answer = host.request("POST", "/api/v1/workspaces/ws/datastores/plain/rows", [senders.row(n) for n in range(500)])
     check(answer.status in may_be, "status while full", answer)
     check(answer.headers["Retry-After"], "Retry-After")
     said = answer.json
     check("journal" in said["detail"] and (answer.status != 429 or said["hint"]), "what is full and what to try", said)
+    if limit:
+        equal(said["limit"], limit, "the limit that was met")
     equal(host.request("GET", "/healthz").status, 200, "healthz")
     say(f"full: {answer.status}, Retry-After {answer.headers['Retry-After']}, {answer.json['detail']}")
 
@@ -106,7 +108,7 @@ def filled_by_others():
         with standing_still(host):
             disk.fill()
             wait_full(clients)
-            check_refused(host)
+            check_refused(host, limit={"name": "journal.keep_free", "value": 5, "set_by": "platform"})
             heal(clients, disk.give_back)
         finish(host, clients, "filled by others")
     finally:

@@ -12,11 +12,11 @@ from harness import check, equal, wait_for
 ROWS = "/api/v1/workspaces/{}/datastores/plain/rows"
 
 
-def make_host():
+def make_host(more=""):
     """With a workspace that the snapshot knows."""
     host = harness.Host()
     template = host.folder / "faults.yaml"
-    template.write_text(senders.TEMPLATE)
+    template.write_text(senders.TEMPLATE + more)
     host.start()
     host.apply(template)
     host.workspace("ws", "faults")
@@ -31,6 +31,45 @@ def workspaces(host):
 
 def send(host, n, ws="ws", **more):
     return host.request("POST", ROWS.format(ws), [senders.row(n)], **more)
+
+
+HOOK = """
+connectors:
+  door:
+    plugin: org.penstock.connector.webhook
+    config: {check: none}
+    format: ndjson
+    into: datastore:plain
+"""
+
+
+def hooks_wait_too():
+    """A sender is told to come again, never that its hook does not exist: many take that as an order to give up."""
+    host = make_host(more=HOOK)
+    path = host.api("POST", "/workspaces/ws/connectors/door:rotate-hook", {}, expect=201).json["path"]
+    post = lambda n, at=path: host.request("POST", at, json.dumps(senders.row(n)).encode(), key="", type=None)
+    equal(post(0).status, 204, "while all is well")
+    host.kill()
+    host.end_database()
+    seen = set()
+
+    def until(moment):
+        """Requests all the time, also through every step of the start."""
+        answer = post(1)
+        seen.add(answer.status)
+        return moment(answer)
+    with host.without_database():
+        host.launch(same_port=True)
+        wait_for("rows are taken", lambda: until(lambda a: send(host, 2).status == 202), 60)
+        answer = post(1)
+        equal(answer.status, 503, "a hook that is there")
+        check("before the database is back" in answer.text, "why", answer)
+        check(answer.headers["Retry-After"] and path.split("/")[2] not in answer.text, "when, and no token", answer)
+        equal(post(1, "/hooks/psh_" + "a" * 32).status, 503, "one that may have been made since")
+    wait_for("the hook takes again", lambda: until(lambda a: a.status == 204), 60)
+    equal(seen - {204}, {503}, "what the sender was told meanwhile")
+    equal(post(1, "/hooks/psh_" + "a" * 32).status, 404, "one that never was")
+    wait_for("its rows are stored", lambda: {n for n, in host.sql("SELECT DISTINCT n FROM datastore.plain_wid1")} >= {"0", "1", "2"})
 
 
 def taken(host, n):
@@ -104,4 +143,4 @@ def what_is_not_as_it_was_is_refused():
     wait_for("the row is stored", lambda: host.sql("SELECT n FROM datastore.plain_wid1") == [["1"]])
 
 
-harness.main(rows_are_taken, what_is_not_as_it_was_is_refused)
+harness.main(rows_are_taken, hooks_wait_too, what_is_not_as_it_was_is_refused)

@@ -192,20 +192,25 @@ def limits(stage):
     connection.putrequest("POST", stage.paths["open"])
     connection.putheader("Content-Length", str(BODY_MAX + 1))
     connection.endheaders()
-    equal(connection.getresponse().status, 413, "a byte more, refused on its head")
+    answer = connection.getresponse()
+    equal(answer.status, 413, "a byte more, refused on its head")
+    equal(json.loads(answer.read())["limit"], {"name": "body", "value": BODY_MAX, "set_by": "fixed"}, "its limit")
     connection.close()
     stage.host.api("POST", "/workspaces/w/connectors/open:pause")
     answer = stage.post("open", b"{}")
     equal((answer.status, "Retry-After" in answer.headers), (503, True), "a paused connector")
     stage.host.api("POST", "/workspaces/w/connectors/open:resume")
-    codes = []
-    threads = [threading.Thread(target=lambda: codes.extend(stage.post("open", b"").status for _ in range(100)))
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.extend(stage.post("open", b"") for _ in range(100)))
                for _ in range(6)]
     for t in threads:
         t.start()
     for t in threads:
         t.join()
-    equal(set(codes), {204, 429}, "600 requests at once")
+    equal({a.status for a in answers}, {204, 429}, "600 requests at once")
+    refused = next(a for a in answers if a.status == 429)
+    equal(refused.json["limit"], {"name": "limits.hook_rate", "value": 100, "set_by": "platform"}, "the rate")
+    equal(refused.headers["Retry-After"], "1", "when there is a turn again")
 
 
 def plugins_that_die(stage):

@@ -220,6 +220,37 @@ static void a_full_group_is_tried_one_by_one(void **state)
     assert_int_equal(answers[STATUS_OK], 10);
     assert_int_equal(journal_stats_get(f->j).commit_failures, 1);
 }
+
+/* The file shows a commit before the journal has heard how it went: readers wait for that, or what they trim
+ * would not be there yet. */
+static void a_record_is_read_when_its_commit_is_known(void **state)
+{
+    fixture *f = *state;
+    batch none = {0};
+    journal_entry e = entry_of(&none);
+    journal_submission s = {.entries = &e, .n_entries = 1, .on_done = count_answer};
+    status st;
+    journal_stream at;
+    assert_int_equal(journal_submit_wait(f->j, &(journal_submission){.entries = &e, .n_entries = 1}, &st),
+                     STATUS_OK);
+    assert_true(journal_stream_get(f->j, 1, &at));
+    uint64_t first = at.last_seq;
+    unsigned before = answers[STATUS_OK];
+    journal_fault_set(f->j, JOURNAL_FAULT_TOLD_LATE, 1);
+    assert_int_equal(journal_submit(f->j, &s, &st), STATUS_OK);
+    do {
+        const journal_record *records;
+        size_t n;
+        arena *a = arena_create(4096);
+        assert_int_equal(journal_read(f->j, 1, first, 1 << 20, a, &records, &n, &st), STATUS_OK);
+        assert_true(journal_stream_get(f->j, 1, &at));
+        assert_true(n == 0 || records[n - 1].seq <= at.last_seq);
+        arena_free(a);
+        usleep(1000);
+    } while (answers[STATUS_OK] == before);
+    assert_true(journal_stream_get(f->j, 1, &at));
+    assert_int_equal(at.last_seq, first + 1);
+}
 #endif
 
 int main(void)
@@ -231,6 +262,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_failed_commit_is_no_ack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cursor_is_committed_with_its_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_group_is_tried_one_by_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_record_is_read_when_its_commit_is_known, set_up, tear_down),
 #endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

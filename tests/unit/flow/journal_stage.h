@@ -4,6 +4,8 @@
 #include "support/check.h"
 
 #include "base/batch_builder.h"
+#include "base/limit.h"
+#include "flow/drain.h"
 #include "flow/journal.h"
 
 typedef struct fixture {

@@ -203,6 +203,21 @@ static void trims_free_what_they_say(void **state)
     arena_free(a);
 }
 
+/* The refusal names it; before anything was trimmed it knows of no rate. */
+static void check_limit(const status *st, const char *name, uint64_t value, bool drained)
+{
+    limit met;
+    assert_true(limit_get(st, &met));
+    assert_string_equal(met.name, name);
+    assert_string_equal(met.set_by, LIMIT_BY_PLATFORM);
+    assert_true(met.value == value);
+    if (drained)
+        assert_in_range(met.retry_s, 1,
+                        4); /* a megabyte or so within the last seconds, and little is too much */
+    else
+        assert_int_equal(met.retry_s, DRAIN_WAIT_STILL_S);
+}
+
 static void fills_empties_and_fills_again(void **state)
 {
     fixture *f = *state;
@@ -223,6 +238,7 @@ static void fills_empties_and_fills_again(void **state)
             size = size * 5 % 977 + 1;
         }
         assert_int_equal(class, STATUS_LIMIT);
+        check_limit(&st, "journal.size", f->settings.size_bytes, round);
         journal_stats stats = journal_stats_get(f->j);
         assert_true(stats.used_bytes <= stats.size_bytes * 92 / 100);
         assert_true(stats.used_bytes >= stats.size_bytes * 70 / 100);
@@ -249,6 +265,7 @@ static void a_store_has_its_share(void **state)
     assert_in_range(n, 15, 40);
     assert_non_null(strstr(st.text, "sensor_data"));
     assert_int_equal(submit_rows(f->j, 100, 0, &st), STATUS_LIMIT);
+    check_limit(&st, "limits.store_bytes", 100000, false);
     batch none = {0};
     journal_entry e = entry_of(&none);
     e.store = "other";
@@ -257,6 +274,9 @@ static void a_store_has_its_share(void **state)
     journal_trim(f->j, the_stream(f->j), n);
     wait_trimmed(f->j, n);
     assert_int_equal(submit_rows(f->j, 100, 0, &st), STATUS_OK);
+    while (submit_rows(f->j, 100, 0, &st) == STATUS_OK)
+        ;
+    check_limit(&st, "limits.store_bytes", 100000, true);
 }
 
 /* ---- cursors and keys ---- */

@@ -111,9 +111,9 @@ static void on_request(void *self, http_request *r)
     }
 }
 
-static void on_refusal(void *self, http_request *r, int status, const char *why)
+static void on_refusal(void *self, http_request *r, int status, const char *why, const limit *met)
 {
-    (void)self;
+    (void)self, (void)met;
     f.refused++;
     text body = {0};
     text_add(&body, why);

@@ -370,6 +370,8 @@ static void requests_that_do_not_fit_are_refused(void **state)
     char body[1002] = {0};
     memset(body, 'x', 1001);
     assert_int_equal(ask("POST " ROWS, KEY, body, &out), 413);
+    assert_non_null(strstr(out.data, "\"limit\":{\"name\":\"body\",\"value\":1000,\"set_by\":\"fixed\"}"));
+    assert_null(strstr(out.data, "Retry-After"));
     assert_int_equal(ask("POST " ROWS, KEY, body + 1, &out), 202);
     assert_int_equal(ask("POST " ROWS, KEY, body + 2, &out), 202);
     assert_int_equal(ask("PUT /things/1", KEY, "{}", &out), 428);
