@@ -283,6 +283,8 @@ def too_many_wait():
     equal(stage.post("open", b"").status, 204, "the next one")
     for connection in asked:
         connection.close()
+    stage.host.cli("workspace", "delete", "w", "--confirm", "w")
+    equal(stage.post("open", b"").status, 404, "the hook of a workspace that is gone")
 
 
 def hooks():
