@@ -479,18 +479,20 @@ static unsigned lane_threads(const app *a)
     return set > 0 ? (unsigned)set : by_cores > LANES_LEAST ? by_cores : LANES_LEAST;
 }
 
-static void stop_idle_cells(void *arg)
+/* What nobody needs any more: cells, then the memory that work has left behind. */
+static void tidy_up(void *arg)
 {
     app *a = arg;
     if (a->instances)
         instance_set_stop_idle(a->instances, idle_cell_us);
+    memory_give_back();
 }
 
 static void on_minute(void *arg)
 {
     app *a = arg;
     if (atomic_load(&a->ready)) {
-        lane_post(a->start_lane, stop_idle_cells, a);
+        lane_post(a->start_lane, tidy_up, a);
         job_desk_look(a->services.jobs); /* leases of dead hosts run out */
     }
 }

@@ -1,6 +1,7 @@
 /* Blocks double up to 1 MiB; a request larger than a block gets one of its own. */
 #include "base/arena.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -54,6 +55,11 @@ char *memory_string(const char *text)
 {
     size_t n = strlen(text) + 1;
     return memcpy(memory_alloc(n), text, n);
+}
+
+void memory_give_back(void)
+{
+    malloc_trim(0);
 }
 
 static block *block_add(arena *a, size_t size)

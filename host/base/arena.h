@@ -24,4 +24,7 @@ void *memory_alloc(size_t size);
 void *memory_zero(size_t count, size_t size);
 void *memory_grow(void *old, size_t size);
 char *memory_string(const char *text);
+/* Pages that hold nothing but freed memory go back to the system, in all threads' heaps: free() does so at a
+ * heap's end only. Milliseconds; others wait for it who allocate. */
+void memory_give_back(void);
 #endif

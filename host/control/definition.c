@@ -1,6 +1,9 @@
 /* Life of a definition: parameters are put in, the two layers become one list of objects, each object is read
  * into its struct, featurestores are put behind what they read, and an index makes lookups one hash. The
- * documents it was made of are kept, so that it can be stored and made again. */
+ * documents it was made of are kept, so that it can be stored and made again.
+ *
+ * All of that is the same for workspaces of one template version, parameters and local layer, so they share
+ * one body; a definition itself is a body's head with the workspace's names in it. */
 #include "control/definition.h"
 
 #include <sodium.h>
@@ -11,25 +14,37 @@
 #include "base/arena.h"
 #include "base/checked.h"
 #include "base/name.h"
+#include "base/shared.h"
 #include "control/definition_read.h"
 #include "control/parameter.h"
 #include "schema/row_plan.h"
 
 #define DEFINITION_MAGIC 0x44464E31
 
-typedef struct held {
-    definition public; /* first: the pointer that everybody holds */
-    uint32_t magic;
-    atomic_uint references;
+/* What does not depend on the workspace. */
+typedef struct body {
+    shared shared;     /* first */
+    definition public; /* the workspace's names are 0 */
     arena *arena;
-    json_t *document; /* what definition_to_json gives */
+    json_t *document; /* {"template", "local", "parameters", "columns"} as given */
     json_t *bodies;   /* parameters put in: {"template": …, "local": …} */
     json_t *empty;
     row_plan **plans;
     unsigned n_plans;
     const defined_object **slots; /* open addressing by class and key */
     uint32_t slot_mask;
+} body;
+
+typedef struct held {
+    definition public; /* first: the pointer that everybody holds */
+    uint32_t magic;
+    atomic_uint references;
+    body *body;
+    char names[]; /* of the workspace */
 } held;
+
+static void body_free(shared *s);
+static shared_table bodies = SHARED_TABLE(body_free);
 
 static held *held_of(const definition *d)
 {
@@ -47,16 +62,23 @@ const definition *definition_retain(const definition *d)
     return d;
 }
 
+static void body_free(shared *s)
+{
+    body *b = (body *)s;
+    for (unsigned i = 0; i < b->n_plans; i++)
+        row_plan_free(b->plans[i]);
+    free(b->plans);
+    json_decref(b->public.parameters);
+    json_decref(b->document);
+    json_decref(b->bodies);
+    json_decref(b->empty);
+    arena_free(b->arena);
+    free(b);
+}
+
 static void held_free(held *h)
 {
-    for (unsigned i = 0; i < h->n_plans; i++)
-        row_plan_free(h->plans[i]);
-    free(h->plans);
-    json_decref(h->public.parameters);
-    json_decref(h->document);
-    json_decref(h->bodies);
-    json_decref(h->empty);
-    arena_free(h->arena);
+    shared_release(&bodies, &h->body->shared);
     h->magic = 0;
     free(h);
 }
@@ -70,12 +92,12 @@ void definition_release(const definition *d)
 /* ---- index
  * ------------------------------------------------------------------------------------------------------ */
 
-static const defined_object **slot_of(const held *h, object_class class, const char *key)
+static const defined_object **slot_of(const body *b, object_class class, const char *key)
 {
-    uint32_t slot = ((uint32_t)name_hash(key, strlen(key)) + class * 0x9E3779B9u) & h->slot_mask;
-    while (h->slots[slot] && (h->slots[slot]->class != class || strcmp(h->slots[slot]->key, key) != 0))
-        slot = (slot + 1) & h->slot_mask;
-    return &h->slots[slot];
+    uint32_t slot = ((uint32_t)name_hash(key, strlen(key)) + class * 0x9E3779B9u) & b->slot_mask;
+    while (b->slots[slot] && (b->slots[slot]->class != class || strcmp(b->slots[slot]->key, key) != 0))
+        slot = (slot + 1) & b->slot_mask;
+    return &b->slots[slot];
 }
 
 static bool index_object(void *arg, const defined_object *o)
@@ -84,19 +106,19 @@ static bool index_object(void *arg, const defined_object *o)
     return true;
 }
 
-static void index_all(held *h, size_t n_objects)
+static void index_all(body *b, size_t n_objects)
 {
     uint32_t size = 16;
     while (size < 2 * n_objects)
         size *= 2;
-    h->slots = arena_zero(h->arena, size, sizeof(const defined_object *));
-    h->slot_mask = size - 1;
-    definition_each(&h->public, index_object, h);
+    b->slots = arena_zero(b->arena, size, sizeof(const defined_object *));
+    b->slot_mask = size - 1;
+    definition_each(&b->public, index_object, b);
 }
 
 const defined_object *definition_object(const definition *d, object_class class, const char *key)
 {
-    return key ? *slot_of(held_of(d), class, key) : NULL;
+    return key ? *slot_of(held_of(d)->body, class, key) : NULL;
 }
 
 const defined_datastore *definition_datastore(const definition *d, const char *key)
@@ -184,10 +206,10 @@ void definition_each(const definition *d, definition_visit visit, void *arg)
                 return;
 }
 
-static void hash_body(json_t *body, char out[33])
+static void hash_body(json_t *written, char out[33])
 {
     unsigned char digest[16];
-    char *canonical = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+    char *canonical = json_dumps(written, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
     crypto_generichash(digest, sizeof digest, (unsigned char *)canonical, strlen(canonical), NULL, 0);
     sodium_bin2hex(out, 33, digest, sizeof digest);
     free(canonical);
@@ -195,14 +217,14 @@ static void hash_body(json_t *body, char out[33])
 
 /* Appends the objects of one section of one layer; the template's keys win over nothing: a second one is
  * refused. */
-static status_class add_section(held *h, object_class class, json_t *section, object_origin origin,
+static status_class add_section(body *b, object_class class, json_t *section, object_origin origin,
                                 status *st)
 {
     const char *key;
-    json_t *body;
-    uint32_t *n = list_count(&h->public, class);
-    char *items = list_items(&h->public, class);
-    json_object_foreach(section, key, body)
+    json_t *written;
+    uint32_t *n = list_count(&b->public, class);
+    char *items = list_items(&b->public, class);
+    json_object_foreach(section, key, written)
     {
         char where[sizeof st->where];
         if (strncmp(key, "x-", 2) == 0)
@@ -213,34 +235,34 @@ static status_class add_section(held *h, object_class class, json_t *section, ob
                 return status_at(st, STATUS_INVALID, where,
                                  "the %s %s belongs to the template: a local layer only adds",
                                  class_name(class), key);
-        if (!json_is_object(body))
+        if (!json_is_object(written))
             return status_at(st, STATUS_INVALID, where, "the %s %s must be a mapping", class_name(class),
                              key);
-        const char *title = json_string_value(json_object_get(body, "title"));
+        const char *title = json_string_value(json_object_get(written, "title"));
         defined_object *o = (defined_object *)(items + (*n)++ * lists[class].size);
         *o = (defined_object){
-            .class = class, .origin = origin, .key = arena_string(h->arena, key), .body = body};
-        o->title = title ? arena_string(h->arena, title) : o->key;
-        hash_body(body, o->hash);
+            .class = class, .origin = origin, .key = arena_string(b->arena, key), .body = written};
+        o->title = title ? arena_string(b->arena, title) : o->key;
+        hash_body(written, o->hash);
     }
     return STATUS_OK;
 }
 
-static status_class add_objects(held *h, json_t *template_body, json_t *local_body, size_t *ret_n, status *st)
+static status_class add_objects(body *b, json_t *template_body, json_t *local_body, size_t *ret_n, status *st)
 {
     *ret_n = 0;
     for (object_class c = CLASS_DATASTORE; c < CLASS_COUNT; c++) {
         json_t *own = json_object_get(template_body, class_section(c)),
                *local = json_object_get(local_body, class_section(c));
         size_t most = json_object_size(own) + json_object_size(local);
-        char *items = arena_zero(h->arena, most + 1, lists[c].size);
-        memcpy((char *)&h->public + lists[c].items, &items, sizeof items);
-        status_class class = add_section(h, c, own, ORIGIN_TEMPLATE, st);
+        char *items = arena_zero(b->arena, most + 1, lists[c].size);
+        memcpy((char *)&b->public + lists[c].items, &items, sizeof items);
+        status_class class = add_section(b, c, own, ORIGIN_TEMPLATE, st);
         if (class == STATUS_OK)
-            class = add_section(h, c, local, ORIGIN_LOCAL, st);
+            class = add_section(b, c, local, ORIGIN_LOCAL, st);
         if (class != STATUS_OK)
             return class;
-        *ret_n += *list_count(&h->public, c);
+        *ret_n += *list_count(&b->public, c);
     }
     if (*ret_n > DEFINITION_OBJECTS_MAX)
         return status_set(st, STATUS_LIMIT, "the definition is too large: more than %d objects",
@@ -284,14 +306,14 @@ static void read_one(definition_reader *r, const defined_object *o, const json_t
     }
 }
 
-static status_class read_objects(held *h, const json_t *columns, status *st)
+static status_class read_objects(body *b, const json_t *columns, status *st)
 {
-    definition_reader r = {.arena = h->arena, .st = st, .empty = h->empty};
+    definition_reader r = {.arena = b->arena, .st = st, .empty = b->empty};
     for (object_class c = CLASS_DATASTORE; c < CLASS_COUNT && r.class == STATUS_OK; c++)
-        for (uint32_t i = 0; i < *list_count(&h->public, c) && r.class == STATUS_OK; i++)
-            read_one(&r, (const defined_object *)(list_items(&h->public, c) + i * lists[c].size), columns);
-    h->plans = r.plans;
-    h->n_plans = r.n_plans;
+        for (uint32_t i = 0; i < *list_count(&b->public, c) && r.class == STATUS_OK; i++)
+            read_one(&r, (const defined_object *)(list_items(&b->public, c) + i * lists[c].size), columns);
+    b->plans = r.plans;
+    b->n_plans = r.n_plans;
     return r.class;
 }
 
@@ -299,6 +321,7 @@ static status_class read_objects(held *h, const json_t *columns, status *st)
  * --------------------------------------------------------------------------------- */
 
 typedef struct sorter {
+    const body *b;
     const definition *d;
     defined_featurestore *to;
     uint32_t n;
@@ -331,7 +354,8 @@ static bool sort_store(sorter *s, object_class class, const char *key)
 {
     if (class == CLASS_INFERENCESTORE)
         return sort_models(s, key);
-    const defined_featurestore *f = class == CLASS_FEATURESTORE ? definition_featurestore(s->d, key) : NULL;
+    const defined_featurestore *f =
+        class == CLASS_FEATURESTORE && key ? (const defined_featurestore *)*slot_of(s->b, class, key) : NULL;
     if (!f)
         return true;
     char *state = &s->state[f - s->d->featurestores];
@@ -345,12 +369,13 @@ static bool sort_store(sorter *s, object_class class, const char *key)
     return true;
 }
 
-static status_class sort_featurestores(held *h, status *st)
+static status_class sort_featurestores(body *b, status *st)
 {
-    definition *d = &h->public;
-    sorter s = {.d = d,
-                .to = arena_zero(h->arena, d->n_featurestores + 1, sizeof *s.to),
-                .state = arena_zero(h->arena, d->n_featurestores + 1, 1)};
+    definition *d = &b->public;
+    sorter s = {.b = b,
+                .d = d,
+                .to = arena_zero(b->arena, d->n_featurestores + 1, sizeof *s.to),
+                .state = arena_zero(b->arena, d->n_featurestores + 1, 1)};
     for (uint32_t i = 0; i < d->n_featurestores; i++) {
         const char *key = d->featurestores[i].object.key;
         char where[sizeof st->where];
@@ -366,35 +391,27 @@ static status_class sort_featurestores(held *h, status *st)
 /* ---- making
  * ----------------------------------------------------------------------------------------------------- */
 
-static void set_head(held *h, const definition_source *s)
-{
-    definition *d = &h->public;
-    const json_t *metadata = json_object_get(s->template_body, "metadata");
-    d->wid = s->wid;
-    d->workspace = arena_string(h->arena, s->workspace);
-    d->workspace_id = arena_string(h->arena, s->workspace_id);
-    d->generation = s->generation;
-    d->template_key = arena_string(h->arena, json_string_value(json_object_get(metadata, "key")));
-    d->template_version = arena_string(h->arena, json_string_value(json_object_get(metadata, "version")));
-    const char *title = json_string_value(json_object_get(metadata, "title"));
-    d->title = title ? arena_string(h->arena, title) : d->template_key;
-}
-
 static json_t *document_of(const definition_source *s)
 {
-    json_t *d = json_pack("{s:i, s:s?, s:s?, s:I, s:O?, s:O?, s:O?, s:O?}", "wid", (int)s->wid, "workspace",
-                          s->workspace, "workspace_id", s->workspace_id, "generation",
-                          (json_int_t)s->generation, "template", s->template_body, "local", s->local_body,
+    json_t *d = json_pack("{s:O?, s:O?, s:O?, s:O?}", "template", s->template_body, "local", s->local_body,
                           "parameters", s->parameters, "columns", s->columns);
     assert(d);
-    json_t *own = json_deep_copy(d);
-    json_decref(d);
-    return own;
+    return d;
 }
 
-static status_class fill(held *h, const definition_source *s, status *st)
+static void read_head(body *b, const definition_source *s)
 {
-    definition *d = &h->public;
+    definition *d = &b->public;
+    const json_t *metadata = json_object_get(s->template_body, "metadata");
+    d->template_key = arena_string(b->arena, json_string_value(json_object_get(metadata, "key")));
+    d->template_version = arena_string(b->arena, json_string_value(json_object_get(metadata, "version")));
+    const char *title = json_string_value(json_object_get(metadata, "title"));
+    d->title = title ? arena_string(b->arena, title) : d->template_key;
+}
+
+static status_class fill(body *b, const definition_source *s, status *st)
+{
+    definition *d = &b->public;
     size_t n;
     status_class class = parameters_resolve(json_object_get(s->template_body, "parameters"), s->parameters,
                                             false, &d->parameters, st);
@@ -402,39 +419,91 @@ static status_class fill(held *h, const definition_source *s, status *st)
         return class;
     json_t *own = parameters_fill(s->template_body, d->parameters, NULL, NULL);
     json_t *local = s->local_body ? parameters_fill(s->local_body, d->parameters, NULL, NULL) : json_null();
-    h->bodies = json_pack("{s:o, s:o}", "template", own, "local", local);
-    class = add_objects(h, own, local, &n, st);
+    b->bodies = json_pack("{s:o, s:o}", "template", own, "local", local);
+    class = add_objects(b, own, local, &n, st);
     if (class != STATUS_OK)
         return class;
-    index_all(h, n);
-    class = read_objects(h, s->columns, st);
-    if (class != STATUS_OK || (class = sort_featurestores(h, st)) != STATUS_OK)
+    index_all(b, n);
+    class = read_objects(b, s->columns, st);
+    if (class != STATUS_OK || (class = sort_featurestores(b, st)) != STATUS_OK)
         return class;
-    index_all(h, n);
+    index_all(b, n);
     return STATUS_OK;
+}
+
+static status_class body_make(const definition_source *source, const json_t *document, body **ret, status *st)
+{
+    body *b = memory_zero(1, sizeof *b);
+    b->arena = arena_create(16384);
+    b->empty = json_object();
+    b->document = json_deep_copy(document);
+    read_head(b, source);
+    status_class class = fill(b, source, st);
+    if (class == STATUS_OK)
+        *ret = b;
+    else
+        body_free(&b->shared);
+    return class;
+}
+
+/* The body that others of the same documents have, or a new one. */
+static status_class body_take(const definition_source *source, body **ret, status *st)
+{
+    char digest[DIGEST_TEXT_SIZE];
+    json_t *document = document_of(source);
+    char *form = json_dumps(document, JSON_COMPACT);
+    digest_text(digest, form, strlen(form));
+    free(form);
+    status_class class = STATUS_OK;
+    *ret = (body *)shared_find(&bodies, digest);
+    if (!*ret && (class = body_make(source, document, ret, st)) == STATUS_OK)
+        *ret = (body *)shared_put(&bodies, digest, &(*ret)->shared);
+    json_decref(document);
+    return class;
+}
+
+/* A copy behind the names that are there already; NULL stays NULL. */
+static const char *add_name(char **at, const char *name)
+{
+    size_t size = name ? strlen(name) + 1 : 0;
+    char *copy = size ? memcpy(*at, name, size) : NULL;
+    *at += size;
+    return copy;
+}
+
+static held *head_of(const definition_source *s, body *b)
+{
+    size_t names =
+        (s->workspace ? strlen(s->workspace) + 1 : 0) + (s->workspace_id ? strlen(s->workspace_id) + 1 : 0);
+    held *h = memory_zero(1, sizeof *h + names);
+    char *at = h->names;
+    h->magic = DEFINITION_MAGIC;
+    atomic_init(&h->references, 1);
+    h->body = b;
+    h->public = b->public;
+    h->public.wid = s->wid;
+    h->public.generation = s->generation;
+    h->public.workspace = add_name(&at, s->workspace);
+    h->public.workspace_id = add_name(&at, s->workspace_id);
+    return h;
 }
 
 status_class definition_make(const definition_source *source, const definition **ret, status *st)
 {
-    held *h = memory_zero(1, sizeof *h);
-    h->magic = DEFINITION_MAGIC;
-    atomic_init(&h->references, 1);
-    h->arena = arena_create(16384);
-    h->empty = json_object();
-    h->document = document_of(source);
-    set_head(h, source);
-    status_class class = fill(h, source, st);
-    if (class != STATUS_OK) {
-        held_free(h);
-        return class;
-    }
-    *ret = &h->public;
-    return STATUS_OK;
+    body *b = NULL;
+    status_class class = body_take(source, &b, st);
+    if (class == STATUS_OK)
+        *ret = &head_of(source, b)->public;
+    return class;
 }
 
 json_t *definition_to_json(const definition *d)
 {
-    return json_incref(held_of(d)->document);
+    json_t *document = json_pack("{s:i, s:s?, s:s?, s:I}", "wid", (int)d->wid, "workspace", d->workspace,
+                                 "workspace_id", d->workspace_id, "generation", (json_int_t)d->generation);
+    assert(document);
+    json_object_update(document, held_of(d)->body->document);
+    return document;
 }
 
 static json_t *unless_null(json_t *v)
@@ -444,12 +513,12 @@ static json_t *unless_null(json_t *v)
 
 status_class definition_from_json(json_t *document, const definition **ret, status *st)
 {
-    json_t *body = json_object_get(document, "template");
-    if (!json_is_object(body))
+    json_t *template = json_object_get(document, "template");
+    if (!json_is_object(template))
         return status_at(st, STATUS_INVALID, "/template",
                          "the definition cannot be read: it has no template");
     const definition_source source = {
-        .template_body = body,
+        .template_body = template,
         .local_body = unless_null(json_object_get(document, "local")),
         .parameters = unless_null(json_object_get(document, "parameters")),
         .columns = unless_null(json_object_get(document, "columns")),
@@ -463,7 +532,7 @@ status_class definition_from_json(json_t *document, const definition **ret, stat
 
 status_class definition_with_columns(const definition *d, json_t *columns, const definition **ret, status *st)
 {
-    json_t *document = json_copy(held_of(d)->document);
+    json_t *document = definition_to_json(d);
     json_object_set(document, "columns", columns);
     status_class class = definition_from_json(document, ret, st);
     json_decref(document);

@@ -229,8 +229,8 @@ int64_t build_rest_us(int64_t took_us, unsigned share)
 refresh_order build_order(const build *b)
 {
     if (b->now.kind == BUILD_BESIDE)
-        return (refresh_order){b->old, b->beside, b->oldest_us};
-    return (refresh_order){b->f, NULL, b->oldest_us};
+        return (refresh_order){b->old, b->beside, b->oldest_us, NULL};
+    return (refresh_order){b->f, NULL, b->oldest_us, NULL};
 }
 
 static int64_t slice_start(const build *b)

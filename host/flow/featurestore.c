@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "control/definition_table.h"
 #include "flow/dirty_marks.h"
+#include "flow/live_stage.h"
 #include "store/copy.h"
 
 enum {
@@ -62,23 +63,17 @@ static void merge_ranges(step *s)
 
 /* ---- parameters ---- */
 
-static value times_value(step *s, const int64_t *times, uint32_t n)
-{
-    text bytes = {0};
-    column c = {.type = COLUMN_TIMESTAMP, .values = times};
-    copy_encode_array(&bytes, &c, &(copy_rows){.order = NULL}, n);
-    value v = value_binary(column_array_oid(COLUMN_TIMESTAMP), arena_copy(s->arena, bytes.data, bytes.len),
-                           bytes.len);
-    text_free(&bytes);
-    return v;
-}
-
-static value key_times(step *s)
+static int64_t *bucket_times(step *s)
 {
     int64_t *times = arena_zero(s->arena, s->n_keys, sizeof *times);
     for (uint32_t i = 0; i < s->n_keys; i++)
         times[i] = s->keys[i].bucket_us;
-    return times_value(s, times, s->n_keys);
+    return times;
+}
+
+static value key_times(step *s)
+{
+    return copy_times_value(s->arena, bucket_times(s), s->n_keys);
 }
 
 static value key_entities(step *s, uint32_t part)
@@ -153,8 +148,8 @@ static unsigned bind_values(step *s, const block *b, value *out)
         out[n++] = key_entities(s, i);
     if (b->dense)
         return n + bind_block(s, b, out + n);
-    out[n++] = times_value(s, s->range_starts, s->n_ranges);
-    out[n++] = times_value(s, s->range_ends, s->n_ranges);
+    out[n++] = copy_times_value(s->arena, s->range_starts, s->n_ranges);
+    out[n++] = copy_times_value(s->arena, s->range_ends, s->n_ranges);
     for (uint32_t i = 0; i < s->f->table.n_entity; i++)
         out[n++] = range_entities(s, i);
     return n;
@@ -308,6 +303,21 @@ static status_class step_inside(const refresh_order *o, step *s, refresh_result 
     return class == STATUS_OK ? remove_late(s, st) : class;
 }
 
+/* Who watches is told what the keys are now. */
+static void tell(const refresh_order *o, const step *claimed)
+{
+    uint64_t ignored = 0;
+    if (!o->serving || !live_stage_watched(o->live, &o->serving->table))
+        return;
+    step s = step_for(o->serving, claimed, o->oldest_us, &ignored);
+    const int64_t *times = bucket_times(&s);
+    const char *const **entities = arena_zero(s.arena, s.n_keys + 1, sizeof *entities);
+    for (uint32_t i = 0; i < s.n_keys; i++)
+        entities[i] = s.keys[i].entity;
+    if (s.n_keys > 0)
+        live_stage_tell(o->live, s.c, &s.f->table, &(store_ranges){times, times, entities, s.n_keys});
+}
+
 status_class featurestore_step(const refresh_order *o, connection *c, refresh_result *out, status *st)
 {
     const featurestore_plan *f = o->serving ? o->serving : o->beside;
@@ -319,10 +329,12 @@ status_class featurestore_step(const refresh_order *o, connection *c, refresh_re
         return class;
     step s = {.f = f, .c = c, .arena = arena_create(STEP_ARENA_BYTES)};
     class = step_inside(o, &s, out, st);
-    if (class == STATUS_OK)
-        class = connection_commit(c, st);
-    else
+    if (class != STATUS_OK)
         connection_rollback(c);
+    else if ((class = connection_commit(c, st)) == STATUS_OK)
+        tell(o, &s);
+    else if (o->serving)
+        live_stage_restart(o->live, &o->serving->table);
     arena_free(s.arena);
     return class;
 }

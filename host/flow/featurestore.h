@@ -6,6 +6,7 @@
  * point the marks are still there. */
 #ifndef PENSTOCK_FLOW_FEATURESTORE_H
 #define PENSTOCK_FLOW_FEATURESTORE_H
+#include "flow/live.h"
 #include "flow/plan.h"
 #include "store/connection.h"
 
@@ -16,6 +17,7 @@
 typedef struct refresh_order {
     const featurestore_plan *serving, *beside;
     int64_t oldest_us; /* the sources are complete from here on; INT64_MIN = whole */
+    live_hub *live;    /* NULL = nobody is told */
 } refresh_order;
 
 typedef struct refresh_result {

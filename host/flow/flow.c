@@ -104,7 +104,7 @@ static tenant *table_put(flow *f, tenant *t)
 
 status_class flow_put(flow *f, const flow_workspace *w, status *st)
 {
-    tenant_parts parts = {&f->parts, f->intake, f->journal, f->partitions, f->models_folder};
+    tenant_parts parts = {&f->parts, f->intake, f->journal, f->partitions, f->models_folder, f->live};
     tenant *t, *running = tenant_of(f, w->definition->wid, NULL);
     status_class class = tenant_create(&parts, w, &t, st);
     if (class != STATUS_OK) {
@@ -438,6 +438,23 @@ status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t 
     pool_return(f->parts.data, c);
     tenant_release(t);
     return class;
+}
+
+status_class flow_store_place(flow *f, int32_t wid, object_class class, const char *key, const char *id,
+                              live_place *out, status *st)
+{
+    connection *c = NULL;
+    tenant *t = tenant_of(f, wid, st);
+    if (!t)
+        return st->class;
+    const store_table *table = flow_plan_table(tenant_plan(t), class, key);
+    status_class ret = table ? tenant_borrow(t, &c, st)
+                             : status_set(st, STATUS_NOT_FOUND, "there is no %s %s", class_name(class), key);
+    if (ret == STATUS_OK)
+        ret = live_stage_place(c, table, id, out, st);
+    pool_return(f->parts.data, c);
+    tenant_release(t);
+    return ret;
 }
 
 live_hub *flow_live(flow *f)

@@ -14,9 +14,11 @@
 #include "flow/intake.h"
 #include "flow/journal.h"
 #include "flow/live.h"
+#include "flow/live_stage.h"
 #include "flow/metric.h"
 #include "flow/plan.h"
 #include "flow/source.h"
+#include "flow/store_rows.h"
 #include "flow/writer.h"
 #include "loop/lane.h"
 #include "loop/loop.h"
@@ -92,14 +94,6 @@ intake *flow_intake(flow *f);
 /* Reads rows of any store in key order on the workspace's login: columns of the table, then `_seq`,
  * `_received` … `after` (NULL or a cursor that a page gave back) and `limit` page through; from/to bound the
  * event time (0 = open). *next_out in the arena, NULL at the end. [lane] */
-typedef struct store_query {
-    object_class class;
-    const char *key;
-    int64_t from_us, to_us;
-    uint32_t limit; /* ≤ 10,000 */
-    const char *after;
-    bool system; /* with the system columns */
-} store_query;
 status_class flow_store_rows(flow *f, int32_t wid, const store_query *q, arena *a, metric_result *out,
                              const char **next_out, status *st);
 
@@ -108,6 +102,10 @@ status_class flow_store_rows(flow *f, int32_t wid, const store_query *q, arena *
  * (`seq` when there is none). [lane] */
 status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t seq, uint32_t limit, arena *a,
                               metric_result *out, uint64_t *last_out, status *st);
+/* Where a feature- or inferencestore is, and what is new since `id` (NULL = from now on): live_stage.h.
+ * [lane] */
+status_class flow_store_place(flow *f, int32_t wid, object_class class, const char *key, const char *id,
+                              live_place *out, status *st);
 /* Who watches what is committed: live.h. */
 live_hub *flow_live(flow *f);
 /* Visits the workspaces with what this host has booked of each, and how many do not balance. [any thread] */

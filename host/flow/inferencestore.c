@@ -11,6 +11,7 @@
 #include "control/definition_table.h"
 #include "flow/dirty_marks.h"
 #include "flow/infer_rows.h"
+#include "flow/live_stage.h"
 #include "store/copy.h"
 
 enum { STEP_ARENA_BYTES = 65536, RUN_GAP = 4, RUN_PARAMS_MAX = TABLE_KEY_COLUMNS_MAX + 3 };
@@ -24,6 +25,9 @@ typedef struct step {
     arena *arena;
     text buffer;
     uint64_t rows, poison;
+    int64_t *from_us, *to_us; /* what was scored, of which entities */
+    const char *const **entities;
+    uint32_t n_scored;
     uint32_t retry_after_ms;
 } step;
 
@@ -251,7 +255,11 @@ static status_class score_stretch(step *s, const stretch *r, status *st)
         return class;
     uint32_t skip = rows_before(&features, r->first_us), n = features.rows.n_rows;
     int64_t last_us = n > skip ? ((const int64_t *)features.rows.columns[1].values)[n - 1] : r->last_us;
-    class = remove_old(s, r, last_us > r->last_us ? last_us : r->last_us, st);
+    last_us = last_us > r->last_us ? last_us : r->last_us;
+    s->from_us[s->n_scored] = r->first_us;
+    s->to_us[s->n_scored] = last_us;
+    s->entities[s->n_scored++] = r->entity;
+    class = remove_old(s, r, last_us, st);
     if (class == STATUS_OK && n > skip)
         class = score_rows(s, &features, skip, read_us, st);
     feature_rows_free(&features);
@@ -271,6 +279,9 @@ static status_class score_keys(step *s, const dirty_key *keys, uint32_t n, statu
 {
     status_class class = STATUS_OK;
     uint32_t first = 0;
+    s->from_us = arena_zero(s->arena, n + 1, sizeof *s->from_us);
+    s->to_us = arena_zero(s->arena, n + 1, sizeof *s->to_us);
+    s->entities = arena_zero(s->arena, n + 1, sizeof *s->entities);
     for (uint32_t i = 0; i < n && class == STATUS_OK; i++) {
         if (i + 1 < n && same_stretch(s, &keys[i], &keys[i + 1]))
             continue;
@@ -282,7 +293,8 @@ static status_class score_keys(step *s, const dirty_key *keys, uint32_t n, statu
 }
 
 status_class inferencestore_step(const model_plan *m, const champion *best, const poison_place *place,
-                                 connection *c, const char *run, inference_result *out, status *st)
+                                 live_hub *live, connection *c, const char *run, inference_result *out,
+                                 status *st)
 {
     dirty_key *keys;
     uint32_t n = 0;
@@ -296,10 +308,12 @@ status_class inferencestore_step(const model_plan *m, const champion *best, cons
                               s.arena, &keys, &n, st);
     if (class == STATUS_OK)
         class = score_keys(&s, keys, n, st);
-    if (class == STATUS_OK)
-        class = connection_commit(c, st);
-    else
+    if (class != STATUS_OK)
         connection_rollback(c);
+    else if ((class = connection_commit(c, st)) != STATUS_OK)
+        live_stage_restart(live, m->table);
+    else if (s.n_scored > 0)
+        live_stage_tell(live, c, m->table, &(store_ranges){s.from_us, s.to_us, s.entities, s.n_scored});
     *out = (inference_result){n, s.rows, s.poison, s.retry_after_ms};
     text_free(&s.buffer);
     arena_free(s.arena);

@@ -9,6 +9,7 @@
  * dead letters. */
 #ifndef PENSTOCK_FLOW_INFERENCESTORE_H
 #define PENSTOCK_FLOW_INFERENCESTORE_H
+#include "flow/live.h"
 #include "flow/plan.h"
 #include "flow/poison.h"
 #include "store/connection.h"
@@ -31,9 +32,10 @@ typedef struct inference_result {
 } inference_result;
 
 /* One step; keys == 0: nothing was dirty. `run` is the id under which the rows are recorded. One at a time a
- * model. */
+ * model. `live` may be NULL. */
 status_class inferencestore_step(const model_plan *m, const champion *best, const poison_place *place,
-                                 connection *c, const char *run, inference_result *out, status *st);
+                                 live_hub *live, connection *c, const char *run, inference_result *out,
+                                 status *st);
 /* Marks every feature row for scoring: a first version, or a re-score. */
 status_class inferencestore_mark_all(const model_plan *m, connection *c, status *st);
 #endif

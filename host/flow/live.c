@@ -22,7 +22,7 @@ enum { TICK_US = 15000000, ITEM_ARENA_BYTES = 4096, OWNER_SIZE = 40 };
 typedef struct live_store {
     struct live_store *next;
     int32_t wid;
-    char key[NAME_KEY_MAX + 1];
+    char key[LIVE_STORE_SIZE];
     uint64_t *marks; /* by shard: the last _seq pushed; 0 = none yet */
     uint64_t mark;   /* never goes back */
     size_t waiting;  /* bytes of items under way */
@@ -47,12 +47,13 @@ typedef struct live_item {
     live_hub *hub;
     arena *arena;
     int32_t wid;
-    char key[NAME_KEY_MAX + 1];
+    char key[LIVE_STORE_SIZE];
     batch rows;
     const char *const *names;
     int64_t first_seq, received_us;
-    uint64_t mark;   /* 0 = not known */
-    const char *why; /* the watches end */
+    uint64_t mark;         /* 0 = not known */
+    char id[LIVE_ID_SIZE]; /* "" = none */
+    const char *why;       /* the watches end */
     size_t bytes;
 } live_item;
 
@@ -340,8 +341,8 @@ static void add_item(const live_watch *w, const live_item *item, text *out)
         if (row != last && !passes(w, &item->rows, item->names, row))
             continue;
         text_add(out, "event: row\n");
-        if (row == last && item->mark)
-            text_printf(out, "id: %" PRIu64 "\n", item->mark);
+        if (row == last && item->id[0])
+            text_printf(out, "id: %s\n", item->id);
         text_add(out, "data: {");
         add_members(w, &item->rows, item->names, row, out);
         text_add(out, "}\n\n");
@@ -498,6 +499,15 @@ static void copy_rows(live_item *item, const write_record *r)
     item->rows = (batch){n, n_columns + 2, columns};
 }
 
+/* Room for so many bytes on their way to the lane; without it the watches end. Under `lock`. */
+static void take_room(live_store *s, size_t bytes, live_item *item)
+{
+    s->choked = s->choked || s->waiting + bytes > LIVE_WAITING_BYTES;
+    item->why = s->choked ? "too_slow" : NULL;
+    item->bytes = s->choked ? 0 : bytes;
+    s->waiting += item->bytes;
+}
+
 /* What becomes of a record, and the mark behind it. False: nobody watches, or there is nothing to tell. */
 static bool note_record(live_hub *h, const write_record *r, live_item *item)
 {
@@ -513,13 +523,10 @@ static bool note_record(live_hub *h, const write_record *r, live_item *item)
         item->why = "restarted"; /* which of the rows are there the table knows */
     else
         tell = tell && r->stored > 0;
-    if (tell && !item->why) {
-        size_t bytes = batch_bytes(&r->rows);
-        s->choked = s->choked || s->waiting + bytes > LIVE_WAITING_BYTES;
-        item->why = s->choked ? "too_slow" : NULL;
-        item->bytes = s->choked ? 0 : bytes;
-        s->waiting += item->bytes;
-    }
+    if (tell && !item->why)
+        take_room(s, batch_bytes(&r->rows), item);
+    if (item->mark)
+        snprintf(item->id, sizeof item->id, "%" PRIu64, item->mark);
     pthread_mutex_unlock(&h->lock);
     return tell;
 }
@@ -556,4 +563,56 @@ void live_push(live_hub *h, const write_record *r)
     if (tell)
         post(h, r, &item);
     note_posted(h, r, mark);
+}
+
+/* ---- stores that are computed ---- */
+
+bool live_watched(live_hub *h, int32_t wid, const char *store)
+{
+    if (!h || !live_watches(h))
+        return false;
+    pthread_mutex_lock(&h->lock);
+    bool watched = find_store(h, wid, store) != NULL;
+    pthread_mutex_unlock(&h->lock);
+    return watched;
+}
+
+static void post_computed(live_item *item, const char *store, const metric_result *rows)
+{
+    live_hub *h = item->hub;
+    pthread_mutex_lock(&h->lock);
+    live_store *s = find_store(h, item->wid, store);
+    if (s && rows)
+        take_room(s, batch_bytes(&rows->rows), item);
+    pthread_mutex_unlock(&h->lock);
+    if (!s)
+        return;
+    arena *a = item->arena = arena_create(ITEM_ARENA_BYTES);
+    snprintf(item->key, sizeof item->key, "%s", store);
+    if (rows && !item->why) {
+        uint32_t n = rows->rows.n_columns;
+        const char **names = arena_zero(a, n + 1, sizeof *names);
+        column *columns = arena_zero(a, n + 1, sizeof *columns);
+        for (uint32_t i = 0; i < n; i++) {
+            names[i] = arena_string(a, rows->names[i]);
+            columns[i] = copy_column(a, &rows->rows.columns[i], rows->rows.n_rows);
+        }
+        item->names = names;
+        item->rows = (batch){rows->rows.n_rows, n, columns};
+    }
+    lane_post(h->lane, deliver, arena_copy(a, item, sizeof *item));
+}
+
+void live_tell(live_hub *h, int32_t wid, const char *store, const metric_result *rows, const char *id)
+{
+    live_item item = {.hub = h, .wid = wid};
+    snprintf(item.id, sizeof item.id, "%s", id);
+    post_computed(&item, store, rows);
+}
+
+void live_restart(live_hub *h, int32_t wid, const char *store)
+{
+    live_item item = {.hub = h, .wid = wid, .why = "restarted"};
+    if (live_watched(h, wid, store))
+        post_computed(&item, store, NULL);
 }

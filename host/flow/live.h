@@ -1,5 +1,5 @@
-/* The live view: what the writers have committed to a datastore goes to everybody who watches it, row by row,
- * in the order of the commits.
+/* The live view: what is committed to a store goes to everybody who watches it, row by row, in the order of
+ * the commits: from the writers for datastores, from live_stage.h for feature- and inferencestores.
  *
  * A watch has a name: the highest `_seq` below which nothing is still to come (the mark). Who comes back with
  * it misses nothing: he reads the rows behind it from the table and goes on live. Several writers commit side
@@ -24,6 +24,8 @@ typedef struct live_watch live_watch;
 #define LIVE_KEY_WATCHES_MAX 16
 #define LIVE_WAITING_BYTES (8U << 20) /* of committed rows that were not handed on yet, of one store */
 #define LIVE_HELD_BYTES (4U << 20)    /* of events for a watch that still reads the past */
+#define LIVE_ID_SIZE 64
+#define LIVE_STORE_SIZE (NAME_KEY_MAX + 17)
 
 /* Text of whole events. False: the watcher is gone, or was told why he is let go; it is not called again.
  * Never blocks. */
@@ -38,7 +40,7 @@ typedef struct live_filter { /* column = text of the value, as CSV has it */
 
 typedef struct live_wish {
     int32_t wid;
-    const char *store, *owner;  /* the store's key; who watches */
+    const char *store, *owner;  /* a datastore's key, or "featurestore:key" …; who watches */
     const char *const *columns; /* NULL = all; copied, like the filters */
     uint32_t n_columns;
     const live_filter *filters;
@@ -68,6 +70,13 @@ void live_events(const live_watch *w, const metric_result *rows, text *out);
 
 /* A writer's thread, after the commit and before the journal is trimmed; cheap when nobody watches. */
 void live_push(live_hub *h, const write_record *record);
+/* Whether rows of the store are wanted; cheap when nobody watches. `h` may be NULL. */
+bool live_watched(live_hub *h, int32_t wid, const char *store);
+/* Rows of a store without writers, after their commit. `id`: who has it has all that was committed before;
+ * the caller tells one commit after the other. */
+void live_tell(live_hub *h, int32_t wid, const char *store, const metric_result *rows, const char *id);
+/* What was committed is not known: everybody who watches comes back and reads the table. */
+void live_restart(live_hub *h, int32_t wid, const char *store);
 /* Now and then: signs of life, so that who is gone is noticed. */
 void live_tick(live_hub *h, int64_t now_us);
 unsigned live_watches(const live_hub *h);

@@ -1,16 +1,34 @@
 #include "flow/plan.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/shared.h"
 #include "base/text.h"
 #include "control/definition_table.h"
 #include "flow/metric_sql.h"
 #include "flow/refresh_sql.h"
 #include "store/copy.h"
 
-enum { PLAN_ARENA_BYTES = 16384 };
+enum { PLAN_ARENA_BYTES = 4096 };
+
+/* The decoder of a store is the same for all workspaces that share its definition (see definition.c): the
+ * store's place in memory says which it is, and whoever holds the decoder holds the definition too. */
+typedef struct shared_decoder {
+    shared shared; /* first */
+    decode_plan *plan;
+} shared_decoder;
+
+static void shared_decoder_free(shared *s)
+{
+    shared_decoder *d = (shared_decoder *)s;
+    decode_plan_free(d->plan);
+    free(d);
+}
+
+static shared_table decoders = SHARED_TABLE(shared_decoder_free);
 
 const flow_plan *flow_plan_retain(const flow_plan *p)
 {
@@ -22,7 +40,7 @@ static void release_parts(flow_plan *p)
 {
     for (uint32_t i = 0; i < p->definition->n_datastores; i++) {
         datastore_plan *d = &p->datastores[i];
-        decode_plan_free(d->decode);
+        shared_release(&decoders, d->decoder);
         upsert_free(d->upsert);
     }
 }
@@ -41,11 +59,22 @@ void flow_plan_release(const flow_plan *plan)
 
 static status_class make_decoder(datastore_plan *d, status *st)
 {
-    decode_options options = {.time_column = d->defined->time,
-                              .past_us = d->defined->accept_past_us,
-                              .future_us = d->defined->accept_future_us};
-    d->decode = decode_plan_create(d->rows, &options, st);
-    return d->decode ? STATUS_OK : st->class;
+    char digest[DIGEST_TEXT_SIZE];
+    digest_text(digest, &d->defined, sizeof d->defined);
+    d->decoder = shared_find(&decoders, digest);
+    if (!d->decoder) {
+        decode_options options = {.time_column = d->defined->time,
+                                  .past_us = d->defined->accept_past_us,
+                                  .future_us = d->defined->accept_future_us};
+        decode_plan *plan = decode_plan_create(d->rows, &options, st);
+        if (!plan)
+            return st->class;
+        shared_decoder *made = memory_zero(1, sizeof *made);
+        made->plan = plan;
+        d->decoder = shared_put(&decoders, digest, &made->shared);
+    }
+    d->decode = ((shared_decoder *)d->decoder)->plan;
+    return STATUS_OK;
 }
 
 static void add_names(arena *a, datastore_plan *d)

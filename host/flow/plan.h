@@ -34,8 +34,9 @@ typedef struct dependant {
 typedef struct datastore_plan {
     const flow_plan *plan;
     const defined_datastore *defined;
-    const row_plan *rows; /* the definition's */
-    decode_plan *decode;  /* for every format: the context says which */
+    const row_plan *rows;   /* the definition's */
+    decode_plan *decode;    /* for every format: the context says which; others' too */
+    struct shared *decoder; /* that `decode` belongs to */
     store_table table;
     upsert *upsert; /* NULL: append-only */
     const char *copy_sql;

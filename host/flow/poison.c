@@ -23,9 +23,9 @@ struct poison_ward {
     pool *data;
     int32_t wid;
     pthread_mutex_t lock;
-    char (*slots)[DIGEST_TEXT_SIZE]; /* open addressing; "" = empty */
+    char (*slots)[DIGEST_TEXT_SIZE]; /* open addressing; "" = empty; NULL: none is known */
     uint32_t n_slots, n_known;
-    char *stages[STAGES_MAX]; /* that have any */
+    char **stages; /* that have any */
     uint32_t n_stages;
     bool loaded;
 };
@@ -35,8 +35,6 @@ poison_ward *poison_ward_create(pool *data, int32_t wid)
     poison_ward *w = memory_zero(1, sizeof *w);
     w->data = data;
     w->wid = wid;
-    w->n_slots = SLOTS_FIRST;
-    w->slots = memory_zero(w->n_slots, sizeof *w->slots);
     pthread_mutex_init(&w->lock, NULL);
     return w;
 }
@@ -47,6 +45,7 @@ void poison_ward_free(poison_ward *w)
         return;
     for (uint32_t i = 0; i < w->n_stages; i++)
         free(w->stages[i]);
+    free(w->stages);
     free(w->slots);
     pthread_mutex_destroy(&w->lock);
     free(w);
@@ -57,7 +56,9 @@ static void drop_known(poison_ward *w)
     for (uint32_t i = 0; i < w->n_stages; i++)
         free(w->stages[i]);
     w->n_stages = w->n_known = 0;
-    memset(w->slots, 0, w->n_slots * sizeof *w->slots);
+    free(w->slots);
+    w->slots = NULL;
+    w->n_slots = 0;
     w->loaded = false;
 }
 
@@ -84,7 +85,7 @@ static void grow(poison_ward *w)
 {
     char(*old)[DIGEST_TEXT_SIZE] = w->slots;
     uint32_t n = w->n_slots;
-    w->n_slots *= 2;
+    w->n_slots = n ? n * 2 : SLOTS_FIRST;
     w->slots = memory_zero(w->n_slots, sizeof *w->slots);
     for (uint32_t i = 0; i < n; i++)
         if (old[i][0])
@@ -102,15 +103,17 @@ static bool has_stage(const poison_ward *w, const char *stage)
 
 static void remember(poison_ward *w, const char *stage, const char *digest)
 {
+    if (w->n_known * 2 >= w->n_slots)
+        grow(w);
     char *slot = slot_of(w, digest);
     if (!slot[0] && w->n_known < POISON_KNOWN_MAX) {
         snprintf(slot, DIGEST_TEXT_SIZE, "%s", digest);
         w->n_known++;
     }
-    if (!has_stage(w, stage) && w->n_stages < STAGES_MAX)
-        w->stages[w->n_stages++] = memory_string(stage);
-    if (w->n_known * 2 > w->n_slots)
-        grow(w);
+    if (has_stage(w, stage) || w->n_stages == STAGES_MAX)
+        return;
+    w->stages = memory_grow(w->stages, (w->n_stages + 1) * sizeof(char *));
+    w->stages[w->n_stages++] = memory_string(stage);
 }
 
 /* From the dead letters, once; not while the database is away. */
@@ -168,7 +171,7 @@ bool poison_is(const poison_place *place, const char *row, size_t len)
         return false;
     digest_of(digest, place, row, len);
     pthread_mutex_lock(&w->lock);
-    bool known = slot_of(w, digest)[0] != '\0';
+    bool known = w->slots && slot_of(w, digest)[0] != '\0';
     pthread_mutex_unlock(&w->lock);
     return known;
 }

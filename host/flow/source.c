@@ -18,7 +18,8 @@ enum {
     BACK_OFF_LAST_MS = 60000,
     POLL_CLOSE_MS = 30000, /* idle for longer: closed, and its cell stopped, until then */
     CLOSED_IN_ROW_MAX = 3,
-    HELD_BACK_MS = 2000, /* asked again so often: it may be released before its time */
+    SOURCE_ARENA_BYTES = 256, /* kept while it stands still; a batch takes larger blocks */
+    HELD_BACK_MS = 2000,      /* asked again so often: it may be released before its time */
 };
 
 const char *source_state_name(source_state state)
@@ -282,7 +283,7 @@ source *source_create(const source_parts *parts)
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->settled, NULL);
     s->lane = lane_open_in(parts->lanes, s->instance_name);
-    s->arena = arena_create(0);
+    s->arena = arena_create(SOURCE_ARENA_BYTES);
     s->paused = parts->defined->paused;
     s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;
     s->due_us = s->paused ? INT64_MAX : 0;

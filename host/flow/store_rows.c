@@ -6,6 +6,7 @@
 #include "base/batch_json.h"
 #include "base/text.h"
 #include "control/definition_table.h"
+#include "store/copy.h"
 
 enum { LIMIT_MAX = 10000, KEY_MAX = TABLE_KEY_COLUMNS_MAX + 1 };
 
@@ -58,7 +59,7 @@ static void add_columns(text *sql, const store_table *t, bool system)
 
 typedef struct query {
     text sql;
-    value params[KEY_MAX + 4];
+    value params[KEY_MAX + 5];
     unsigned n;
 } query;
 
@@ -111,6 +112,16 @@ static const char *cursor_of(const rows *found, uint32_t row, uint32_t first, ui
     return copy;
 }
 
+/* Rows that were written by this transaction or a later one. A row that has not been touched for more than
+ * 2³¹ transactions may look so, too. */
+static void add_since(query *out, const store_query *q)
+{
+    if (!q->since)
+        return;
+    out->params[out->n++] = value_text(q->since);
+    text_printf(&out->sql, " AND age(xmin) BETWEEN 0 AND age($%u::xid)", out->n);
+}
+
 static void start_query(query *out, const store_table *t, const store_query *q, const order *o)
 {
     char label[TABLE_LABEL_SIZE];
@@ -124,6 +135,7 @@ static void start_query(query *out, const store_table *t, const store_query *q, 
     }
     text_printf(&out->sql, " FROM %s WHERE true", label);
     add_bounds(out, t, q);
+    add_since(out, q);
 }
 
 static void take_page(const rows *found, uint32_t n_key, uint32_t limit, arena *a, metric_result *out,
@@ -186,5 +198,57 @@ status_class store_rows_since(const store_table *table, connection *c, uint64_t 
     uint32_t column = table->n_columns + table->has_extra; /* `_seq` stands behind them */
     if (out->rows.n_rows)
         *last_out = (uint64_t)((const int64_t *)out->rows.columns[column].values)[out->rows.n_rows - 1];
+    return STATUS_OK;
+}
+
+static void ranges_sql(text *sql, const store_table *t, bool all, uint32_t limit)
+{
+    char label[TABLE_LABEL_SIZE];
+    uint32_t n = all ? 0 : t->n_entity;
+    table_label(label, t);
+    text_add(sql, "SELECT ");
+    for (uint32_t i = 0; i < t->n_columns; i++) {
+        text_add(sql, i ? ", t." : "t.");
+        sql_identifier(sql, t->columns[i].name);
+    }
+    text_printf(sql, " FROM unnest($1::timestamptz[], $2::timestamptz[]");
+    for (uint32_t i = 0; i < n; i++)
+        text_printf(sql, ", $%u::text[]", i + 3);
+    text_add(sql, ") AS r(b0, b1");
+    for (uint32_t i = 0; i < n; i++)
+        text_printf(sql, ", e%u", i + 1);
+    text_printf(sql, ") JOIN %s t ON t.", label);
+    sql_identifier(sql, t->columns[t->time_column].name);
+    text_add(sql, " BETWEEN r.b0 AND r.b1");
+    for (uint32_t i = 0; i < n; i++) {
+        text_add(sql, " AND t.");
+        sql_identifier(sql, t->columns[t->entity[i]].name);
+        text_printf(sql, " = r.e%u::%s", i + 1, column_sql_type(t->columns[t->entity[i]].type));
+    }
+    text_printf(sql, " LIMIT %u", limit);
+}
+
+status_class store_rows_ranges(const store_table *table, connection *c, const store_ranges *ranges,
+                               uint32_t limit, arena *a, metric_result *out, status *st)
+{
+    text sql = {0};
+    rows *found;
+    value params[KEY_MAX + 2] = {copy_times_value(a, ranges->from_us, ranges->n),
+                                 copy_times_value(a, ranges->to_us, ranges->n)};
+    unsigned n = 2;
+    for (uint32_t part = 0; ranges->entities && part < table->n_entity; part++) {
+        const char **texts = arena_zero(a, ranges->n + 1, sizeof *texts);
+        for (uint32_t i = 0; i < ranges->n; i++)
+            texts[i] = ranges->entities[i][part];
+        params[n++] = value_texts(texts, ranges->n);
+    }
+    ranges_sql(&sql, table, !ranges->entities, limit);
+    statement read = {"read what was computed", sql.data};
+    status_class class = connection_run(c, &read, params, n, &found, st);
+    text_free(&sql);
+    if (class != STATUS_OK)
+        return class;
+    metric_result_of_rows(found, a, out);
+    rows_free(found);
     return STATUS_OK;
 }

@@ -22,6 +22,7 @@ typedef struct tenant_parts {
     journal *journal;
     partition_cache *partitions;
     const char *models_folder;
+    live_hub *live;
 } tenant_parts;
 
 status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, tenant **out, status *st);

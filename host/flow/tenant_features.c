@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "control/schedule.h"
 #include "flow/ledger.h"
+#include "flow/live_stage.h"
 #include "flow/tenant_private.h"
 
 enum { STEPS_A_TURN = 50, SERVICE_WAIT_MS = 10000 };
@@ -99,6 +100,19 @@ static void look_again(tenant *t, const featurestore_plan *f)
             t->builds[f->dependants[i].index].known = false;
 }
 
+/* Who watches is told what a slice wrote, unless into a table beside; once that is the table, he comes back.
+ */
+static void tell_slice(work *w, const build *b, const build_progress *was, status_class class)
+{
+    live_hub *live = w->t->parts.live;
+    bool whole = b->now.kind == BUILD_NONE;
+    int64_t from_us = whole ? was->lower_us : b->now.cursor_us, to_us = was->cursor_us - 1;
+    if (class != STATUS_OK || (was->kind == BUILD_BESIDE && whole))
+        live_stage_restart(live, &b->f->table);
+    else if (was->kind != BUILD_BESIDE && from_us <= to_us)
+        live_stage_tell(live, w->data, &b->f->table, &(store_ranges){&from_us, &to_us, NULL, 1});
+}
+
 /* Slices until the build is whole, must rest, or the turn is long enough. */
 static status_class go_on_building(work *w, uint32_t i, bool now, status *st)
 {
@@ -108,7 +122,9 @@ static status_class go_on_building(work *w, uint32_t i, bool now, status *st)
     status_class class = STATUS_OK;
     while (class == STATUS_OK && build_due(b, now ? INT64_MAX : clock_wall_us())) {
         int64_t slice_us = clock_monotonic_us();
+        build_progress was = b->now;
         class = build_slice(b, w->data, w->service, st);
+        tell_slice(w, b, &was, class);
         slice_us = clock_monotonic_us() - slice_us;
         b->rest_until_us = clock_wall_us() + build_rest_us(slice_us, t->parts.flow->build_share);
         show_build(t, i);
@@ -163,6 +179,7 @@ static status_class refresh(work *w, uint32_t i, uint64_t *keys_out, status *st)
 {
     refresh_result r;
     refresh_order order = build_order(&w->t->builds[i]);
+    order.live = w->t->parts.live;
     for (int step = 0; step < STEPS_A_TURN; step++) {
         status_class class = featurestore_step(&order, w->data, &r, st);
         if (class == STATUS_OK)

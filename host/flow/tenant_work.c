@@ -89,7 +89,8 @@ static status_class score(work *w, uint32_t i, uint64_t *rows_out, uint32_t *ret
     snprintf(run, sizeof run, "run_%s", id);
     poison_place place = {t->ward, plugin, t->model_stages[i], t->model_stages[i]};
     for (int step = 0; step < STEPS_A_TURN; step++) {
-        class = inferencestore_step(&t->plan->models[i], &t->loaded[i].best, &place, w->data, run, &r, st);
+        class = inferencestore_step(&t->plan->models[i], &t->loaded[i].best, &place, t->parts.live, w->data,
+                                    run, &r, st);
         *retry_ms_out = r.retry_after_ms;
         if (class != STATUS_OK || r.keys == 0)
             return class;

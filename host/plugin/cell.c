@@ -49,7 +49,6 @@ struct cell {
     wire_arena in, out; /* in: to the cell */
     uint64_t sequence;
     unsigned lines, questions; /* of this call */
-    wire_message message;
 };
 
 /* What one turn of listening came to. */
@@ -176,6 +175,7 @@ static status_class spawn(cell *c, int theirs, int plugin_fd, status *st)
 static status_class await_ready(cell *c, status *st)
 {
     int64_t deadline = now_us() + CELL_START_US;
+    wire_message message, *m = &message; /* 32 KiB: not in the cell, which may stand still for long */
     for (;;) {
         struct pollfd watched = {.fd = c->socket, .events = POLLIN};
         int64_t left = deadline - now_us();
@@ -184,7 +184,6 @@ static status_class await_ready(cell *c, status *st)
             end(c, CELL_HUNG, "it was still loading after 10 s");
             return status_set(st, STATUS_TIMEOUT, "the plugin does not load: it was still at it after 10 s");
         }
-        wire_message *m = &c->message;
         wire_arrival arrival = wire_receive(c->socket, m, 0);
         if (arrival == WIRE_ARRIVED && m->fd >= 0)
             close(m->fd);
@@ -366,7 +365,7 @@ static heard on_result(cell *c, const wire_message *m, cell_answer *answer)
 
 static heard listen_once(cell *c, cell_answer *answer)
 {
-    wire_message *m = &c->message;
+    wire_message message, *m = &message;
     wire_arrival arrival = wire_receive(c->socket, m, MSG_DONTWAIT);
     if (arrival == WIRE_NOTHING)
         return HEARD_MORE;

@@ -460,6 +460,7 @@ void instance_free(instance *in)
     pthread_mutex_destroy(&in->lock);
     pthread_mutex_destroy(&in->facts_lock);
     free(in->metrics);
+    free(in->denied_seen);
     free(in->sandbox);
     free(in->workspace);
     free(in->workspace_key);

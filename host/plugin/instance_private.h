@@ -78,8 +78,8 @@ struct instance {
     char shown_death[256];
     instance_metric_value *metrics;
     char last_denial[256];
-    char trouble[INSTANCE_TROUBLE_MAX];          /* what the plugin told through penstock.health */
-    uint64_t denied_seen[INSTANCE_DENIALS_TOLD]; /* hashes of what was logged */
+    char trouble[INSTANCE_TROUBLE_MAX]; /* what the plugin told through penstock.health */
+    uint64_t *denied_seen; /* hashes of what was logged, INSTANCE_DENIALS_TOLD; NULL until something is */
     int64_t last_used_us;
     swap_place swap;
 };

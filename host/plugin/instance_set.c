@@ -125,6 +125,8 @@ void facts_add(instance *in, fact which, uint64_t n)
 static bool denial_is_news(instance *in, const char *text)
 {
     uint64_t hash = name_hash(text, strlen(text));
+    if (!in->denied_seen)
+        in->denied_seen = memory_zero(INSTANCE_DENIALS_TOLD, sizeof *in->denied_seen);
     uint64_t *seen = in->denied_seen;
     for (size_t i = 0; i < INSTANCE_DENIALS_TOLD; i++) {
         if (seen[i] == hash)

@@ -1,4 +1,5 @@
-/* GET …/datastores/{k}/events: the rows of a store as they are committed, as Server-Sent Events.
+/* GET …/{datastores,featurestores,inferencestores}/{k}/events: the rows of a store as they are committed, as
+ * Server-Sent Events.
  *
  * The handler opens the watch, reads what lies behind Last-Event-ID out of the table page by page (the watch
  * keeps what comes meanwhile), and leaves the stream to the live hub. A client that does not keep up gets an
@@ -8,7 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "flow/live.h"
+#include "flow/live_stage.h"
 #include "serve/auth.h"
 #include "serve/problem.h"
 #include "serve/resource.h"
@@ -55,22 +56,25 @@ static void on_end(void *arg, const char *why)
 
 typedef struct live_request {
     live_wish wish;
+    object_class class;
+    char store[LIVE_STORE_SIZE]; /* as the hub knows it */
     const char *columns[CHOICES_MAX];
     live_filter filters[CHOICES_MAX];
-    uint64_t since; /* 0 = from now on */
+    const char *last; /* the id that is come back with; NULL = from now on */
+    uint64_t since;   /* the same of a datastore */
 } live_request;
 
-static bool has_column(const datastore_plan *d, const char *name)
+static bool has_column(const store_table *t, const char *name)
 {
-    for (const char *at = d->names; at < d->names + d->names_len; at += strlen(at) + 1)
-        if (strcmp(at, name) == 0)
+    for (uint32_t i = 0; i < t->n_columns; i++)
+        if (strcmp(t->columns[i].name, name) == 0)
             return true;
-    return false;
+    return t->has_extra && strcmp(name, "_extra") == 0;
 }
 
-static bool add_column(http_request *r, const datastore_plan *d, live_request *out, const char *name)
+static bool add_column(http_request *r, const store_table *t, live_request *out, const char *name)
 {
-    if (!has_column(d, name) || out->wish.n_columns == CHOICES_MAX) {
+    if (!has_column(t, name) || out->wish.n_columns == CHOICES_MAX) {
         problem_answer_text(r, 400, "columns: the store has no column %.80s, or more than %d were named",
                             name, CHOICES_MAX);
         return false;
@@ -79,17 +83,17 @@ static bool add_column(http_request *r, const datastore_plan *d, live_request *o
     return true;
 }
 
-static bool read_columns(http_request *r, const datastore_plan *d, live_request *out)
+static bool read_columns(http_request *r, const store_table *t, live_request *out)
 {
     const char *given = http_request_query(r, "columns");
     char *rest = arena_string(r->arena, given ? given : ""), *name;
     while ((name = strsep(&rest, ",")))
-        if (*name && !add_column(r, d, out, name))
+        if (*name && !add_column(r, t, out, name))
             return false;
     return true;
 }
 
-static bool read_filters(http_request *r, const datastore_plan *d, live_request *out)
+static bool read_filters(http_request *r, const store_table *t, live_request *out)
 {
     for (unsigned i = 0; i < r->n_query; i++) {
         const char *name = r->query[i].name;
@@ -97,7 +101,7 @@ static bool read_filters(http_request *r, const datastore_plan *d, live_request 
         if (strncmp(name, "filter[", 7) != 0 || name[len - 1] != ']')
             continue;
         const char *column = arena_string_n(r->arena, name + 7, len - 8);
-        if (!has_column(d, column) || out->wish.n_filters == CHOICES_MAX) {
+        if (!has_column(t, column) || out->wish.n_filters == CHOICES_MAX) {
             problem_answer_text(r, 400, "filter: the store has no column %.80s", column);
             return false;
         }
@@ -106,21 +110,28 @@ static bool read_filters(http_request *r, const datastore_plan *d, live_request 
     return true;
 }
 
-static bool read_since(http_request *r, uint64_t *out)
+static bool read_since(http_request *r, live_request *out)
 {
     const char *given = http_request_header(r, "Last-Event-ID");
     char *end;
     if (!given || !*given)
         given = http_request_query(r, "after");
-    *out = 0;
     if (!given || !*given)
         return true;
+    out->last = given;
+    if (out->class != CLASS_DATASTORE) {
+        if (!live_stage_is_id(given))
+            problem_answer_text(r, 400, "Last-Event-ID is the id of an event of this stream");
+        return live_stage_is_id(given);
+    }
     unsigned long long id = strtoull(given, &end, 10);
     if (*end || given[0] < '0' || given[0] > '9' || id > INT64_MAX) {
         problem_answer_text(r, 400, "Last-Event-ID is the id of an event, or a row's _seq");
         return false;
     }
-    *out = id;
+    out->since = id;
+    if (id == 0)
+        out->last = NULL;
     return true;
 }
 
@@ -130,13 +141,17 @@ static bool read_wish(http_request *r, live_request *out)
     const flow_plan *plan = resource_plan(r);
     if (!plan)
         return false;
-    const datastore_plan *d = flow_plan_datastore(plan, key);
-    bool fine = d && read_columns(r, d, out) && read_filters(r, d, out) && read_since(r, &out->since);
-    if (!d)
-        resource_missing(r, "datastore", key);
+    const store_table *t = flow_plan_table(plan, out->class, key);
+    bool fine = t && read_columns(r, t, out) && read_filters(r, t, out) && read_since(r, out);
+    if (!t)
+        resource_missing(r, class_name(out->class), key);
+    else if (out->class == CLASS_DATASTORE)
+        snprintf(out->store, sizeof out->store, "%s", key);
+    else
+        live_stage_name(out->store, t);
     flow_plan_release(plan);
     out->wish.wid = (int32_t)r->wid;
-    out->wish.store = key;
+    out->wish.store = out->store;
     out->wish.owner = r->who ? r->who->id : "";
     out->wish.columns = out->columns;
     out->wish.filters = out->filters;
@@ -145,38 +160,91 @@ static bool read_wish(http_request *r, live_request *out)
 
 /* ---- the past ---- */
 
+/* What a stream needs once the request is not ours any more. */
+typedef struct past {
+    flow *flow;
+    const live_watch *watch;
+    http_stream *stream;
+    int32_t wid;
+    object_class class;
+    char *key, *last; /* last NULL = from now on */
+    uint64_t since;   /* of a datastore */
+    live_place place; /* of the others */
+    const char *after;
+    bool whole; /* it was the last page */
+} past;
+
+/* The next page, into an arena of its own: the cursor outlives it. */
+static status_class read_page(past *p, arena *a, metric_result *page, status *st)
+{
+    status_class class;
+    if (p->class == CLASS_DATASTORE) {
+        class = flow_store_since(p->flow, p->wid, p->key, p->since, PAGE, a, page, &p->since, st);
+        p->whole = page->rows.n_rows < PAGE;
+        return class;
+    }
+    store_query q = {.class = p->class,
+                     .key = p->key,
+                     .limit = PAGE,
+                     .after = p->after,
+                     .system = true,
+                     .since = p->place.whole ? NULL : p->place.since};
+    class = flow_store_rows(p->flow, p->wid, &q, a, page, &p->after, st);
+    p->whole = !p->after;
+    return class;
+}
+
 /* NULL: it was read and sent; else why not. */
-static const char *send_past(flow *f, const live_watch *w, http_stream *s, int32_t wid, const char *store,
-                             uint64_t since)
+static const char *send_rows(past *p)
 {
     text events = {0};
     const char *why = NULL;
-    uint64_t rows = 0, last = since;
-    uint32_t n = PAGE;
-    while (!why && n == PAGE) {
+    uint64_t rows = 0;
+    arena *last = NULL; /* holds the cursor */
+    while (!why && !p->whole) {
         metric_result page = {0};
         status st;
         arena *a = arena_create(0);
         text_clear(&events);
-        n = 0;
-        if (flow_store_since(f, wid, store, since, PAGE, a, &page, &last, &st) != STATUS_OK) {
+        if (read_page(p, a, &page, &st) != STATUS_OK) {
             log_status(LOG_LEVEL_WARN, "live", "the past of a live view cannot be read", &st);
             why = "unavailable";
         } else {
-            n = page.rows.n_rows;
-            live_events(w, &page, &events);
+            rows += page.rows.n_rows;
+            live_events(p->watch, &page, &events);
             metric_result_free(&page);
         }
-        rows += n;
-        since = last;
         if (!why && rows > PAST_MAX)
             why = "too_far_behind";
-        else if (!why && events.len && !http_stream_write(s, events.data, events.len))
+        else if (!why && events.len && !http_stream_write(p->stream, events.data, events.len))
             why = "gone";
-        arena_free(a);
+        arena_free(last);
+        last = a;
     }
+    arena_free(last);
     text_free(&events);
     return why;
+}
+
+/* Of a store that is computed: where it is now, what is new since, and then the id of that place. */
+static const char *send_computed(past *p)
+{
+    status st;
+    char id[LIVE_ID_SIZE + 8];
+    if (flow_store_place(p->flow, p->wid, p->class, p->key, p->last, &p->place, &st) != STATUS_OK) {
+        log_status(LOG_LEVEL_WARN, "live", "the place of a live view cannot be read", &st);
+        return "unavailable";
+    }
+    const char *why = p->last ? send_rows(p) : NULL;
+    int n = snprintf(id, sizeof id, "id: %s\n\n", p->place.id);
+    return why || http_stream_write(p->stream, id, (size_t)n) ? why : "gone";
+}
+
+static const char *send_past(past *p)
+{
+    if (p->class != CLASS_DATASTORE)
+        return send_computed(p);
+    return p->last ? send_rows(p) : NULL;
 }
 
 static void go_live(live_watch *w, http_stream *s)
@@ -190,43 +258,57 @@ static void go_live(live_watch *w, http_stream *s)
     text_free(&events);
 }
 
+/* The stream of a watch that was opened; the request is not ours any more. */
+static void stream(past *p, live_watch *w, http_stream *s)
+{
+    static const char hello[] = "retry: 3000\n: live\n\n";
+    p->watch = w;
+    p->stream = s;
+    live_attach(w, s);
+    http_stream_write(s, hello, sizeof hello - 1);
+    const char *why = send_past(p);
+    if (why)
+        live_cancel(w, why);
+    else
+        go_live(w, s);
+}
+
 static void follow(http_request *r)
 {
-    live_request wanted = {.since = 0};
+    live_request wanted = {.class = *(const object_class *)r->route->data};
     live_watch *w;
     status st;
-    flow *f = r->services->flow;
     if (!read_wish(r, &wanted))
         return;
-    if (wanted.since && !result_export_begin()) {
+    bool returns = wanted.last != NULL;
+    if (returns && !result_export_begin()) {
         problem_answer_text(r, 429, "%d exports run already", RESULT_EXPORTS_MAX);
         return;
     }
-    char *store = memory_string(wanted.wish.store);
+    past p = {.flow = r->services->flow,
+              .wid = (int32_t)r->wid,
+              .class = wanted.class,
+              .key = memory_string(http_request_param(r, "k")),
+              .last = returns ? memory_string(wanted.last) : NULL,
+              .since = wanted.since};
     wanted.wish.send = on_events;
     wanted.wish.end = on_end;
-    if (live_open(flow_live(f), &wanted.wish, &w, &st) != STATUS_OK) {
+    if (live_open(flow_live(p.flow), &wanted.wish, &w, &st) != STATUS_OK) {
         problem_answer(r, &st);
     } else {
-        static const char hello[] = "retry: 3000\n: live\n\n";
         http_header(r, "Cache-Control", "no-store");
         http_header(r, "X-Accel-Buffering", "no");
-        int32_t wid = (int32_t)r->wid;
-        http_stream *s = http_answer_stream(r, 200, "text/event-stream"); /* r is not ours any more */
-        live_attach(w, s);
-        http_stream_write(s, hello, sizeof hello - 1);
-        const char *why = wanted.since ? send_past(f, w, s, wid, store, wanted.since) : NULL;
-        if (why)
-            live_cancel(w, why);
-        else
-            go_live(w, s);
+        stream(&p, w, http_answer_stream(r, 200, "text/event-stream"));
     }
-    if (wanted.since)
+    if (returns)
         result_export_end();
-    free(store);
+    free(p.key);
+    free(p.last);
 }
 
 /* ---- the table ---- */
+
+static const object_class classes[] = {CLASS_DATASTORE, CLASS_FEATURESTORE, CLASS_INFERENCESTORE};
 
 static const route_parameter parameters[] = {
     {"columns", NULL, "Only these, separated by commas (and _seq, _received)"},
@@ -234,28 +316,33 @@ static const route_parameter parameters[] = {
     {"after", NULL, "As Last-Event-ID, for clients that cannot send it"},
 };
 
+#define ENDS                                                                                           \
+    "`end` says why the stream is over: too_slow, too_far_behind (read the rows instead), restarted, " \
+    "stopped, unavailable."
+#define COMPUTED                                                                                             \
+    "Server-Sent Events: `row` says what the row with this key is now. An id stands for what was committed " \
+    "when it was given; with it as Last-Event-ID every row that was written since is sent first, in its "    \
+    "newest form. A row may come more than once; rows that went away are not told. " ENDS
+
+#define EVENTS_ROUTE(section, word, number, said, told)                                                     \
+    {                                                                                                       \
+        .method = HTTP_GET, .path = "/api/v1/workspaces/{ws}/" section "/{k}/events",                       \
+        .name = word "_events", .tag = "rows", .summary = (said), .description = (told), .verb = VERB_READ, \
+        .reference = word ":{k}", .where = ROUTE_ON_LANE, .response_types = "text/event-stream",            \
+        .response_schema = "{\"type\":\"string\"}", .success = 200, .parameters = parameters,               \
+        .n_parameters = sizeof parameters / sizeof *parameters, .data = &classes[number], .handler = follow \
+    }
+
 static const route table[] = {
-    {.method = HTTP_GET,
-     .path = "/api/v1/workspaces/{ws}/datastores/{k}/events",
-     .name = "datastore_events",
-     .tag = "rows",
-     .summary = "New rows of a datastore as they are committed",
-     .description = "Server-Sent Events: `row` with the row as JSON object, `_seq` and `_received` in it. "
-                    "The id of an event is "
-                    "the _seq up to which nothing is still to come; with it as Last-Event-ID everything "
-                    "since is sent first. A "
-                    "row may come twice, its _seq tells. `end` says why the stream is over: too_slow, "
-                    "too_far_behind (read the "
-                    "rows instead), restarted, stopped, unavailable.",
-     .verb = VERB_READ,
-     .reference = "datastore:{k}",
-     .where = ROUTE_ON_LANE,
-     .response_types = "text/event-stream",
-     .response_schema = "{\"type\":\"string\"}",
-     .success = 200,
-     .parameters = parameters,
-     .n_parameters = sizeof parameters / sizeof *parameters,
-     .handler = follow},
+    EVENTS_ROUTE("datastores", "datastore", 0, "New rows of a datastore as they are committed",
+                 "Server-Sent Events: `row` with the row as JSON object, `_seq` and `_received` in it. "
+                 "The id of an event is "
+                 "the _seq up to which nothing is still to come; with it as Last-Event-ID everything "
+                 "since is sent first. A "
+                 "row may come twice, its _seq tells. " ENDS),
+    EVENTS_ROUTE("featurestores", "featurestore", 1, "Rows of a featurestore as they are computed", COMPUTED),
+    EVENTS_ROUTE("inferencestores", "inferencestore", 2, "Rows of an inferencestore as they are scored",
+                 COMPUTED),
 };
 
 void routes_live(route_table *t)

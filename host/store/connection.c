@@ -13,6 +13,10 @@
 
 #define CONNECTION_MAGIC 0x636f6e6eu
 #define PIPELINE_MAX 256
+/* Of so many statements that find the cache full, one gets the place of the one used longest ago; the others
+ * are parsed for their call. When more statements than there are places come in turns, replacing each time
+ * would never hit. */
+#define MISSES_A_PLACE 16
 
 typedef struct prepared {
     uint64_t hash, used;
@@ -28,7 +32,7 @@ struct connection {
     int64_t server_timeout_ms; /* what the session is known to be set to; -1 = not known */
     connection_failure failure;
     uint64_t uses;
-    unsigned names, n_prepared;
+    unsigned names, n_prepared, misses;
     prepared prepared[CONNECTION_PREPARED_MAX];
 };
 
@@ -176,35 +180,62 @@ static uint64_t hash_of(const statement *s, const value *params, unsigned n)
     return hash;
 }
 
+static status_class prepare_new(connection *c, const statement *s, const value *params, unsigned n,
+                                prepared **out, status *st)
+{
+    char name[16];
+    prepared *p;
+    status_class ret = free_slot(c, &p, st);
+    if (ret != STATUS_OK)
+        return ret;
+    snprintf(name, sizeof name, "p%u", ++c->names); /* never used twice, so a lost answer cannot collide */
+    ret = call_one(c,
+                   &(driver_request){.action = DRIVER_PREPARE,
+                                     .name = s->name,
+                                     .sql = s->sql,
+                                     .prepared = name,
+                                     .params = params,
+                                     .n_params = n},
+                   NULL, st);
+    if (ret != STATUS_OK)
+        return ret;
+    p->hash = hash_of(s, params, n);
+    p->sql = memory_string(s->sql);
+    memcpy(p->name, name, sizeof name);
+    *out = p;
+    return STATUS_OK;
+}
+
+static bool gets_place(connection *c)
+{
+    for (unsigned i = 0; i < CONNECTION_PREPARED_MAX; i++)
+        if (!c->prepared[i].sql)
+            return true;
+    return ++c->misses % MISSES_A_PLACE == 0;
+}
+
+/* NULL with OK: it is parsed for this call. */
 static status_class prepare(connection *c, const statement *s, const value *params, unsigned n,
                             prepared **out, status *st)
 {
-    uint64_t hash = hash_of(s, params, n);
-    prepared *p = find_prepared(c, s->sql, hash);
-    if (!p) {
-        char name[16];
-        status_class ret = free_slot(c, &p, st);
-        if (ret != STATUS_OK)
-            return ret;
-        snprintf(name, sizeof name, "p%u",
-                 ++c->names); /* never used twice, so a lost answer cannot collide */
-        ret = call_one(c,
-                       &(driver_request){.action = DRIVER_PREPARE,
-                                         .name = s->name,
-                                         .sql = s->sql,
-                                         .prepared = name,
-                                         .params = params,
-                                         .n_params = n},
-                       NULL, st);
-        if (ret != STATUS_OK)
-            return ret;
-        p->hash = hash;
-        p->sql = memory_string(s->sql);
-        memcpy(p->name, name, sizeof name);
-    }
-    p->used = ++c->uses;
+    prepared *p = find_prepared(c, s->sql, hash_of(s, params, n));
+    status_class ret = STATUS_OK;
+    if (!p && gets_place(c))
+        ret = prepare_new(c, s, params, n, &p, st);
+    if (p)
+        p->used = ++c->uses;
     *out = p;
-    return STATUS_OK;
+    return ret;
+}
+
+static driver_request request_of(const statement *s, const prepared *p, const value *params, unsigned n)
+{
+    return (driver_request){.action = p ? DRIVER_RUN : DRIVER_ONCE,
+                            .name = s->name,
+                            .sql = s->sql,
+                            .prepared = p ? p->name : NULL,
+                            .params = params,
+                            .n_params = n};
 }
 
 /* The server threw the plan away or cannot use it any more (a table changed under it): prepare again. */
@@ -223,12 +254,9 @@ status_class connection_run(connection *c, const statement *s, const value *para
         status_class ret = prepare(c, s, params, n, &p, st);
         if (ret != STATUS_OK)
             return ret;
-        ret = call_one(
-            c,
-            &(driver_request){
-                .action = DRIVER_RUN, .name = s->name, .prepared = p->name, .params = params, .n_params = n},
-            out, st);
-        if (ret == STATUS_OK || !plan_is_stale(c))
+        driver_request request = request_of(s, p, params, n);
+        ret = call_one(c, &request, out, st);
+        if (ret == STATUS_OK || !p || !plan_is_stale(c))
             return ret;
         forget_prepared(p);
         if (attempt > 0 || connection_in_transaction(c))
@@ -253,15 +281,11 @@ status_class connection_pipeline(connection *c, statement_call *calls, unsigned 
             return ret;
     }
     for (unsigned i = 0; i < n; i++)
-        requests[i] = (driver_request){.action = DRIVER_RUN,
-                                       .name = calls[i].statement->name,
-                                       .prepared = plans[i]->name,
-                                       .params = calls[i].params,
-                                       .n_params = calls[i].n_params};
+        requests[i] = request_of(calls[i].statement, plans[i], calls[i].params, calls[i].n_params);
     status_class ret = call(c, requests, n, results, &failed, st);
     if (failed_out)
         *failed_out = failed;
-    if (ret != STATUS_OK && plan_is_stale(c))
+    if (ret != STATUS_OK && plans[failed] && plan_is_stale(c))
         forget_prepared(plans[failed]);
     for (unsigned i = 0; i < n; i++)
         calls[i].result = results[i];

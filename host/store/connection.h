@@ -96,8 +96,9 @@ static inline value value_binary(uint32_t oid, const void *data, size_t len)
     return (value){.kind = VALUE_BINARY, .oid = oid, .len = len, .data = data};
 }
 
-/* A statement that is prepared once per connection (least recently used go when there are more than
- * CONNECTION_PREPARED_MAX). Recognised by its text, so a statement may also be built for one call. */
+/* A statement that is prepared once per connection; when there are more than CONNECTION_PREPARED_MAX, most of
+ * the others are parsed for each call. Recognised by its text, so a statement may also be built for one call.
+ */
 typedef struct statement {
     const char *name; /* what it does, for errors: "claim jobs" */
     const char *sql;

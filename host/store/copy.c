@@ -215,3 +215,14 @@ void copy_encode_presence(text *out, const column *c, const copy_rows *r, uint32
     }
     end_array(out, p);
 }
+
+value copy_times_value(arena *a, const int64_t *times, uint32_t n)
+{
+    text bytes = {0};
+    column c = {.type = COLUMN_TIMESTAMP, .values = times};
+    copy_encode_array(&bytes, &c, &(copy_rows){.order = NULL}, n);
+    value v =
+        value_binary(column_array_oid(COLUMN_TIMESTAMP), arena_copy(a, bytes.data, bytes.len), bytes.len);
+    text_free(&bytes);
+    return v;
+}

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/batch.h"
 #include "base/text.h"
 #include "store/connection.h"
@@ -33,6 +34,8 @@ status_class copy_send(connection *c, const char *sql, const text *bytes, int64_
 
 /* One column of a batch as a binary PostgreSQL array, for unnest(). Appends to `out`. */
 void copy_encode_array(text *out, const column *c, const copy_rows *rows, uint32_t batch_rows);
+/* Microseconds since 1970 as a parameter of the type timestamptz[]; its bytes lie in the arena. */
+value copy_times_value(arena *a, const int64_t *times, uint32_t n);
 /* Presence of one column as boolean[]. */
 void copy_encode_presence(text *out, const column *c, const copy_rows *rows, uint32_t batch_rows);
 #endif

@@ -345,7 +345,7 @@ static cost refresh(bench *b, uint64_t *keys_out)
 {
     status st;
     refresh_result r;
-    refresh_order order = {b->store, NULL, INT64_MIN};
+    refresh_order order = {b->store, NULL, INT64_MIN, NULL};
     cost began = cost_now(b);
     *keys_out = 0;
     do {

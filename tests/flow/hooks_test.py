@@ -5,16 +5,21 @@ import hashlib
 import hmac
 import http.client
 import json
+import os
+import select
 import shutil
+import signal
 import subprocess
 import threading
 import time
 
+import cells
 import harness
 from harness import check, equal, wait_for
 
 SECRET = "hook-secret-nobody-logs"
 BODY_MAX = 4 << 20
+WAITING_MAX = 256
 TEMPLATE = """
 apiVersion: penstock/v1
 kind: Template
@@ -71,11 +76,11 @@ connectors:
 
 
 class Stage:
-    def __init__(self):
+    def __init__(self, settings=()):
         folder = harness.folder() / "plugins"
         folder.mkdir(mode=0o755)
         shutil.copy(harness.BUILD / "tests" / "plugins" / "echo_source.so", folder)
-        self.host = harness.Host(plugins=[harness.PLUGINS, folder]).start()
+        self.host = harness.Host(plugins=[harness.PLUGINS, folder], settings=settings).start()
         self.pem = self.host.folder / "key.pem"
         self.openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", self.pem)
         public = self.openssl("ec", "-in", self.pem, "-pubout").decode()
@@ -253,6 +258,35 @@ def durable_when_answered(stage):
     wait_for("the hook again", lambda: stage.signed(events((1774720900000, "late", 1))).status == 200)
 
 
+def too_many_wait():
+    """The plugin stands still: as many requests as may wait do, each one more is refused with the limit's name, and all that
+    waited are answered when it goes on."""
+    stage = Stage(["--limits-hook-rate", 10000, "--plugins-deadline-receive", 60000])
+    equal(stage.post("open", b"").status, 204, "while it runs")
+    pid = cells.running(stage.host, "connector:open")["pid"]
+    asked = [http.client.HTTPConnection("127.0.0.1", stage.host.port, timeout=30) for _ in range(WAITING_MAX + 3)]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        for connection in asked:
+            connection.request("POST", stage.paths["open"], b"", {"Content-Type": "application/json"})
+        readable = lambda: select.select([c.sock for c in asked], [], [], 0)[0]
+        wait_for("three refusals", lambda: len(readable()) >= 3)
+        refused = [c for c in asked if c.sock in readable()]
+        equal(len(refused), 3, "refused")
+        for connection in refused:
+            answer = connection.getresponse()
+            equal((answer.status, answer.headers["Retry-After"]), (503, "1"), "one too many")
+            equal(json.loads(answer.read())["limit"], {"name": "hook_waiting", "value": WAITING_MAX, "set_by": "fixed"}, "its limit")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    equal({c.getresponse().status for c in asked if c not in refused}, {204}, "those that waited")
+    equal(stage.post("open", b"").status, 204, "the next one")
+    for connection in asked:
+        connection.close()
+    stage.host.cli("workspace", "delete", "w", "--confirm", "w")
+    equal(stage.post("open", b"").status, 404, "the hook of a workspace that is gone")
+
+
 def hooks():
     stage = Stage()
     believed_or_not(stage)
@@ -264,4 +298,4 @@ def hooks():
     durable_when_answered(stage)
 
 
-harness.main(hooks)
+harness.main(hooks, too_many_wait)

@@ -11,6 +11,8 @@ import threading
 import harness
 from harness import check, wait_for
 
+STATE_S = 5  # within which a connector says how it is
+WS = "w"
 CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 2, 3, 4, 5, 6, 7
 
 
@@ -18,6 +20,21 @@ def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return s.getsockname()[1]
+
+
+def state(host, name):
+    s = host.api("GET", f"/workspaces/{WS}/connectors/{name}").json
+    return ("ok" if s["state"] in ("live", "backfilling") else s["state"]), s.get("error") or ""
+
+
+def wait_state(host, name, expected, reason="", timeout=STATE_S):
+    def there():
+        now, error = state(host, name)
+        return now == expected and reason in error and (now, error)
+    try:
+        wait_for(f"{name} is {expected} ({reason})", there, timeout)
+    except harness.Failed as why:
+        raise harness.Failed(f"{why}: it is {state(host, name)}") from None
 
 
 class Broker:

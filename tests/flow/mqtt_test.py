@@ -6,10 +6,9 @@ import subprocess
 import harness
 import mqtt_peer
 from harness import check, equal, say, wait_for
+from mqtt_peer import STATE_S, WS, state, wait_state
 
 TEMPLATE = harness.SOURCE / "tests" / "flow" / "mqtt.yaml"
-STATE_S = 5
-WS = "w"
 
 
 def message(topic, n):
@@ -24,21 +23,6 @@ def apply(host, **connectors):
     path = host.folder / "mqtt.yaml"
     path.write_text(TEMPLATE.read_text() + "".join(f"  {n}: {json.dumps(e)}\n" for n, e in entries.items()))
     host.apply(path)
-
-
-def state(host, name):
-    s = host.api("GET", f"/workspaces/{WS}/connectors/{name}").json
-    return ("ok" if s["state"] in ("live", "backfilling") else s["state"]), s.get("error") or ""
-
-
-def wait_state(host, name, expected, reason="", timeout=STATE_S):
-    def there():
-        now, error = state(host, name)
-        return now == expected and reason in error and (now, error)
-    try:
-        wait_for(f"{name} is {expected} ({reason})", there, timeout)
-    except harness.Failed as why:
-        raise harness.Failed(f"{why}: it is {state(host, name)}") from None
 
 
 def stored(host, store):
@@ -193,4 +177,50 @@ def garbage(host, broker):
         raise harness.Failed(f"{why}: {letters()}") from None
 
 
-harness.main(restarts, states)
+def tried():
+    """check and discover, over REST and by the command line, beside what runs: with sessions of their own, and nothing stored."""
+    broker = mqtt_peer.Broker().start()
+    strict = mqtt_peer.Broker(f"password_file {with_password(harness.folder())}", anonymous=False).start()
+    peer = mqtt_peer.Peer(broker.port)
+    peer.publish([message("shop", n) for n in range(3)], retain=True)  # what a new session is told at once
+    peer.publish([("shop/p9/state", b"{\"t\": \"never\"}")], retain=True)
+    host = harness.Host().start()
+    topics = {"topics": ["shop/+/state"], "discover_s": 1}
+    apply(host, resting={"config": {"broker": broker.url, **topics}, "paused": True},
+          running={"config": {"broker": broker.url, "topics": ["run/+/state"], "client_id": "ours"}},
+          stranger={"config": {"broker": strict.url, **topics, "user": "pump", "password": "wrong"}, "paused": True},
+          away={"config": {"broker": f"mqtt://127.0.0.1:{mqtt_peer.free_port()}", **topics}, "paused": True})
+    host.workspace(WS, "mqtt")
+    host.cli("secret", "set", "wrong", "-w", WS, "--file", "-", stdin="wr0ng-word")
+    wait_state(host, "running", "ok", timeout=20)
+
+    shown = json.loads(host.cli("connector", "check", "resting", "-w", WS, "-o", "json", code=9).text)
+    equal(sorted((r["row"]["device"], r["row"]["n"]) for r in shown["rows"]), [("p0", 0), ("p1", 1), ("p2", 2)], "rows shown")
+    equal([r["payload"] for r in shown["rejects"]], ['{"device":"p9","time":"never"}'], "what would be refused")
+    over_rest = host.api("POST", f"/workspaces/{WS}/connectors/resting:check").json
+    equal((over_rest["checked"], len(over_rest["rows"])), (True, 3), "the same over REST")
+    for name, reason in (("away", "Connection refused"), ("stranger", "not authorized")):
+        said = host.cli("connector", "check", name, "-w", WS, code=7)
+        check(reason in said.errors and "wr0ng-word" not in said.errors + said.text, f"{name}: {reason}", said)
+
+    found = host.api("POST", f"/workspaces/{WS}/connectors/resting:discover").json
+    equal(sorted(found["streams"][0]["schema"]["properties"]), ["n", "t"], "members that were seen")
+    check("4 messages of 4 topics" in found["streams"][0]["title"], "what was seen", found)
+    yaml = host.cli("connector", "discover", "resting", "-w", WS).text
+    check("datastores:" in yaml and '"n":{"type":["number","null"]}' in yaml, "a proposal", yaml)
+    said = host.cli("connector", "discover", "away", "-w", WS, code=7)
+    check("Connection refused" in said.errors, "a broker that is away", said)
+
+    equal(stored(host, "keyed"), [], "rows stored by trials")
+    equal(host.cli_json("connector", "check", "running", "-w", WS)["note"], "it is reached, and has no rows now", "one that runs")
+    peer.publish([message("run", n) for n in range(20)])
+    wait_stored(host, "keyed", range(20))
+    equal(state(host, "running"), ("ok", ""), "what runs was not disturbed")
+    check("Client ours already connected" not in broker.log(), "a trial takes nobody's session", broker.log())
+    broker.stop()  # it writes down the sessions that it keeps
+    kept = (broker.folder / "mosquitto.db").read_bytes()
+    check(b"ours" in kept, "the session of what runs")
+    check(b"trial" not in kept and b"-look" not in kept, "no session of a trial is left, in which messages would gather")
+
+
+harness.main(restarts, states, tried)

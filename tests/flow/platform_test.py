@@ -65,7 +65,9 @@ def figures_and_limits():
     host.ingest("plant", "readings", rows(5))
     equal(host.api("POST", "/workspaces/plant/datastores/readings/rows", b"\n".join(b"{}" for _ in range(21)), expect=413,
                    type="application/x-ndjson").status, 413, "rows beyond the limit")
-    host.api("POST", "/workspaces/plant/datastores/readings/rows", b" " * 4097, expect=413, type="application/x-ndjson")
+    long = host.api("POST", "/workspaces/plant/datastores/readings/rows", b" " * 4097, expect=413, type="application/x-ndjson")
+    equal(long.json["limit"], {"name": "limits.body_bytes", "value": 4096, "set_by": "platform"}, "the limit on bodies of rows")
+    check("Retry-After" not in long.headers, "sending it again cannot help")
     equal(len(host.metric("plant", "all")), 7, "rows of a metric are cut at the limit")
     found = read_metrics(host.request("GET", "/metrics", admin=True, key="").text)
     settled = [found[f'penstock_writer_rows_total{{outcome="{word}"}}'] for word in ("stored", "duplicate", "dead")]

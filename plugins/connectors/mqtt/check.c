@@ -32,11 +32,10 @@ typedef struct look {
 static pst_status begin(session *s, const settings *set, const pst_call *call, pst_error *error)
 {
     identity who;
-    char client_id[sizeof who.client_id + 8];
     pst_status st = identity_read(set, call, &who, error);
-    snprintf(client_id, sizeof client_id, "%s-look", who.client_id);
+    identity_disguise(&who);
     if (!st)
-        st = session_open(s, set, call, client_id, who.password, &who.trust, true, error);
+        st = session_open(s, set, call, who.client_id, who.password, &who.trust, true, error);
     identity_wipe(&who);
     if (!st)
         st = session_subscribe(s, set->filters, set->n_filters);

@@ -81,6 +81,19 @@ pst_status identity_read(const settings *set, const pst_call *call, identity *i,
     return st;
 }
 
+void identity_disguise(identity *i)
+{
+    static const char suffix[] = "-look";
+    size_t len = strnlen(i->client_id, sizeof i->client_id - sizeof suffix);
+    memcpy(i->client_id + len, suffix, sizeof suffix);
+}
+
+bool identity_is_trial(const settings *set)
+{
+    static const char prefix[] = "trial:";
+    return strncmp(set->host->instance_name, prefix, sizeof prefix - 1) == 0;
+}
+
 void identity_wipe(identity *i)
 {
     for (size_t k = 0; k < 3; k++)

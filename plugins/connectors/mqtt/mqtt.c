@@ -96,12 +96,15 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
 {
     mqtt *m = self;
     identity who;
+    bool trial = identity_is_trial(&m->set);
     on_close(m);
     pst_status st = identity_read(&m->set, call, &who, error);
+    if (trial)
+        identity_disguise(&who);
     if (!st && !flight_open(&m->flight, identity_place(&m->set, &who), resume.data, resume.len))
         st = pst_fail(error, PST_E_DATA, NULL, "the cursor is not one of this connector");
     if (!st)
-        st = session_open(&m->session, &m->set, call, who.client_id, who.password, &who.trust, false, error);
+        st = session_open(&m->session, &m->set, call, who.client_id, who.password, &who.trust, trial, error);
     identity_wipe(&who);
     if (!st && !m->session.resumed)
         flight_forget_held(&m->flight);

@@ -136,7 +136,7 @@ typedef struct pst_host pst_host; /* one per instance: the host labels its logs 
 struct pst_host {
     uint32_t struct_size, abi_minor;
     void *host_data;           /* the host's own; hands off */
-    const char *instance_name; /* unique in the workspace */
+    const char *instance_name; /* unique in the workspace; "trial:…" where it is only tried out */
     const char *workspace;
     const void *(*get_service)(const pst_host *, const char *id);                               /* [any] or NULL */
     int64_t (*now_us)(const pst_host *);                                                        /* [any] monotonic */

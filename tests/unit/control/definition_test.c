@@ -234,16 +234,32 @@ static void parses_references(void **state)
     assert_false(reference_parse("datastore", buffer, sizeof buffer, &r));
 }
 
+/* What is the same for two workspaces is there once, and outlives the one that made it; other parameters are
+ * another body. */
+static void shares_what_is_the_same(void **state)
+{
+    (void)state;
+    const char *source = HEAD "parameters:\n  days: {type: string, default: 30d}\n" STORE;
+    const definition *a = made(source, NULL, NULL), *b = made(source, NULL, NULL),
+                     *c = made(source, NULL, "days: 7d\n");
+    assert_ptr_not_equal(a, b);
+    assert_ptr_equal(definition_datastore(a, "d"), definition_datastore(b, "d"));
+    assert_ptr_not_equal(definition_datastore(a, "d"), definition_datastore(c, "d"));
+    assert_string_equal(json_string_value(json_object_get(c->parameters, "days")), "7d");
+    definition_release(a);
+    assert_string_equal(b->workspace, "acme");
+    assert_non_null(definition_datastore(b, "d")->plan);
+    definition_release(b);
+    definition_release(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_datastore),
-        cmocka_unit_test(fills_parameters),
-        cmocka_unit_test(a_local_layer_only_adds),
-        cmocka_unit_test(reads_alerts),
-        cmocka_unit_test(puts_featurestores_behind_what_they_read),
-        cmocka_unit_test(goes_to_json_and_back),
-        cmocka_unit_test(parses_references),
+        cmocka_unit_test(reads_a_datastore),     cmocka_unit_test(shares_what_is_the_same),
+        cmocka_unit_test(fills_parameters),      cmocka_unit_test(a_local_layer_only_adds),
+        cmocka_unit_test(reads_alerts),          cmocka_unit_test(puts_featurestores_behind_what_they_read),
+        cmocka_unit_test(goes_to_json_and_back), cmocka_unit_test(parses_references),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

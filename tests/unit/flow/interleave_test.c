@@ -81,7 +81,7 @@ static unsigned watched_refresh(bench *b, void (*before)(void *arg, unsigned num
 {
     status st;
     refresh_result r;
-    refresh_order order = {flow_plan_featurestore(b->plan, "rollup"), NULL, INT64_MIN};
+    refresh_order order = {flow_plan_featurestore(b->plan, "rollup"), NULL, INT64_MIN, NULL};
     hook.before = before;
     hook.arg = arg;
     hook.refresher_only = true;

@@ -194,6 +194,34 @@ static void who_does_not_take_and_whose_rows_are_not_known_are_let_go(void **sta
     stand_close(&s);
 }
 
+static void rows_that_are_computed_are_told(void **state)
+{
+    (void)state;
+    stand s = stand_open();
+    heard h = {.ended = false};
+    text held = {0};
+    int64_t value = 5;
+    column a = {.type = COLUMN_INTEGER, .values = &value};
+    metric_result now = {.rows = {1, 1, &a}, .names = (const char *const[]){"a"}};
+    assert_false(live_watched(s.hub, 7, "s"));
+    assert_false(live_watched(NULL, 7, "s"));
+    live_tell(s.hub, 7, "s", &now, "1-2-3"); /* nobody there */
+    assert_false(live_take(watch(&s, &h, "one"), &held));
+    assert_true(live_watched(s.hub, 7, "s"));
+    assert_false(live_watched(s.hub, 7, "featurestore:s"));
+    live_tell(s.hub, 7, "s", &now, "1-2-3");
+    value = 6; /* it was copied */
+    live_settle(s.hub);
+    assert_string_equal(text_or_empty(&h.events), "event: row\nid: 1-2-3\ndata: {\"a\":5}\n\n");
+    live_restart(s.hub, 7, "s");
+    live_settle(s.hub);
+    assert_true(h.ended);
+    assert_string_equal(h.why, "restarted");
+    text_free(&h.events);
+    text_free(&held);
+    stand_close(&s);
+}
+
 static void limits_hold_exactly(void **state)
 {
     (void)state;
@@ -219,6 +247,7 @@ int main(void)
         cmocka_unit_test(an_id_is_given_when_nothing_below_it_is_to_come),
         cmocka_unit_test(a_held_watch_gets_what_came_meanwhile),
         cmocka_unit_test(who_does_not_take_and_whose_rows_are_not_known_are_let_go),
+        cmocka_unit_test(rows_that_are_computed_are_told),
         cmocka_unit_test(limits_hold_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

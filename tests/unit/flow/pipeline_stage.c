@@ -245,7 +245,7 @@ uint64_t bench_refresh(bench *b)
     status st;
     refresh_result r;
     uint64_t keys = 0;
-    refresh_order order = {flow_plan_featurestore(b->plan, "rollup"), NULL, INT64_MIN};
+    refresh_order order = {flow_plan_featurestore(b->plan, "rollup"), NULL, INT64_MIN, NULL};
     do {
         must(featurestore_step(&order, b->login, &r, &st), &st);
         keys += r.keys;

@@ -105,20 +105,60 @@ static void prepares_once(void **state)
     connection_close(c);
 }
 
-static void cache_is_bounded(void **state)
+static unsigned done(driver_action action)
 {
-    (void)state;
+    unsigned n = 0;
+    for (unsigned i = 0; i < fake.n; i++)
+        n += fake.actions[i] == action;
+    return n;
+}
+
+/* Runs so many different statements, one after the other; what was counted before is forgotten. */
+static void run_each(connection *c, int n)
+{
     status st;
-    connection *c = fake_connection();
-    for (int i = 0; i <= CONNECTION_PREPARED_MAX; i++) {
+    fake.n = 0;
+    for (int i = 0; i < n; i++) {
         char sql[32];
         snprintf(sql, sizeof sql, "SELECT %d", i);
         OK(connection_run(c, &(statement){"test", sql}, NULL, 0, NULL, &st));
     }
-    unsigned once = 0;
-    for (unsigned i = 0; i < fake.n; i++)
-        once += fake.actions[i] == DRIVER_ONCE;
-    assert_int_equal(once, 1); /* one DEALLOCATE, for the one beyond the limit */
+}
+
+static void cache_is_bounded(void **state)
+{
+    (void)state;
+    connection *c = fake_connection();
+    run_each(c, CONNECTION_PREPARED_MAX - 1);
+    run_each(c, CONNECTION_PREPARED_MAX);
+    assert_int_equal(done(DRIVER_PREPARE), 1);
+    run_each(c, CONNECTION_PREPARED_MAX);
+    assert_int_equal(done(DRIVER_RUN), CONNECTION_PREPARED_MAX);
+    run_each(c, CONNECTION_PREPARED_MAX + 1);
+    assert_int_equal(done(DRIVER_RUN), CONNECTION_PREPARED_MAX);
+    assert_int_equal(done(DRIVER_ONCE), 1); /* the one beyond the limit, parsed for its call */
+    connection_close(c);
+}
+
+/* Half as many again as there is room for, in turns: the places are not taken from one another, and what is
+ * used for long gets one. */
+static void cache_does_not_thrash(void **state)
+{
+    (void)state;
+    const int n = CONNECTION_PREPARED_MAX * 3 / 2;
+    connection *c = fake_connection();
+    run_each(c, n);
+    for (int round = 0; round < 10; round++) {
+        run_each(c, n);
+        assert_true(done(DRIVER_RUN) > CONNECTION_PREPARED_MAX / 2);
+        assert_true(done(DRIVER_PREPARE) < CONNECTION_PREPARED_MAX / 10);
+    }
+    status st;
+    fake.n = 0;
+    for (int i = 0; i < 2 * CONNECTION_PREPARED_MAX; i++)
+        OK(connection_run(c, &(statement){"test", "SELECT 'new'"}, NULL, 0, NULL, &st));
+    assert_int_equal(done(DRIVER_PREPARE), 1);
+    assert_true(done(DRIVER_RUN) > CONNECTION_PREPARED_MAX);
     connection_close(c);
 }
 
@@ -359,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prepares_once),
         cmocka_unit_test(cache_is_bounded),
+        cmocka_unit_test(cache_does_not_thrash),
         cmocka_unit_test(stale_plan_is_made_again),
         cmocka_unit_test(lost_commit_is_told),
         cmocka_unit_test(values_there_and_back),
