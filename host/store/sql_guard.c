@@ -326,6 +326,30 @@ static status_class run_on_large_stack(guard *g)
     return g->ret;
 }
 
+static const char *const *copy_texts(arena *a, const char *const *from, uint32_t n)
+{
+    const char **to = arena_zero(a, n + 1, sizeof *to);
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = arena_string(a, from[i]);
+    return to;
+}
+
+/* The statement alone: a tree takes a hundred times its text. */
+static sql_statement *copy_statement(arena *a, const sql_statement *from)
+{
+    sql_statement *s = arena_copy(a, from, sizeof *from);
+    sql_reference *references = arena_zero(a, from->n_references + 1, sizeof *references);
+    for (uint32_t i = 0; i < from->n_references; i++) {
+        references[i].store_class = arena_string(a, from->references[i].store_class);
+        references[i].key = arena_string(a, from->references[i].key);
+    }
+    s->references = references;
+    s->sql = arena_string(a, from->sql);
+    s->params = copy_texts(a, from->params, from->n_params);
+    s->columns = from->columns ? copy_texts(a, from->columns, from->n_columns) : NULL;
+    return s;
+}
+
 status_class sql_guard_check(arena *a, const char *sql, size_t len, const sql_guard_options *options,
                              const sql_statement **out, status *st)
 {
@@ -334,10 +358,16 @@ status_class sql_guard_check(arena *a, const char *sql, size_t len, const sql_gu
         return status_set(st, STATUS_LIMIT, "SQL: longer than %d bytes", SQL_GUARD_BYTES_MAX);
     if (memchr(sql, 0, len) || !utf8_valid(sql, len))
         return status_at(st, STATUS_INVALID, "1:1", "SQL: not text (UTF-8 without U+0000)");
-    guard g = {.memory = a, .sql = arena_string_n(a, sql, len), .len = len, .options = options, .st = st};
+    arena *scratch = arena_create(0);
+    guard g = {.memory = scratch,
+               .sql = arena_string_n(scratch, sql, len),
+               .len = len,
+               .options = options,
+               .st = st};
     status_class ret = run_on_large_stack(&g);
     if (ret == STATUS_OK)
-        *out = g.result;
+        *out = copy_statement(a, g.result);
+    arena_free(scratch);
     return ret;
 }
 

@@ -314,6 +314,22 @@ static void honest_statements_are_taken(void **state)
     run_cases("hostile/sql/must_run.json", true);
 }
 
+/* What is left in the caller's arena is the statement, not the tree it was made from. */
+static void a_statement_is_small(void **state)
+{
+    (void)state;
+    status st;
+    const sql_statement *s;
+    const char *sql = "SELECT 1 AS a, 2 AS b, 3 AS c, 4 AS d, 5 AS e, 6 AS f";
+    arena *own = arena_create(1024);
+    size_t before = arena_bytes(own);
+    assert_int_equal(sql_guard_check(own, sql, strlen(sql), &options, &s, &st), STATUS_OK);
+    assert_int_equal(s->n_columns, 6);
+    assert_string_equal(s->columns[5], "f");
+    assert_int_equal(arena_bytes(own), before);
+    arena_free(own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -322,6 +338,7 @@ int main(void)
         cmocka_unit_test(scopes_are_postgres_own),
         cmocka_unit_test(nothing_else_gets_through),
         cmocka_unit_test(facts_are_told),
+        cmocka_unit_test(a_statement_is_small),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(deep_nesting_is_safe),
         cmocka_unit_test(hostile_statements_are_refused),
