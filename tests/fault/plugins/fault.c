@@ -79,7 +79,7 @@ static void die(const char *how, const pst_call *call)
         pause();
     while (!strcmp(how, "spin"))
         __asm__ volatile("");
-    for (clock_t until = clock() + CLOCKS_PER_SEC / 20; !strcmp(how, "compute") && clock() < until;)
+    for (clock_t until = clock() + CLOCKS_PER_SEC / 50; !strcmp(how, "compute") && clock() < until;)
         continue;
     if (!strcmp(how, "polite"))
         poll(&cancel, 1, -1);
