@@ -159,6 +159,14 @@ bool record_key_read(const MDB_val *v, record_key *out)
     return true;
 }
 
+size_t store_name_key(uint8_t *out, uint32_t wid, const char *name)
+{
+    size_t len = strlen(name);
+    put_big_endian(out, wid, STORE_NAME_BYTES);
+    memcpy(out + STORE_NAME_BYTES, name, len + 1);
+    return STORE_NAME_BYTES + len;
+}
+
 /* ---- values ---- */
 
 int store_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *head, size_t head_len,

@@ -65,6 +65,10 @@ bool store_code_is_full(int code);
 void record_key_write(const record_key *k, uint8_t out[RECORD_KEY_BYTES]);
 bool record_key_read(const MDB_val *v, record_key *out);
 
+#define STORE_NAME_BYTES 4 /* before the name in the key of a cursor or an Idempotency-Key */
+/* `out` has STORE_NAME_BYTES and room for the name with its NUL; the key's length. */
+size_t store_name_key(uint8_t *out, uint32_t wid, const char *name);
+
 /* Puts with the CRC in front; an LMDB code. */
 int store_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *head, size_t head_len,
               const void *data, size_t len);

@@ -120,19 +120,49 @@ struct journal {
 
 #define JOURNAL_USAGE_BUCKETS 1024U
 
+/* ---- journal_streams.c ---- */
 stream_state *stream_find_locked(journal *j, uint32_t wid, const char *store, journal_lane lane,
                                  uint16_t shard);
 stream_state *stream_make_locked(journal *j, uint32_t wid, const char *store, journal_lane lane,
                                  uint16_t shard);
+journal_usage *stream_usage_locked(journal *j, uint32_t wid, const char *store);
+void streams_free(journal *j);
+
+/* ---- journal_load.c, journal.c ---- */
 /* Reads what is on disk: meta, streams, totals. At open and after a reopen; the commit thread does not run or
  * is the caller. */
 status_class state_load(journal *j, status *st);
 /* Mends the file if it must be, opens it and loads the state. Not while anybody has a transaction. */
 status_class journal_load(journal *j, bool deep, status *st);
 void *commit_thread(void *journal);
+
+/* ---- journal_group.c: [commit], LMDB codes ---- */
+/* Makes the stream one of the transaction's. */
+void stream_touch(journal *j, stream_state *s);
+int stream_row_put(journal *j, MDB_txn *txn, stream_state *s, uint64_t trimmed_seq, uint64_t rows,
+                   uint64_t bytes);
+int group_write(journal *j, MDB_txn *txn, submission *group, int64_t *next_row, uint64_t *trimmed);
+int group_make_room(journal *j, const submission *group);
+void group_write_cursors_ahead(journal *j, const submission *group);
+
+/* ---- journal_trim.c: [commit] ---- */
+int trims_write(journal *j, MDB_txn *txn, MDB_cursor *c, uint64_t budget, uint64_t *n);
+void trims_drop_done(journal *j); /* under the lock */
+
+/* ---- journal_keys.c: [commit] ---- */
+int key_write(journal *j, MDB_txn *txn, submission *s, int64_t now_us);
+int keys_expire(journal *j, MDB_txn *txn, int64_t now_us);
+
+/* ---- journal_read.c ---- */
+/* Under env_lock until read_end. */
+status_class read_begin(journal *j, MDB_txn **txn, status *st);
+void read_end(journal *j, MDB_txn *txn);
+bool record_is_of(const record_key *k, const stream_state *s);
 /* The first record at or after `seq` of a stream, its head and how many bytes it is; false if there is none.
  * A damaged one has *ok = false. */
 bool record_seek(MDB_cursor *c, const stream_state *s, uint64_t seq, record_key *key_out,
                  record_head *head_out, bool *ok);
+
+/* ---- journal_submit.c ---- */
 void submission_free(submission *s);
 #endif
