@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -21,6 +22,7 @@
 
 #define SIZE_MIN ((uint64_t)1 << 20)
 #define SIZE_DEFAULT ((uint64_t)8 << 30)
+#define LEAVES_AT_ONCE 8192U
 
 static status_class own_folder(journal *j, status *st)
 {
@@ -60,12 +62,14 @@ static void take_settings(journal *j, const journal_settings *s)
     if (j->window_us > JOURNAL_WINDOW_MAX_US)
         j->window_us = JOURNAL_WINDOW_MAX_US;
     j->keep_free = s->keep_free;
+    j->leaves_at_once = s->leaves_at_once ? s->leaves_at_once : LEAVES_AT_ONCE;
     j->on_appended = s->on_appended;
     j->arg = s->arg;
 }
 
 static void destroy(journal *j)
 {
+    journal_doubts_free(j->doubts);
     store_close(&j->store);
     if (j->lock_fd >= 0)
         close(j->lock_fd);
@@ -74,8 +78,10 @@ static void destroy(journal *j)
     free(j->trims);
     free(j->touched);
     pthread_cond_destroy(&j->wake);
+    pthread_cond_destroy(&j->told);
     pthread_mutex_destroy(&j->lock);
     pthread_rwlock_destroy(&j->env_lock);
+    pthread_rwlock_destroy(&j->ahead_lock);
     free(j->folder);
     free(j);
 }
@@ -89,24 +95,81 @@ static void take_losses(journal *j, const journal_losses *losses)
     }
 }
 
-status_class journal_load(journal *j, bool deep, status *st)
+/* The file as LMDB may have it: sound, mended, or with the doubts that are left. */
+static status_class open_file(journal *j, bool deep, size_t at_once, journal_losses *losses, status *st)
 {
-    journal_losses losses;
-    status_class class = journal_mend(j->folder, j->size_bytes, deep, &losses, st);
+    status_class class = journal_mend(j->folder, j->size_bytes, deep, at_once, losses, &j->doubts, st);
     if (class == STATUS_OK)
         class = store_open(&j->store, j->folder, j->size_bytes, st);
+    if (class != STATUS_OK || !j->doubts)
+        return class;
+    if (!store_hold_pages(&j->store, j->folder)) {
+        journal_forget_doubts(j);
+        store_close(&j->store);
+        return open_file(j, deep, SIZE_MAX, losses, st);
+    }
+    store_doubt(&j->store, j->doubts);
+    atomic_store(&j->unseen, true);
+    return STATUS_OK;
+}
+
+static status_class load_once(journal *j, bool deep, size_t at_once, status *st)
+{
+    journal_losses losses;
+    status_class class = open_file(j, deep, at_once, &losses, st);
     if (class == STATUS_OK) {
         pthread_mutex_lock(&j->lock);
         class = state_load(j, st);
         take_losses(j, &losses);
         pthread_mutex_unlock(&j->lock);
     }
-    if (class == STATUS_OK)
-        store_find_map(&j->store);
-    else
-        store_close(&j->store);
     free(losses.items);
     return class;
+}
+
+static bool is_hurt(const journal *j)
+{
+    return j->doubts && journal_doubts_state(j->doubts) == DOUBTS_DAMAGED;
+}
+
+void journal_forget_doubts(journal *j)
+{
+    if (j->store.env) {
+        store_doubt(&j->store, NULL);
+        store_release_pages(&j->store);
+    }
+    journal_doubts_free(j->doubts);
+    j->doubts = NULL;
+    atomic_store(&j->unseen, false);
+}
+
+status_class journal_load(journal *j, bool deep, status *st)
+{
+    status_class class = load_once(j, deep, deep ? SIZE_MAX : j->leaves_at_once, st);
+    if (is_hurt(j)) {
+        journal_forget_doubts(j);
+        store_close(&j->store);
+        class = load_once(j, deep, SIZE_MAX, st);
+    }
+    if (class == STATUS_OK) {
+        store_find_map(&j->store);
+        return class;
+    }
+    journal_forget_doubts(j);
+    store_close(&j->store);
+    return class;
+}
+
+void journal_wake(journal *j)
+{
+    pthread_mutex_lock(&j->lock);
+    pthread_cond_signal(&j->wake);
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void on_doubts_end(void *arg)
+{
+    journal_wake(arg);
 }
 
 static journal *make(const journal_settings *settings)
@@ -120,8 +183,10 @@ static journal *make(const journal_settings *settings)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&j->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&j->told, NULL);
     pthread_mutex_init(&j->lock, NULL);
     pthread_rwlock_init(&j->env_lock, NULL);
+    pthread_rwlock_init(&j->ahead_lock, NULL);
     return j;
 }
 
@@ -133,6 +198,8 @@ status_class journal_open(const journal_settings *settings, journal **out, statu
         take_settings(j, settings);
         class = journal_load(j, false, st);
     }
+    if (class == STATUS_OK && j->doubts && !journal_doubts_start(j->doubts, on_doubts_end, j))
+        class = status_set(st, STATUS_INTERNAL, "journal: cannot start a thread");
     for (uint32_t i = 1; class == STATUS_OK && i <= j->n_streams; i++)
         j->streams[i]->at.opened_seq = j->streams[i]->at.last_seq;
     if (class != STATUS_OK) {
@@ -182,6 +249,7 @@ journal_stats journal_stats_get(journal *j)
     stats.waiting_submissions = j->waiting.n;
     stats.streams = j->n_streams;
     stats.failed = j->failed;
+    stats.unseen = atomic_load(&j->unseen);
     j->stats.commit_us_longest = 0;
     pthread_mutex_unlock(&j->lock);
     return stats;

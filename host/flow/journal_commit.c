@@ -1,8 +1,8 @@
 /* The commit thread. It takes what waits, writes it in one transaction, syncs, and answers.
  *
- *   wait ──▶ group ──▶ write ──▶ sync ──▶ publish ──▶ answer ──▶ wait
- *                        │         └─ failed: answer "unavailable", close, reopen, read the state again
- *                        └─ no room: give the transaction up, try one by one
+ *   wait ──▶ group ──▶ write ──▶ show ──▶ sync ──▶ publish ──▶ answer ──▶ wait
+ *                        │                  └─ failed: answer "unavailable", close, reopen, read the state
+ * again └─ no room: give the transaction up, try one by one
  *
  * While one commit runs the next group gathers. When the last group had more than one member, the next waits
  * (at most window_us after its oldest) until as many are there again, because the same clients are about to
@@ -58,18 +58,27 @@ static journal_fault take_fault(journal *j)
 
 static int commit_txn(journal *j, MDB_txn *txn)
 {
-    static const int codes[] = {0, EIO, EIO, ENOSPC, MDB_MAP_FULL, 0, 0};
+    static const struct {
+        int code;
+        bool gets_there; /* to the disk */
+        useconds_t before_us, after_us;
+    } faults[] = {[JOURNAL_FAULT_NONE] = {0, true, 0, 0},
+                  [JOURNAL_FAULT_SYNC] = {EIO, false, 0, 0},
+                  [JOURNAL_FAULT_SYNC_LATE] = {EIO, true, 0, 0},
+                  [JOURNAL_FAULT_SYNC_LOST] = {EIO, false, 1000000, 0},
+                  [JOURNAL_FAULT_DISK_FULL] = {ENOSPC, false, 0, 0},
+                  [JOURNAL_FAULT_MAP_FULL] = {MDB_MAP_FULL, false, 0, 0},
+                  [JOURNAL_FAULT_SYNC_SLOW] = {0, true, 100000, 0},
+                  [JOURNAL_FAULT_TOLD_LATE] = {0, true, 0, 100000}};
     journal_fault fault = take_fault(j);
-    if (fault == JOURNAL_FAULT_SYNC_SLOW)
-        usleep(100000);
-    if (fault == JOURNAL_FAULT_NONE || fault == JOURNAL_FAULT_SYNC_LATE || fault >= JOURNAL_FAULT_SYNC_SLOW) {
-        int code = mdb_txn_commit(txn);
-        if (fault == JOURNAL_FAULT_TOLD_LATE)
-            usleep(100000);
-        return code ? code : codes[fault];
-    }
-    mdb_txn_abort(txn);
-    return codes[fault];
+    int code = 0;
+    usleep(faults[fault].before_us);
+    if (faults[fault].gets_there)
+        code = mdb_txn_commit(txn);
+    else
+        mdb_txn_abort(txn);
+    usleep(faults[fault].after_us);
+    return code ? code : faults[fault].code;
 }
 #else
 static int commit_txn(journal *j, MDB_txn *txn)
@@ -82,8 +91,10 @@ static int commit_txn(journal *j, MDB_txn *txn)
 static void publish(journal *j, stream_state *s, bool durable)
 {
     s->touched = false;
-    if (!durable)
+    if (!durable) {
+        s->ahead_seq = s->at.last_seq;
         return;
+    }
     uint64_t bytes_before = s->at.bytes;
     s->stored = true;
     s->at.last_seq = s->new_seq;
@@ -134,6 +145,7 @@ static void settle(journal *j, submission *group, bool durable, int64_t us, uint
     } else {
         j->stats.commit_failures++;
     }
+    ahead_settle(j, durable);
     pthread_mutex_unlock(&j->lock);
 }
 
@@ -152,16 +164,19 @@ static int commit_group(journal *j, submission *group)
     if (code == 0) {
         code = group_write(j, txn, group, &next_row, &trimmed);
         used_pages = store_used_pages(&j->store, txn);
-        if (code)
+        if (code) {
             mdb_txn_abort(txn);
-        else
+        } else {
+            ahead_show(j);
             code = commit_txn(j, txn);
+        }
     }
     if (code == 0) {
         j->durable_number = j->commit_number;
         j->next_row = next_row;
     }
     settle(j, group, code == 0, clock_monotonic_us() - from_us, trimmed, used_pages);
+    ahead_hide(j);
     return code;
 }
 
@@ -178,6 +193,15 @@ static void release(journal *j, submission *group)
     pthread_mutex_unlock(&j->lock);
 }
 
+static bool is_unread(journal *j, const stream_state *s)
+{
+    pthread_mutex_lock(&j->lock);
+    bool unread = s->ahead_seq < s->at.last_seq;
+    pthread_mutex_unlock(&j->lock);
+    return unread;
+}
+
+/* Those who have read ahead know. */
 static void tell_readers(journal *j, const submission *group)
 {
     if (!j->on_appended)
@@ -190,7 +214,8 @@ static void tell_readers(journal *j, const submission *group)
             stream_state *stream = s->records[i].stream;
             if (stream->touched) {
                 stream->touched = false;
-                j->on_appended(j->arg, stream->at.id);
+                if (is_unread(j, stream))
+                    j->on_appended(j->arg, stream->at.id);
             }
         }
 }
@@ -232,6 +257,7 @@ static bool reopen(journal *j)
     uint8_t incarnation[16];
     memcpy(incarnation, j->incarnation, sizeof incarnation);
     pthread_rwlock_wrlock(&j->env_lock);
+    journal_forget_doubts(j);
     store_close(&j->store);
     status_class class = journal_load(j, true, &st);
     pthread_mutex_lock(&j->lock);
@@ -312,12 +338,38 @@ static void wait_us(journal *j, int64_t us)
     pthread_cond_timedwait(&j->wake, &j->lock, &until);
 }
 
-/* Waits for work, then for company. Under the lock. False: nothing to commit but trims (or closing). */
+static bool has_trims(const journal *j)
+{
+    return j->n_trims > 0 && !j->doubts;
+}
+
+static bool doubts_are_over(const journal *j)
+{
+    return j->doubts && journal_doubts_state(j->doubts) != DOUBTS_OPEN;
+}
+
+/* Every page was looked at: on as usual, or mended first. False: the journal is out of service. */
+static bool end_doubts(journal *j)
+{
+    status st;
+    if (journal_doubts_state(j->doubts) == DOUBTS_DAMAGED) {
+        status_set(&st, STATUS_UNAVAILABLE, "a page of its file is damaged, it is being mended");
+        fail(j, &st);
+        return reopen(j);
+    }
+    pthread_rwlock_wrlock(&j->env_lock);
+    journal_forget_doubts(j);
+    pthread_rwlock_unlock(&j->env_lock);
+    log_info("journal", "every page was looked at");
+    return true;
+}
+
+/* Waits for work, then for company. Under the lock. */
 static void gather(journal *j)
 {
-    while (!j->waiting.n && !j->closing && !j->failed && j->n_trims == 0)
+    while (!j->waiting.n && !j->closing && !j->failed && !has_trims(j) && !doubts_are_over(j))
         pthread_cond_wait(&j->wake, &j->lock);
-    if (!j->waiting.n && !j->closing)
+    if (!j->waiting.n && !j->closing && !doubts_are_over(j))
         wait_us(j, j->failed ? JOURNAL_REOPEN_US : JOURNAL_TRIM_IDLE_US);
     while (j->waiting.n && !j->closing && j->waiting.n < j->group_before) {
         int64_t left = j->waiting_since_us + j->window_us - clock_monotonic_us();
@@ -364,8 +416,10 @@ void *commit_thread(void *arg)
         pthread_mutex_lock(&j->lock);
         gather(j);
         submission *group = take_group(j);
-        bool failed = j->failed, trims = j->n_trims > 0, end = j->closing && !group;
+        bool failed = j->failed, trims = has_trims(j), end = j->closing && !group;
         pthread_mutex_unlock(&j->lock);
+        if (!failed && doubts_are_over(j))
+            failed = !end_doubts(j);
         if (failed) {
             refuse_queue(j, group);
             if (!reopen(j) && end)

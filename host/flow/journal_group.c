@@ -19,6 +19,8 @@ void stream_touch(journal *j, stream_state *s)
     s->new_rows = s->total_rows;
     s->new_bytes = s->total_bytes;
     s->new_oldest_us = -1;
+    s->ahead = NULL;
+    s->ahead_end = &s->ahead;
     if (j->n_touched == j->cap_touched) {
         j->cap_touched = j->cap_touched ? j->cap_touched * 2 : 64;
         j->touched = memory_grow(j->touched, j->cap_touched * sizeof *j->touched);
@@ -64,6 +66,9 @@ static int write_record(journal *j, MDB_cursor *records, MDB_txn *txn, pending_r
     s->new_bytes += store_record_cost(r->len);
     if (s->new_oldest_us == -1 && s->at.oldest_received_us == 0)
         s->new_oldest_us = head->received_us;
+    r->next = NULL;
+    *s->ahead_end = r;
+    s->ahead_end = &r->next;
     record_key key = {.stream = s->at.id, .lane = (uint8_t)s->at.lane, .seq = head->seq};
     return store_put_record(records, key, r->data, r->len);
 }

@@ -65,6 +65,8 @@ static void load_last(MDB_cursor *c, stream_state *s)
     bool ok = false;
     record_key_write(&after, bytes);
     MDB_val k = {sizeof bytes, bytes}, v;
+    if (!store_may_touch(c, &after, &after))
+        return;
     int code = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
     code = mdb_cursor_get(c, &k, &v, code == 0 ? MDB_PREV : MDB_LAST);
     if (code || !record_key_read(&k, &key) || !record_is_of(&key, s))

@@ -9,7 +9,6 @@
 #include "flow/journal_state.h"
 
 #define DAMAGED_FILES_MAX 256U
-#define READ_RECORDS_MAX 4096U
 
 /* ---- one record ---- */
 
@@ -27,8 +26,8 @@ bool record_seek(MDB_cursor *c, const stream_state *s, uint64_t seq, record_key 
     size_t len;
     record_key_write(&want, bytes);
     MDB_val k = {sizeof bytes, bytes}, v;
-    if (mdb_cursor_get(c, &k, &v, MDB_SET_RANGE) != 0 || !record_key_read(&k, key_out) ||
-        !record_is_of(key_out, s))
+    if (!store_may_touch(c, &want, &want) || mdb_cursor_get(c, &k, &v, MDB_SET_RANGE) != 0 ||
+        !record_key_read(&k, key_out) || !record_is_of(key_out, s))
         return false;
     *ok = key_out->part == 0 && store_check(&k, &v, &data, &len) && record_head_read(data, len, head_out) &&
           head_out->seq == key_out->seq;
@@ -47,8 +46,10 @@ static char *copy_record(MDB_cursor *c, const record_key *first, uint64_t total,
 {
     char *out = arena_alloc(a, total + 1);
     uint64_t done = 0;
+    record_key last = *first;
     MDB_val k, v;
-    int code = mdb_cursor_get(c, &k, &v, MDB_GET_CURRENT);
+    last.part = UINT16_MAX;
+    int code = store_may_touch(c, first, &last) ? mdb_cursor_get(c, &k, &v, MDB_GET_CURRENT) : MDB_CORRUPTED;
     for (uint32_t part = 0; code == 0; part++) {
         record_key key;
         const void *data;
@@ -105,7 +106,9 @@ static void save_parts(MDB_cursor *c, const stream_state *s, uint64_t seq, text 
     uint8_t bytes[RECORD_KEY_BYTES];
     record_key_write(&want, bytes);
     MDB_val k = {sizeof bytes, bytes}, v;
-    int code = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+    record_key last = want;
+    last.part = UINT16_MAX;
+    int code = store_may_touch(c, &want, &last) ? mdb_cursor_get(c, &k, &v, MDB_SET_RANGE) : MDB_CORRUPTED;
     for (; code == 0 && record_key_read(&k, &key) && record_is_of(&key, s) && key.seq == seq;
          code = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
         uint32_t len = (uint32_t)v.mv_size;
@@ -227,8 +230,7 @@ bool journal_record_follows(const journal_record *r, uint64_t position)
     return loss || (r->prev_seq == 0 && r->seq >> JOURNAL_ERA_SHIFT > 0);
 }
 
-/* Also its last record of which the outcome is known: the file shows a commit some moments before that. */
-static stream_state *stream_by_id(journal *j, uint32_t stream, uint64_t *last_seq_out)
+stream_state *stream_by_id(journal *j, uint32_t stream, uint64_t *last_seq_out)
 {
     pthread_mutex_lock(&j->lock);
     stream_state *s = stream >= 1 && stream <= j->n_streams ? j->streams[stream] : NULL;
@@ -255,9 +257,14 @@ status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_
         n = collect(c, s, after_seq, last_seq, max_bytes, a, &raw);
         mdb_cursor_close(c);
     }
+    bool hurt = j->doubts && journal_doubts_state(j->doubts) == DOUBTS_DAMAGED;
     read_end(j, txn);
     if (code)
         return store_status(st, code, "read");
+    if (hurt) {
+        journal_wake(j);
+        return status_set(st, STATUS_UNAVAILABLE, "journal: a damaged page was found, it is being mended");
+    }
     journal_record *records = arena_zero(a, n + 1, sizeof *records);
     decode_all(j, s, raw, a, records);
     *records_out = records;

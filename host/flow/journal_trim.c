@@ -90,7 +90,7 @@ static int trim_stream(journal *j, MDB_txn *txn, MDB_cursor *c, stream_state *s,
 int trims_write(journal *j, MDB_txn *txn, MDB_cursor *c, uint64_t budget, uint64_t *n)
 {
     int code = 0;
-    for (size_t i = 0; code == 0 && budget > 0; i++) {
+    for (size_t i = 0; code == 0 && budget > 0 && !j->doubts; i++) {
         pthread_mutex_lock(&j->lock);
         stream_state *s = i < j->n_trims ? j->streams[j->trims[i]] : NULL;
         uint64_t upto = s ? s->trim_upto : 0;
