@@ -1,5 +1,5 @@
-/* Rows as JSON. Numbers are written with as few digits as read back to the same value; times are cut into their
- * fields here, because gmtime's year is an int and its answer depends on the C library's tables. */
+/* Rows as JSON. Numbers are written with as few digits as read back to the same value; times are cut into
+ * their fields here, because gmtime's year is an int and its answer depends on the C library's tables. */
 #include "penstock/sink.h"
 
 #include <inttypes.h>
