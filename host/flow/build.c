@@ -164,6 +164,8 @@ static status_class begin(build *b, connection *c, const build_record *found, co
     status_class class = find_bounds(b, c, &any, st);
     if (class == STATUS_OK && kind == BUILD_BESIDE)
         class = build_make_next(c, &b->f->table, role, st);
+    else if (class == STATUS_OK && found->has_build)
+        class = build_clear(c, &b->f->table, st);
     if (class == STATUS_OK)
         class = build_insert(c, b->f, &b->now, hash, st);
     if (class != STATUS_OK)
@@ -281,6 +283,59 @@ status_class build_slice(build *b, connection *workspace, connection *service, s
     return class;
 }
 
+/* ---- a stretch of time ---- */
+
+/* Widened to borders of buckets, as far as the sources have rows. */
+static status_class find_stretch(const featurestore_plan *f, connection *c, int64_t oldest_us,
+                                 int64_t from_us, int64_t to_us, build_progress *out, bool *any_out,
+                                 status *st)
+{
+    build whole = {.f = f, .oldest_us = oldest_us};
+    status_class class = find_bounds(&whole, c, any_out, st);
+    if (class != STATUS_OK || !*any_out)
+        return class;
+    int64_t lower = bucket_start(&f->bucket, from_us), upper = bucket_end(&f->bucket, to_us - 1);
+    *out = (build_progress){.kind = BUILD_BACKFILL, .started_us = clock_wall_us()};
+    out->lower_us = lower > whole.now.lower_us ? lower : whole.now.lower_us;
+    out->upper_us = upper < whole.now.upper_us ? upper : whole.now.upper_us;
+    out->cursor_us = out->upper_us;
+    *any_out = out->lower_us < out->upper_us;
+    return STATUS_OK;
+}
+
+/* A build that is under way may have passed the stretch: a backfill takes it in, any other begins again. */
+static status_class build_again(const featurestore_plan *f, connection *c, const build_progress *stretch,
+                                status *st)
+{
+    bool widened;
+    status_class class = build_widen(c, f, stretch->lower_us, stretch->upper_us, &widened, st);
+    return class == STATUS_OK && !widened ? build_forget(c, f, st) : class;
+}
+
+static status_class backfill(const featurestore_plan *f, connection *c, int64_t from_us, int64_t to_us,
+                             bool whatever_is_built, status *st)
+{
+    char hash[DIGEST_TEXT_SIZE];
+    build_record found;
+    build_progress stretch;
+    bool any = false;
+    if (from_us >= to_us)
+        return status_set(st, STATUS_INVALID, "the stretch ends before it begins");
+    status_class class = build_read(c, f, &found, st);
+    if (class != STATUS_OK)
+        return class;
+    bool busy = found.has_build || !found.has_object;
+    int64_t oldest_us = found.oldest_us;
+    build_record_free(&found);
+    if (busy && !whatever_is_built)
+        return status_set(st, STATUS_CONFLICT, "featurestore %s is being built", f->defined->object.key);
+    free(recipe_text(f, hash));
+    class = find_stretch(f, c, oldest_us, from_us, to_us, &stretch, &any, st);
+    if (class != STATUS_OK || !any)
+        return class;
+    return busy ? build_again(f, c, &stretch, st) : build_insert(c, f, &stretch, hash, st);
+}
+
 /* ---- the end ---- */
 
 /* What reads this store is computed again from it: stores are built, scores are marked. */
@@ -291,15 +346,13 @@ static status_class pass_on(build *b, connection *c, status *st)
     bool part = b->now.kind == BUILD_BACKFILL;
     for (uint32_t i = 0; i < f->n_dependants && class == STATUS_OK; i++) {
         const dependant *d = &f->dependants[i];
-        if (d->class == CLASS_FEATURESTORE)
-            class = part ? build_backfill(&f->plan->featurestores[d->index], c, b->now.lower_us,
-                                          b->now.upper_us, st)
-                         : build_forget(c, &f->plan->featurestores[d->index], st);
-        else
+        if (d->class != CLASS_FEATURESTORE)
             class = dirty_marks_all(c, f->plan->wid, &f->table, d, part ? b->now.lower_us : UTC_MIN_US,
                                     part ? b->now.upper_us : UTC_MAX_US, st);
-        if (class == STATUS_CONFLICT) /* it is being built: that build will see the rows */
-            class = STATUS_OK;
+        else
+            class = part ? backfill(&f->plan->featurestores[d->index], c, b->now.lower_us - d->after_us,
+                                    b->now.upper_us + d->before_us, true, st)
+                         : build_forget(c, &f->plan->featurestores[d->index], st);
     }
     return class;
 }
@@ -346,32 +399,7 @@ static status_class finish(build *b, connection *c, status *st)
 status_class build_backfill(const featurestore_plan *f, connection *c, int64_t from_us, int64_t to_us,
                             status *st)
 {
-    char hash[DIGEST_TEXT_SIZE];
-    build_record found;
-    if (from_us >= to_us)
-        return status_set(st, STATUS_INVALID, "the stretch ends before it begins");
-    status_class class = build_read(c, f, &found, st);
-    if (class != STATUS_OK)
-        return class;
-    bool busy = found.has_build || !found.has_object;
-    int64_t oldest_us = found.oldest_us;
-    build_record_free(&found);
-    if (busy)
-        return status_set(st, STATUS_CONFLICT, "featurestore %s is being built", f->defined->object.key);
-    build whole = {
-        .f = f, .now = {.kind = BUILD_BACKFILL, .started_us = clock_wall_us()}, .oldest_us = oldest_us};
-    bool any;
-    free(recipe_text(f, hash));
-    class = find_bounds(&whole, c, &any, st);
-    if (class != STATUS_OK || !any)
-        return class;
-    int64_t lower = bucket_start(&f->bucket, from_us), upper = bucket_end(&f->bucket, to_us - 1);
-    whole.now.lower_us = lower > whole.now.lower_us ? lower : whole.now.lower_us;
-    whole.now.upper_us = upper < whole.now.upper_us ? upper : whole.now.upper_us;
-    if (whole.now.lower_us >= whole.now.upper_us)
-        return STATUS_OK;
-    whole.now.cursor_us = whole.now.upper_us;
-    return build_insert(c, f, &whole.now, hash, st);
+    return backfill(f, c, from_us, to_us, false, st);
 }
 
 status_class build_read_progress(const featurestore_plan *f, connection *c, build_progress *out, status *st)
