@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "base/text.h"
 
 enum { LOCK_TIMEOUT_MS = 2000 };
@@ -307,7 +308,9 @@ status_class build_forget(connection *c, const featurestore_plan *f, status *st)
 {
     value params[] = {value_integer(f->plan->wid), value_text(f->defined->object.key)};
     status_class class = connection_run(c, &forget_object, params, 2, NULL, st);
-    return class == STATUS_OK ? connection_run(c, &forget_build, params, 2, NULL, st) : class;
+    if (class != STATUS_OK || fault_active("build_again"))
+        return class;
+    return connection_run(c, &forget_build, params, 2, NULL, st);
 }
 
 status_class build_widen(connection *c, const featurestore_plan *f, int64_t lower_us, int64_t upper_us,

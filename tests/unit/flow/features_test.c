@@ -367,7 +367,9 @@ static void a_source_may_change_under_a_build(void **state)
     bench *b = *state;
     if (!b->service)
         skip();
+    add_some(b, 20);
     add_row(b, at(NEWEST), 1, 7);
+    build_all(b);
     refresh_all(b);
     for (int i = 0; i < 4; i++) {
         int plan = (i + 1) % 2;
@@ -391,6 +393,10 @@ static void a_source_may_be_filled_under_a_build(void **state)
     status st;
     if (!b->service)
         skip();
+    add_some(b, 20);
+    add_row(b, at(NEWEST), 1, 7);
+    build_all(b);
+    refresh_all(b);
     for (int i = 0; i < 3; i++) {
         run_sql(b, "UPDATE featurestore.minute_wid5 SET s = -1 WHERE bucket >= '2026-11-01 08:00+00'");
         begin_again(b, kinds[i]);
@@ -544,9 +550,12 @@ static void what_is_gone_is_never_computed_again(void **state)
 static void a_lease_runs_out(void **state)
 {
     bench *b = *state;
+    status st;
     retention_store gone;
     if (!b->service)
         skip();
+    retention_parts p = {b->plan[1], b->service, b->partitions, "here", at("2026-11-01T23:00:00Z"), 0};
+    must(retention_ask(&p, &st), &st);
     run_sql(b, "UPDATE penstock.task SET state = 'claimed', due = '2026-11-01', lease_until = '2026-11-02 "
                "00:00+00', "
                "owner = 'dead'");
