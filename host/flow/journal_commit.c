@@ -630,8 +630,9 @@ static void gather(journal *j)
     }
 }
 
-/* Workspace by workspace as their turns come, each in its own order. None while rows find no room and there is
- * something to trim: a refused group takes nothing out, and clients that come back at once would keep it so. */
+/* Workspace by workspace as their turns come, each in its own order. None while rows find no room and there
+ * is something to trim: a refused group takes nothing out, and clients that come back at once would keep it
+ * so. */
 static submission *take_group(journal *j)
 {
     submission *group = NULL, **end = &group, *s;

@@ -28,6 +28,10 @@ void live_free(live_hub *h)
         return;
     live_stop(h);
     lane_close(h->lane);
+    for (live_doubt *d = h->doubts, *next; d; d = next) {
+        next = d->next;
+        free(d);
+    }
     pthread_mutex_destroy(&h->watching);
     pthread_mutex_destroy(&h->lock);
     free(h);

@@ -52,6 +52,12 @@ typedef struct live_item {
     size_t bytes;
 } live_item;
 
+typedef struct live_doubt { /* a store with a commit whose outcome is not known */
+    struct live_doubt *next;
+    int32_t wid;
+    char key[LIVE_STORE_SIZE];
+} live_doubt;
+
 struct live_hub {
     lane *lane;
     journal *journal;
@@ -59,6 +65,8 @@ struct live_hub {
     atomic_uint n_watches;
     pthread_mutex_t watching, lock;
     live_store *stores; /* changed under both */
+    live_doubt *doubts; /* under `lock` */
+    atomic_uint n_doubts;
     bool stopped;
     int64_t ticked_us;
 };

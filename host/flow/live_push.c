@@ -198,3 +198,47 @@ void live_restart(live_hub *h, int32_t wid, const char *store)
     if (live_watched(h, wid, store))
         post_computed(&item, store, NULL);
 }
+
+/* ---- commits whose outcome is not known ---- */
+
+/* Under `lock`: where the store's doubt hangs, or would. */
+static live_doubt **find_doubt(live_hub *h, int32_t wid, const char *store)
+{
+    live_doubt **at = &h->doubts;
+    while (*at && ((*at)->wid != wid || strcmp((*at)->key, store) != 0))
+        at = &(*at)->next;
+    return at;
+}
+
+/* Also when nobody watches: who comes before the commit is carried out would not hear of it. */
+void live_unsettled(live_hub *h, int32_t wid, const char *store)
+{
+    if (!h)
+        return;
+    pthread_mutex_lock(&h->lock);
+    live_doubt **at = find_doubt(h, wid, store);
+    if (!*at) {
+        *at = memory_zero(1, sizeof **at);
+        (*at)->wid = wid;
+        snprintf((*at)->key, sizeof(*at)->key, "%s", store);
+        atomic_fetch_add(&h->n_doubts, 1);
+    }
+    pthread_mutex_unlock(&h->lock);
+    live_restart(h, wid, store);
+}
+
+void live_settled(live_hub *h, int32_t wid, const char *store)
+{
+    if (!h || !atomic_load(&h->n_doubts))
+        return;
+    pthread_mutex_lock(&h->lock);
+    live_doubt **at = find_doubt(h, wid, store), *d = *at;
+    if (d) {
+        *at = d->next;
+        atomic_fetch_sub(&h->n_doubts, 1);
+    }
+    pthread_mutex_unlock(&h->lock);
+    if (d)
+        live_restart(h, wid, store);
+    free(d);
+}

@@ -59,8 +59,8 @@ int64_t cell_vitals_waited_us(pid_t pid)
     return most;
 }
 
-/* stat: pid, (name), state, and then numbers, the sixth of them the kernel's flags. The name may hold anything,
- * so it is passed over from behind. */
+/* stat: pid, (name), state, and then numbers, the sixth of them the kernel's flags. The name may hold
+ * anything, so it is passed over from behind. */
 bool cell_vitals_ending(pid_t pid)
 {
     char path[PATH_SIZE], content[FILE_SIZE];

@@ -114,7 +114,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_cuts_at_utf8),
         cmocka_unit_test(json_strings_cannot_break_out),
-        cmocka_unit_test(names), cmocka_unit_test(keys_are_made_of_names),
+        cmocka_unit_test(names),
+        cmocka_unit_test(keys_are_made_of_names),
         cmocka_unit_test(ulids_are_ordered),
         cmocka_unit_test(logs_hide_secrets_and_cannot_be_forged),
     };

@@ -1,4 +1,5 @@
-/* A source with a real plugin in a real cell, a journal and no database: what the plugin is told, and when. */
+/* A source with a real plugin in a real cell, a journal and no database: what the plugin is told, and when.
+ */
 #include "unit/plugin/stand.h"
 
 #include "base/clock.h"
@@ -11,9 +12,11 @@
 
 static const char template_text[] =
     "apiVersion: penstock/v1\nkind: Template\nmetadata: {key: echoes, version: 1.0.0}\n"
-    "datastores:\n  echoed:\n    schema: {type: object, required: [time, n], properties: {time: {type: string, "
+    "datastores:\n  echoed:\n    schema: {type: object, required: [time, n], properties: {time: {type: "
+    "string, "
     "format: date-time}, n: {type: integer}}}\n    time: time\n    accept: {past: any, future: any}\n"
-    "connectors:\n  echo: {plugin: " ECHO ", config: {rows: 3, one_stream: true}, into: \"datastore:echoed\"}\n";
+    "connectors:\n  echo: {plugin: " ECHO
+    ", config: {rows: 3, one_stream: true}, into: \"datastore:echoed\"}\n";
 
 enum { ROWS = 3, METRIC_ACKED = 1, PATIENCE_MS = 20000 };
 static const int64_t far_us = 3600 * INT64_C(1000000);
@@ -112,7 +115,8 @@ static void until(bench *b, source_state want, bool tick)
 {
     for (int i = 0; source_look_at(b->source).state != want; i++) {
         if (i == PATIENCE_MS)
-            fail_msg("%s, not %s", source_state_name(source_look_at(b->source).state), source_state_name(want));
+            fail_msg("%s, not %s", source_state_name(source_look_at(b->source).state),
+                     source_state_name(want));
         if (tick)
             source_tick(b->source, clock_monotonic_us() + far_us);
         usleep(1000);

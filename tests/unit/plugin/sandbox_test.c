@@ -233,7 +233,8 @@ static void cells_come_and_go_without_a_trace(void **state)
         assert_int_equal(instance_set_stop_idle(s.set, 0), 1);
     }
     qsort(took, (size_t)starts, sizeof *took, by_length);
-    int after = open_files_settled(broker_pid(s.set->broker), before + 1); /* the newest may still be noticed */
+    int after =
+        open_files_settled(broker_pid(s.set->broker), before + 1); /* the newest may still be noticed */
     print_message("%d cells: the broker had %d descriptors after 10 and %d at the end\n", starts, before,
                   after);
     print_message("from spawn to configured: p50 %ld us, p99 %ld us\n", (long)took[starts / 2],
