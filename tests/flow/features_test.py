@@ -60,6 +60,10 @@ def settled(host, what, want):
     wait_for(what, lambda: used(host) == want or None)
 
 
+def all_built(host):
+    wait_for("no build is left", lambda: host.sql("SELECT count(*) FROM penstock.build") == [["0"]] or None)
+
+
 def retention_notes(host):
     """The stores that show what the last run of retention left of them; a run is shown when it is over."""
     def shown():
@@ -82,13 +86,14 @@ def days_and_definitions():
 
     publish(host, "1.1.0", value="(max(total) - min(total)) * 10")
     settled(host, "the changed definition, and what reads it", [500])
-    equal(host.sql("SELECT count(*) FROM penstock.build"), [["0"]], "builds that are left")
+    all_built(host)
 
     host.sql("UPDATE featurestore.hourly_wid1 SET used = 0")
     host.cli("featurestore", "backfill", "hourly", "--from", "2026-03-28T00:00:00Z", "-w", "one")
     wait_for("the backfill", lambda: host.sql("SELECT sum(used) FROM featurestore.hourly_wid1") == [["500"]] or None)
     equal(used(host), [500], "what was used, after the backfill")
     check("hourly" in host.cli("featurestore", "list", "-w", "one").text, "featurestore list")
+    all_built(host)
     refused = host.cli("featurestore", "pause", "hourly", "-w", "one", code=None)
     equal(refused.returncode, 4, "pausing when nothing is built")
 
