@@ -8,14 +8,14 @@
 #include "journal_stage.h"
 
 #ifdef PENSTOCK_FAULTS
-#define ECHO "org.penstock.test.echo-source"
+#define ECHO_SOURCE "org.penstock.test.echo-source"
 
 static const char template_text[] =
     "apiVersion: penstock/v1\nkind: Template\nmetadata: {key: echoes, version: 1.0.0}\n"
     "datastores:\n  echoed:\n    schema: {type: object, required: [time, n], properties: {time: {type: "
     "string, "
     "format: date-time}, n: {type: integer}}}\n    time: time\n    accept: {past: any, future: any}\n"
-    "connectors:\n  echo: {plugin: " ECHO
+    "connectors:\n  echo: {plugin: " ECHO_SOURCE
     ", config: {rows: 3, one_stream: true}, into: \"datastore:echoed\"}\n";
 
 enum { ROWS = 3, METRIC_ACKED = 1, PATIENCE_MS = 20000 };
@@ -83,7 +83,7 @@ static int make(void **state)
                           b->lanes,
                           b->plan,
                           &b->definition->connectors[0],
-                          stand_instance(&plugins, ECHO, "{\"rows\": 3, \"one_stream\": true}")};
+                          stand_instance(&plugins, ECHO_SOURCE, "{\"rows\": 3, \"one_stream\": true}")};
     b->source = source_create(&parts);
     return 0;
 }
