@@ -90,7 +90,7 @@ static int get_copy(journal *j, bool of_keys, uint32_t wid, const char *name, ar
     size_t len;
     if (strlen(name) > JOURNAL_KEY_MAX)
         return MDB_NOTFOUND;
-    if (read_begin(j, &txn, st) != STATUS_OK)
+    if (journal_begin_read(j, &txn, st) != STATUS_OK)
         return MDB_PANIC;
     int code = store_get(txn, of_keys ? j->store.keys : j->store.cursors, key, store_name_key(key, wid, name),
                          &data, &len);
@@ -98,7 +98,7 @@ static int get_copy(journal *j, bool of_keys, uint32_t wid, const char *name, ar
         *data_out = arena_copy(a, data, len);
         *len_out = len;
     }
-    read_end(j, txn);
+    journal_end_read(j, txn);
     if (code)
         store_status(st, code, of_keys ? "Idempotency-Key" : "cursor");
     return code;

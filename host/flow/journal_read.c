@@ -171,7 +171,7 @@ static void damaged(journal *j, stream_state *s, uint64_t seq)
 
 /* ---- journal_read ---- */
 
-status_class read_begin(journal *j, MDB_txn **txn, status *st)
+status_class journal_begin_read(journal *j, MDB_txn **txn, status *st)
 {
     pthread_rwlock_rdlock(&j->env_lock);
     int code = j->store.env ? mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, txn) : MDB_PANIC;
@@ -181,10 +181,18 @@ status_class read_begin(journal *j, MDB_txn **txn, status *st)
     return store_status(st, code, "read");
 }
 
-void read_end(journal *j, MDB_txn *txn)
+void journal_end_read(journal *j, MDB_txn *txn)
 {
     mdb_txn_abort(txn);
     pthread_rwlock_unlock(&j->env_lock);
+}
+
+status_class journal_look_hurt(journal *j, status *st)
+{
+    if (!j->doubts || journal_doubts_state(j->doubts) != DOUBTS_DAMAGED)
+        return STATUS_OK;
+    journal_wake(j);
+    return status_set(st, STATUS_UNAVAILABLE, "journal: a damaged page was found, it is being mended");
 }
 
 /* What is known of a damaged record: its rows count as received and dropped. */
@@ -250,21 +258,17 @@ status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_
     size_t n = 0;
     if (!s)
         return status_set(st, STATUS_NOT_FOUND, "journal: no stream %u", stream);
-    if (read_begin(j, &txn, st) != STATUS_OK)
+    if (journal_begin_read(j, &txn, st) != STATUS_OK)
         return st->class;
     int code = mdb_cursor_open(txn, j->store.records, &c);
     if (code == 0) {
         n = collect(c, s, after_seq, last_seq, max_bytes, a, &raw);
         mdb_cursor_close(c);
     }
-    bool hurt = j->doubts && journal_doubts_state(j->doubts) == DOUBTS_DAMAGED;
-    read_end(j, txn);
-    if (code)
-        return store_status(st, code, "read");
-    if (hurt) {
-        journal_wake(j);
-        return status_set(st, STATUS_UNAVAILABLE, "journal: a damaged page was found, it is being mended");
-    }
+    status_class hurt = journal_look_hurt(j, st);
+    journal_end_read(j, txn);
+    if (code || hurt != STATUS_OK)
+        return code ? store_status(st, code, "read") : hurt;
     journal_record *records = arena_zero(a, n + 1, sizeof *records);
     decode_all(j, s, raw, a, records);
     *records_out = records;

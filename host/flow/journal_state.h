@@ -123,6 +123,7 @@ struct journal {
     uint64_t commit_number;  /* [commit] of the transaction under way */
     uint64_t durable_number; /* [commit] of the last one that is on disk */
     size_t group_before;     /* [commit] submissions in the last group */
+    bool no_room;            /* [commit] for the last group, or one of it */
     uint32_t *touched;       /* [commit] streams of this transaction */
     size_t n_touched, cap_touched;
     unsigned damaged_files;
@@ -171,9 +172,13 @@ int key_write(journal *j, MDB_txn *txn, submission *s, int64_t now_us);
 int keys_expire(journal *j, MDB_txn *txn, int64_t now_us);
 
 /* ---- journal_read.c ---- */
-/* Under env_lock until read_end. */
-status_class read_begin(journal *j, MDB_txn **txn, status *st);
-void read_end(journal *j, MDB_txn *txn);
+/* A snapshot of the file, under env_lock; ends with journal_end_read. STATUS_UNAVAILABLE while there is none.
+ */
+status_class journal_begin_read(journal *j, MDB_txn **txn, status *st);
+void journal_end_read(journal *j, MDB_txn *txn);
+/* Before journal_end_read: has it met a damaged page, so that what was read may lack something? UNAVAILABLE:
+ * it will be mended. */
+status_class journal_look_hurt(journal *j, status *st);
 /* Also its last record of which the outcome is known: the file shows a commit some moments before that. */
 stream_state *stream_by_id(journal *j, uint32_t stream, uint64_t *last_seq_out);
 bool record_is_of(const record_key *k, const stream_state *s);
