@@ -90,7 +90,7 @@ static void on_wall_row(evaluation *e, const char *labels, double value, void *a
 
 /* The entities that have a row of their own at this moment. */
 typedef struct moment {
-    const alert_step *first;
+    const alert_moment *first;
     uint32_t n;
     int64_t end_us;
 } moment;

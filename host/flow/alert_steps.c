@@ -217,14 +217,14 @@ static status_class read_steps(const scan *s, const metric_result *newest, const
     out->n = rows_count(found);
     out->items = arena_zero(s->of->arena, out->n + 1, sizeof *out->items);
     for (uint32_t i = 0; i < out->n; i++)
-        out->items[i] = (alert_step){rows_time_us(found, i, 1), l->labels[rows_integer(found, i, 0) - 1]};
+        out->items[i] = (alert_moment){rows_time_us(found, i, 1), l->labels[rows_integer(found, i, 0) - 1]};
     rows_free(found);
     return STATUS_OK;
 }
 
 static int compare_steps(const void *left, const void *right)
 {
-    const alert_step *a = left, *b = right;
+    const alert_moment *a = left, *b = right;
     return a->at_us < b->at_us ? -1 : a->at_us > b->at_us;
 }
 

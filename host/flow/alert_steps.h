@@ -7,10 +7,10 @@
 #include "flow/plan.h"
 #include "store/connection.h"
 
-typedef struct alert_step {
+typedef struct alert_moment {
     int64_t at_us;      /* start of the bucket */
     const char *labels; /* NULL = the store as a whole */
-} alert_step;
+} alert_moment;
 
 typedef struct alert_scan {
     const metric_plan *metric; /* has a driver with event times */
@@ -22,7 +22,7 @@ typedef struct alert_scan {
 } alert_scan;
 
 typedef struct alert_steps {
-    alert_step *items; /* by time */
+    alert_moment *items; /* by time */
     uint32_t n;
     bool more; /* there were too many for one turn */
 } alert_steps;
