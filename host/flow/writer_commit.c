@@ -9,7 +9,10 @@
 #include "base/log.h"
 #include "flow/writer_private.h"
 
-enum { BORROW_WAIT_MS = 5000 };
+enum {
+    BORROW_WAIT_MS = 5000,
+    STATEMENTS_MAX = 4096, /* about three a store: some 25 KiB each in the session */
+};
 
 status_class writer_connect(writer *w, status *st)
 {
@@ -19,7 +22,14 @@ status_class writer_connect(writer *w, status *st)
     }
     if (w->connection)
         return STATUS_OK;
-    return pool_borrow(w->parts.data, NULL, BORROW_WAIT_MS, &w->connection, st);
+    status_class class = pool_borrow(w->parts.data, NULL, BORROW_WAIT_MS, &w->connection, st);
+    if (class == STATUS_OK)
+        class = connection_repeat(w->connection, STATEMENTS_MAX, st);
+    if (class != STATUS_OK) {
+        pool_return(w->parts.data, w->connection);
+        w->connection = NULL;
+    }
+    return class;
 }
 
 /* Stores of one transaction are written in one order by every writer, so that two never wait for each other.
