@@ -33,7 +33,7 @@ void cutter_begin(cutter *c, cutter_kind kind, bool header, const char *topic)
     c->have = c->used = c->meta_len = 0;
     free(c->meta);
     c->meta = NULL;
-    c->skipping = false;
+    c->skipping = c->spoilt = false;
 }
 
 /* ---- Bytes ---- */
@@ -122,8 +122,41 @@ static void skip_begin(cutter *c)
     memcpy(c->long_start, c->buffer + c->used, c->long_len);
 }
 
+/* Bytes of the UTF-8 character at `at`, of which there are at most `left`; 0: it is none. */
+static size_t character(const unsigned char *at, size_t left)
+{
+    size_t n = at[0] < 0x80   ? 1
+               : at[0] < 0xc2 ? 0
+               : at[0] < 0xe0 ? 2
+               : at[0] < 0xf0 ? 3
+               : at[0] < 0xf5 ? 4
+                              : 0;
+    if (n > left || !at[0])
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
+    bool beyond = (at[0] == 0xed && at[1] > 0x9f) || (at[0] == 0xf4 && at[1] > 0x8f);
+    return overlong || beyond ? 0 : n;
+}
+
+static bool is_text(const char *data, size_t len)
+{
+    for (size_t at = 0, n; at < len; at += n)
+        if (!(n = character((const unsigned char *)data + at, len - at)))
+            return false;
+    return true;
+}
+
 static void take_header(cutter *c, const char *data, size_t len)
 {
+    c->spoilt = !is_text(data, len);
+    if (c->spoilt) {
+        cutter_reject(c, data, len,
+                      "the first record is no header, since it is not UTF-8: the rest is left out");
+        return;
+    }
     c->meta = malloc(len);
     c->meta_len = c->meta ? len : 0;
     if (c->meta)
@@ -170,7 +203,7 @@ bool cutter_cut(cutter *c, bool last)
     size_t len = 0, taken = 0;
     if (c->skipping)
         return skip_long(c, last);
-    if (c->have == c->used)
+    if (c->have == c->used || c->spoilt)
         return false;
     const char *data = c->buffer + c->used;
     switch (find(c, last, &len, &taken)) {

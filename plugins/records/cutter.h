@@ -19,6 +19,7 @@ typedef struct cutter {
     cutter_kind kind;
     const char *topic; /* borrowed, or NULL */
     bool header;       /* the first record is one, and was not seen yet */
+    bool spoilt;       /* it is none: nothing is cut any more */
     uint64_t offset;   /* of the first byte that was not cut */
     char *buffer, *meta;
     size_t have, used, cap, meta_len; /* bytes in the buffer; those already cut */

@@ -142,7 +142,7 @@ static bool come_to_place(reading *r)
 
 static void end(reading *r)
 {
-    if (!unpack_is_whole(&r->pack))
+    if (!r->cut.spoilt && !unpack_is_whole(&r->pack))
         cutter_reject(&r->cut, NULL, 0,
                       "the packed data are damaged or end early; the rest of the object is left out");
     r->ended = true;
@@ -158,7 +158,7 @@ pst_status reading_go(reading *r, const pst_call *call, uint32_t max_rows, pst_e
         bool tail = r->last && unpack_is_whole(&r->pack); /* what damage left of a record is none */
         if (r->resume ? come_to_place(r) : cutter_cut(&r->cut, tail))
             continue;
-        if (r->last)
+        if (r->last || r->cut.spoilt)
             end(r);
         else if (host->cancelled(host, call))
             st = pst_fail(error, PST_E_CANCELLED, NULL, "reading %s was cancelled", r->key);
