@@ -311,13 +311,16 @@ static void on_close(void *self)
     s->problem[0] = '\0';
 }
 
-/* Of the settings that say which objects there are: with others, what was read says nothing. */
+/* Of the settings that say which objects there are: with others, what was read says nothing. Scheme and port
+ * do not matter. */
 static uint64_t print_of_settings(const s3 *s)
 {
-    const char *url = s->host->config_text(s->host, "/url");
-    char which[LISTING_KEY_MAX * 2];
-    snprintf(which, sizeof which, "%s\n%s", s->queue.prefix, s->queue.suffix);
-    return position_print(url ? url : "", which);
+    const char *host = s->bucket.authority;
+    char which[PULL_ORIGIN_MAX + sizeof s->bucket.base + 2 * LISTING_KEY_MAX];
+    snprintf(which, sizeof which, "%.*s%s\n%s",
+             (int)(host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":")), host, s->bucket.base,
+             s->queue.prefix);
+    return position_print(which, s->queue.suffix);
 }
 
 static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, pst_error *error)
@@ -334,7 +337,7 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
         return pst_fail(error, PST_E_DATA, NULL, "the cursor is not one of this connector");
     if (s->at.print != print) {
         s->host->log(s->host, PST_LOG_WARN,
-                     "url, prefix or suffix are others now: the bucket is read from the start", NULL, 0);
+                     "bucket, prefix or suffix are others now: all is read from the start", NULL, 0);
         position_clear(&s->at, print);
     }
     return PST_OK;
