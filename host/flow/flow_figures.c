@@ -22,13 +22,14 @@ json_t *flow_host_status(flow *f)
     writer_figures w = flow_writer_figures(f);
     json_t *instances = json_array();
     plugin_states(f->parts.instances, add_instance, instances);
-    return json_pack("{s:{s:I, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:I, s:o}", "journal",
-                     "size_bytes", (json_int_t)j.size_bytes, "used_bytes", (json_int_t)j.used_bytes,
-                     "waiting_rows", (json_int_t)waiting.rows, "waiting_bytes", (json_int_t)waiting.bytes,
-                     "failed", j.failed, "writers", "transactions", (json_int_t)w.transactions, "rows_stored",
-                     (json_int_t)w.rows_stored, "rows_duplicate", (json_int_t)w.rows_duplicate,
-                     "streams_stopped", (json_int_t)w.streams_stopped, "away", w.away, "ledgers_wrong",
-                     (json_int_t)ledger_watch_findings(f->ledgers), "workspaces", (json_int_t)f->n_tenants,
+    return json_pack("{s:{s:I, s:I, s:I, s:I, s:b}, s:{s:I, s:I, s:I, s:I, s:b}, s:I, s:I, s:I, s:o}",
+                     "journal", "size_bytes", (json_int_t)j.size_bytes, "used_bytes",
+                     (json_int_t)j.used_bytes, "waiting_rows", (json_int_t)waiting.rows, "waiting_bytes",
+                     (json_int_t)waiting.bytes, "failed", j.failed, "writers", "transactions",
+                     (json_int_t)w.transactions, "rows_stored", (json_int_t)w.rows_stored, "rows_duplicate",
+                     (json_int_t)w.rows_duplicate, "streams_stopped", (json_int_t)w.streams_stopped, "away",
+                     w.away, "ledgers_wrong", (json_int_t)ledger_watch_findings(f->ledgers), "workspaces",
+                     (json_int_t)f->n_tenants, "workspaces_resting", (json_int_t)flow_workspaces_resting(f),
                      "instances", instances);
 }
 

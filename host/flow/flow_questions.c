@@ -8,23 +8,45 @@
 #include "flow/trial.h"
 #include "flow/why_slow.h"
 
+/* A workspace and its plan, for one question. */
+typedef struct visit {
+    tenant *t;
+    const flow_plan *plan;
+} visit;
+
+/* False with the reason: it does not run here, or cannot be woken. */
+static bool visit_begin(visit *v, flow *f, int32_t wid, status *st)
+{
+    v->t = flow_tenant(f, wid, st);
+    v->plan = v->t ? tenant_plan(v->t, st) : NULL;
+    if (v->t && !v->plan)
+        tenant_release(v->t);
+    return v->plan != NULL;
+}
+
+static void visit_end(const visit *v)
+{
+    flow_plan_release(v->plan);
+    tenant_release(v->t);
+}
+
 status_class flow_store_rows(flow *f, int32_t wid, const store_query *q, arena *a, metric_result *out,
                              const char **next_out, status *st)
 {
     connection *c = NULL;
     *out = (metric_result){0};
     *next_out = NULL;
-    tenant *t = flow_tenant(f, wid, st);
-    if (!t)
+    visit v;
+    if (!visit_begin(&v, f, wid, st))
         return st->class;
-    const store_table *table = flow_plan_table(tenant_plan(t), q->class, q->key);
+    const store_table *table = flow_plan_table(v.plan, q->class, q->key);
     status_class class =
-        table ? tenant_borrow(t, &c, st)
+        table ? tenant_borrow(v.t, &c, st)
               : status_set(st, STATUS_NOT_FOUND, "there is no %s %s", class_name(q->class), q->key);
     if (class == STATUS_OK)
         class = store_rows_read(table, c, q, a, out, next_out, st);
     pool_return(f->parts.data, c);
-    tenant_release(t);
+    visit_end(&v);
     return class;
 }
 
@@ -33,16 +55,16 @@ status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t 
 {
     connection *c = NULL;
     *out = (metric_result){0};
-    tenant *t = flow_tenant(f, wid, st);
-    if (!t)
+    visit v;
+    if (!visit_begin(&v, f, wid, st))
         return st->class;
-    const datastore_plan *d = flow_plan_datastore(tenant_plan(t), store);
+    const datastore_plan *d = flow_plan_datastore(v.plan, store);
     status_class class =
-        d ? tenant_borrow(t, &c, st) : status_set(st, STATUS_NOT_FOUND, "there is no datastore %s", store);
+        d ? tenant_borrow(v.t, &c, st) : status_set(st, STATUS_NOT_FOUND, "there is no datastore %s", store);
     if (class == STATUS_OK)
         class = store_rows_since(&d->table, c, seq, limit, a, out, last_out, st);
     pool_return(f->parts.data, c);
-    tenant_release(t);
+    visit_end(&v);
     return class;
 }
 
@@ -50,16 +72,16 @@ status_class flow_store_place(flow *f, int32_t wid, object_class class, const ch
                               live_place *out, status *st)
 {
     connection *c = NULL;
-    tenant *t = flow_tenant(f, wid, st);
-    if (!t)
+    visit v;
+    if (!visit_begin(&v, f, wid, st))
         return st->class;
-    const store_table *table = flow_plan_table(tenant_plan(t), class, key);
-    status_class ret = table ? tenant_borrow(t, &c, st)
+    const store_table *table = flow_plan_table(v.plan, class, key);
+    status_class ret = table ? tenant_borrow(v.t, &c, st)
                              : status_set(st, STATUS_NOT_FOUND, "there is no %s %s", class_name(class), key);
     if (ret == STATUS_OK)
         ret = live_stage_place(c, table, id, out, st);
     pool_return(f->parts.data, c);
-    tenant_release(t);
+    visit_end(&v);
     return ret;
 }
 
@@ -71,19 +93,20 @@ void flow_letters_purged(flow *f, int32_t wid)
     tenant_release(t);
 }
 
-static status_class run_metric(flow *f, tenant *t, const metric_plan *m, const metric_request *q, arena *a,
-                               metric_result *out, status *st)
+static status_class run_metric(flow *f, const visit *v, const metric_plan *m, const metric_request *q,
+                               arena *a, metric_result *out, status *st)
 {
     connection *c;
-    instance *engine = m->defined->plugin ? tenant_engine(t, m->defined->object.key, st) : NULL;
+    instance *engine =
+        m->defined->plugin ? tenant_engine(v->t, v->plan->definition, m->defined->object.key, st) : NULL;
     if (m->defined->plugin && !engine)
         return st->class;
-    status_class class = tenant_borrow(t, &c, st);
+    status_class class = tenant_borrow(v->t, &c, st);
     if (class != STATUS_OK)
         return class;
     metric_request limited = *q;
     limited.rows_max = f->parts.query_rows;
-    limited.ward = tenant_ward(t);
+    limited.ward = tenant_ward(v->t);
     class = connection_set_timeout(
         c, f->parts.query_timeout_ms ? f->parts.query_timeout_ms : METRIC_TIMEOUT_MS, st);
     if (class == STATUS_OK)
@@ -97,17 +120,17 @@ status_class flow_metric_run(flow *f, int32_t wid, const char *metric, const met
                              const flow_plan **plan_out, status *st)
 {
     *out = (metric_result){0};
-    tenant *t = flow_tenant(f, wid, st);
-    if (!t)
+    visit v;
+    if (!visit_begin(&v, f, wid, st))
         return st->class;
-    const metric_plan *m = flow_plan_metric(tenant_plan(t), metric);
-    status_class class = m ? run_metric(f, t, m, q, a, out, st)
+    const metric_plan *m = flow_plan_metric(v.plan, metric);
+    status_class class = m ? run_metric(f, &v, m, q, a, out, st)
                            : status_set(st, STATUS_NOT_FOUND, "there is no metric %.60s", metric);
     if (class == STATUS_OK && m) {
         *defined_out = m->defined;
-        *plan_out = flow_plan_retain(tenant_plan(t));
+        *plan_out = flow_plan_retain(v.plan);
     }
-    tenant_release(t);
+    visit_end(&v);
     return class;
 }
 
@@ -136,24 +159,25 @@ typedef struct asker {
     flow *flow;
     bool (*sees)(void *arg, int32_t wid);
     void *arg;
-    const flow_plan *plan; /* that the name was taken from */
+    tenant *named; /* whose name was given */
 } asker;
 
 static const char *name_for_asker(void *arg, uint32_t wid)
 {
     asker *a = arg;
-    flow_plan_release(a->plan);
-    a->plan = a->sees(a->arg, (int32_t)wid) ? flow_plan_of(a->flow, (int32_t)wid) : NULL;
-    return a->plan ? a->plan->definition->workspace : NULL;
+    tenant_release(a->named);
+    a->named = a->sees(a->arg, (int32_t)wid) ? flow_tenant(a->flow, (int32_t)wid, NULL) : NULL;
+    return a->named ? tenant_workspace(a->named) : NULL;
 }
 
 json_t *flow_why_slow(flow *f, int32_t wid, bool (*sees)(void *arg, int32_t wid), void *arg)
 {
-    tenant *t = flow_tenant(f, wid, NULL);
-    if (!t)
+    visit v;
+    if (!visit_begin(&v, f, wid, NULL))
         return NULL;
     asker asking = {f, sees, arg, NULL};
-    const why_slow_parts parts = {.tenant = t,
+    const why_slow_parts parts = {.tenant = v.t,
+                                  .plan = v.plan,
                                   .journal = f->journal,
                                   .writers = f->writers,
                                   .n_writers = f->n_writers,
@@ -163,8 +187,8 @@ json_t *flow_why_slow(flow *f, int32_t wid, bool (*sees)(void *arg, int32_t wid)
                                   .name_of = name_for_asker,
                                   .arg = &asking};
     json_t *o = why_slow(&parts);
-    flow_plan_release(asking.plan);
-    tenant_release(t);
+    tenant_release(asking.named);
+    visit_end(&v);
     return o;
 }
 
@@ -208,12 +232,12 @@ static status_class try_out(flow *f, int32_t wid, const defined_connector *conne
                             status_class (*way)(const trial_parts *parts, json_t **out, status *st),
                             json_t **out, status *st)
 {
-    tenant *t = flow_tenant(f, wid, st);
-    if (!t)
+    visit v;
+    if (!visit_begin(&v, f, wid, st))
         return st->class;
-    trial_parts parts = {&f->parts, tenant_plan(t), connector};
+    trial_parts parts = {&f->parts, v.plan, connector};
     status_class class = way(&parts, out, st);
-    tenant_release(t);
+    visit_end(&v);
     return class;
 }
 
@@ -232,15 +256,15 @@ status_class flow_discover(flow *f, int32_t wid, const defined_connector *connec
 status_class flow_train(flow *f, int32_t wid, const char *model, const char *actor, flow_done done, void *arg,
                         status *st)
 {
-    tenant *t = flow_tenant(f, wid, st);
-    if (!t)
+    visit v;
+    if (!visit_begin(&v, f, wid, st))
         return st->class;
-    status_class class = flow_plan_model(tenant_plan(t), model)
+    status_class class = flow_plan_model(v.plan, model)
                              ? STATUS_OK
                              : status_set(st, STATUS_NOT_FOUND, "there is no model %.60s", model);
     if (class == STATUS_OK)
-        tenant_train(t, model, actor, done, arg);
-    tenant_release(t);
+        tenant_train(v.t, model, actor, done, arg);
+    visit_end(&v);
     return class;
 }
 

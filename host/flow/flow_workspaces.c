@@ -12,13 +12,13 @@ tenant *flow_find_locked(flow *f, int32_t wid, uint32_t *at_out)
     uint32_t low = 0, high = f->n_tenants;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (tenant_plan(f->tenants[middle])->wid < wid)
+        if (tenant_wid(f->tenants[middle]) < wid)
             low = middle + 1;
         else
             high = middle;
     }
     *at_out = low;
-    return low < f->n_tenants && tenant_plan(f->tenants[low])->wid == wid ? f->tenants[low] : NULL;
+    return low < f->n_tenants && tenant_wid(f->tenants[low]) == wid ? f->tenants[low] : NULL;
 }
 
 tenant *flow_tenant(flow *f, int32_t wid, status *st)
@@ -37,7 +37,15 @@ tenant *flow_tenant(flow *f, int32_t wid, status *st)
 const flow_plan *flow_plan_of(flow *f, int32_t wid)
 {
     tenant *t = flow_tenant(f, wid, NULL);
-    const flow_plan *plan = t ? flow_plan_retain(tenant_plan(t)) : NULL;
+    const flow_plan *plan = t ? tenant_plan(t, NULL) : NULL;
+    tenant_release(t);
+    return plan;
+}
+
+const flow_plan *flow_plan_awake(flow *f, int32_t wid)
+{
+    tenant *t = flow_tenant(f, wid, NULL);
+    const flow_plan *plan = t ? tenant_plan_awake(t) : NULL;
     tenant_release(t);
     return plan;
 }
@@ -47,7 +55,7 @@ static tenant *table_put(flow *f, tenant *t)
 {
     uint32_t at;
     pthread_mutex_lock(&f->lock);
-    tenant *old = flow_find_locked(f, tenant_plan(t)->wid, &at);
+    tenant *old = flow_find_locked(f, tenant_wid(t), &at);
     if (old) {
         f->tenants[at] = t;
     } else {
@@ -147,9 +155,8 @@ ledger_subject *flow_ledger_subjects(void *arg, uint32_t *n_out)
     tenant **all = all_tenants(arg, n_out);
     ledger_subject *out = memory_zero(*n_out + 1, sizeof *out);
     for (uint32_t i = 0; i < *n_out; i++) {
-        const definition *d = tenant_plan(all[i])->definition;
-        out[i].wid = d->wid;
-        snprintf(out[i].workspace, sizeof out[i].workspace, "%s", d->workspace);
+        out[i].wid = tenant_wid(all[i]);
+        snprintf(out[i].workspace, sizeof out[i].workspace, "%s", tenant_workspace(all[i]));
         tenant_release(all[i]);
     }
     free(all);
@@ -175,6 +182,16 @@ uint32_t flow_workspaces(flow *f)
 {
     pthread_mutex_lock(&f->lock);
     uint32_t n = f->n_tenants;
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+uint32_t flow_workspaces_resting(flow *f)
+{
+    uint32_t n = 0;
+    pthread_mutex_lock(&f->lock);
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        n += tenant_resting(f->tenants[i]);
     pthread_mutex_unlock(&f->lock);
     return n;
 }
