@@ -292,6 +292,15 @@ static status_class score_keys(step *s, const dirty_key *keys, uint32_t n, statu
     return class;
 }
 
+/* After a commit; one before it whose answer was lost has ended, since its marks had to be waited for. */
+static void tell(const step *s, live_hub *live)
+{
+    live_stage_settled(live, s->m->table);
+    if (s->n_scored > 0)
+        live_stage_tell(live, s->c, s->m->table,
+                        &(store_ranges){s->from_us, s->to_us, s->entities, s->n_scored});
+}
+
 status_class inferencestore_step(const model_plan *m, const champion *best, const poison_place *place,
                                  live_hub *live, connection *c, const char *run, inference_result *out,
                                  status *st)
@@ -311,9 +320,9 @@ status_class inferencestore_step(const model_plan *m, const champion *best, cons
     if (class != STATUS_OK)
         connection_rollback(c);
     else if ((class = connection_commit(c, st)) != STATUS_OK)
-        live_stage_restart(live, m->table);
-    else if (s.n_scored > 0)
-        live_stage_tell(live, c, m->table, &(store_ranges){s.from_us, s.to_us, s.entities, s.n_scored});
+        live_stage_unsettled(live, m->table);
+    else
+        tell(&s, live);
     *out = (inference_result){n, s.rows, s.poison, s.retry_after_ms};
     text_free(&s.buffer);
     arena_free(s.arena);

@@ -582,6 +582,7 @@ static void commit_and_answer(journal *j, submission *group)
     }
     store_status(&st, code, "commit");
     name_limit(j, code, &st);
+    j->no_room = group && store_code_is_full(code);
     if (store_code_is_full(code) && group && group->next) {
         for (submission *s = group, *next; s; s = next) {
             next = s->next;
@@ -629,12 +630,18 @@ static void gather(journal *j)
     }
 }
 
-/* Workspace by workspace as their turns come, each in its own order. */
+/* Workspace by workspace as their turns come, each in its own order. None while rows find no room and there
+ * is something to trim: a refused group takes nothing out, and clients that come back at once would keep it
+ * so. */
 static submission *take_group(journal *j)
 {
     submission *group = NULL, **end = &group, *s;
     uint64_t cost = 0;
     size_t n = 0;
+    bool trims_first = j->no_room && j->n_trims > 0 && !j->closing && !fault_active("trims_first");
+    j->no_room = false;
+    if (trims_first)
+        return NULL;
     while ((s = (submission *)turn_queue_peek(&j->waiting)) &&
            (n == 0 || cost + s->cost <= JOURNAL_GROUP_BYTES)) {
         turn_queue_next(&j->waiting);

@@ -109,6 +109,7 @@ struct journal {
     uint64_t commit_number;  /* [commit] of the transaction under way */
     uint64_t durable_number; /* [commit] of the last one that is on disk */
     size_t group_before;     /* [commit] submissions in the last group */
+    bool no_room;            /* [commit] for the last group, or one of it */
     uint32_t *touched;       /* [commit] streams of this transaction */
     size_t n_touched, cap_touched;
     unsigned damaged_files;
