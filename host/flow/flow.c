@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "flow/flow_private.h"
 
-enum { WRITERS_DEFAULT = 2, TICK_MS = 100 };
+enum { WRITERS_DEFAULT = 2, TICK_MS = 100, SINK_THREADS = 8 };
 
 /* ---- writers ---- */
 
@@ -135,6 +135,7 @@ status_class flow_create(const flow_parts *parts, flow **out, status *st)
                                                            .subjects = flow_ledger_subjects,
                                                            .arg = f});
     f->live = live_create(parts->lanes, f->journal, f->n_writers);
+    f->sink_lanes = lane_pool_create(SINK_THREADS);
     *out = f;
     return STATUS_OK;
 }
@@ -206,6 +207,7 @@ void flow_free(flow *f)
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_release(f->tenants[i]);
     free(f->tenants);
+    lane_pool_free(f->sink_lanes);
     live_free(f->live);
     ledger_watch_free(f->ledgers);
     journal_close(f->journal);

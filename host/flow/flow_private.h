@@ -21,6 +21,7 @@ struct flow {
     intake *intake;
     waiter_table *waiters;
     live_hub *live;
+    lane_pool *sink_lanes;
     ledger_watch *ledgers;
     partition_cache *partitions;
     unsigned n_writers;

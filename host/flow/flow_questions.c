@@ -192,6 +192,22 @@ json_t *flow_why_slow(flow *f, int32_t wid, bool (*sees)(void *arg, int32_t wid)
     return o;
 }
 
+json_t *flow_sink_status(flow *f, int32_t wid, const char *sink)
+{
+    tenant *t = flow_tenant(f, wid, NULL);
+    json_t *o = t ? tenant_sink_status(t, sink) : NULL;
+    tenant_release(t);
+    return o;
+}
+
+status_class flow_sink_pause(flow *f, int32_t wid, const char *sink, bool paused, status *st)
+{
+    tenant *t = flow_tenant(f, wid, st);
+    status_class class = t ? tenant_sink_pause(t, sink, paused, st) : st->class;
+    tenant_release(t);
+    return class;
+}
+
 json_t *flow_source_status(flow *f, int32_t wid, const char *connector)
 {
     tenant *t = flow_tenant(f, wid, NULL);

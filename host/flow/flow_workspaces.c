@@ -72,7 +72,8 @@ static tenant *table_put(flow *f, tenant *t)
 
 status_class flow_put(flow *f, const flow_workspace *w, status *st)
 {
-    tenant_parts parts = {&f->parts, f->intake, f->journal, f->partitions, f->models_folder, f->live};
+    tenant_parts parts = {&f->parts,        f->intake, f->journal,   f->partitions,
+                          f->models_folder, f->live,   f->sink_lanes};
     tenant *t, *running = flow_tenant(f, w->definition->wid, NULL);
     status_class class = tenant_create(&parts, w, &t, st);
     if (class != STATUS_OK) {
@@ -204,5 +205,13 @@ void flow_each_source(flow *f,
     pthread_mutex_lock(&f->lock);
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_each_source(f->tenants[i], visit, arg);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void flow_each_sink(flow *f, sink_visit visit, void *arg)
+{
+    pthread_mutex_lock(&f->lock);
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        tenant_each_sink(f->tenants[i], visit, arg);
     pthread_mutex_unlock(&f->lock);
 }

@@ -206,6 +206,15 @@ typedef struct journal_backlog {
 /* [any thread] What waits; wid 0 = all workspaces, store NULL = all of the workspace's. */
 journal_backlog journal_backlog_get(journal *j, uint32_t wid, const char *store);
 
+typedef struct journal_settled {
+    uint64_t below; /* every row of the store with a lower _seq is committed in the data plane, or never will be */
+    bool waiting;   /* there is a record of the store that is not known to be committed */
+} journal_settled;
+/* [any thread] How far a store is settled: ask first, then read the table. Holds for rows that come through
+ * this journal. */
+status_class journal_settled_get(journal *j, uint32_t wid, const char *store, journal_settled *out,
+                                 status *st);
+
 typedef struct journal_stats { /* for /metrics */
     uint64_t size_bytes, store_bytes, used_bytes, submissions, refused, records, rows, bytes, commits,
         commit_failures, reopened;

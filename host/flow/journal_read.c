@@ -172,7 +172,7 @@ static void damaged(journal *j, stream_state *s, uint64_t seq)
 
 /* ---- journal_read ---- */
 
-static status_class begin_read(journal *j, MDB_txn **txn, status *st)
+status_class journal_begin_read(journal *j, MDB_txn **txn, status *st)
 {
     pthread_rwlock_rdlock(&j->env_lock);
     int code = j->store.env ? mdb_txn_begin(j->store.env, NULL, MDB_RDONLY, txn) : MDB_PANIC;
@@ -182,7 +182,7 @@ static status_class begin_read(journal *j, MDB_txn **txn, status *st)
     return store_status(st, code, "read");
 }
 
-static void end_read(journal *j, MDB_txn *txn)
+void journal_end_read(journal *j, MDB_txn *txn)
 {
     mdb_txn_abort(txn);
     pthread_rwlock_unlock(&j->env_lock);
@@ -252,14 +252,14 @@ status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_
     size_t n = 0;
     if (!s)
         return status_set(st, STATUS_NOT_FOUND, "journal: no stream %u", stream);
-    if (begin_read(j, &txn, st) != STATUS_OK)
+    if (journal_begin_read(j, &txn, st) != STATUS_OK)
         return st->class;
     int code = mdb_cursor_open(txn, j->store.records, &c);
     if (code == 0) {
         n = collect(c, s, after_seq, last_seq, max_bytes, a, &raw);
         mdb_cursor_close(c);
     }
-    end_read(j, txn);
+    journal_end_read(j, txn);
     if (code)
         return store_status(st, code, "read");
     journal_record *records = arena_zero(a, n + 1, sizeof *records);
@@ -289,7 +289,7 @@ static int get_copy(journal *j, bool of_keys, uint32_t wid, const char *name, ar
     size_t len;
     if (strlen(name) > JOURNAL_KEY_MAX)
         return MDB_NOTFOUND;
-    if (begin_read(j, &txn, st) != STATUS_OK)
+    if (journal_begin_read(j, &txn, st) != STATUS_OK)
         return MDB_PANIC;
     int code =
         store_get(txn, of_keys ? j->store.keys : j->store.cursors, key, named(key, wid, name), &data, &len);
@@ -297,7 +297,7 @@ static int get_copy(journal *j, bool of_keys, uint32_t wid, const char *name, ar
         *data_out = arena_copy(a, data, len);
         *len_out = len;
     }
-    end_read(j, txn);
+    journal_end_read(j, txn);
     if (code)
         store_status(st, code, of_keys ? "Idempotency-Key" : "cursor");
     return code;

@@ -131,6 +131,9 @@ status_class state_load(journal *j, status *st);
 /* Mends the file if it must be, opens it and loads the state. Not while anybody has a transaction. */
 status_class journal_load(journal *j, bool deep, status *st);
 void *commit_thread(void *journal);
+/* A snapshot of the file; ends with journal_end_read. STATUS_UNAVAILABLE while there is none. */
+status_class journal_begin_read(journal *j, MDB_txn **txn, status *st);
+void journal_end_read(journal *j, MDB_txn *txn);
 /* The first record at or after `seq` of a stream, its head and how many bytes it is; false if there is none.
  * A damaged one has *ok = false. */
 bool record_seek(MDB_cursor *c, const stream_state *s, uint64_t seq, record_key *key_out,

@@ -213,6 +213,7 @@ static void make_sources(tenant *t)
 void tenant_retry_sources(tenant *t)
 {
     bool missing = false;
+    tenant_sinks_start(t);
     pthread_mutex_lock(&t->lock);
     for (uint32_t i = 0; i < t->n_connectors; i++)
         missing = missing || (t->started && !t->stopping && !t->paused && !is_made(t, i));
@@ -227,6 +228,7 @@ void tenant_renew_sources(tenant *t)
     for (uint32_t i = 0; i < t->n_connectors; i++)
         if (t->sources[i])
             source_renew(t->sources[i]);
+    tenant_sinks_renew(t);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -319,6 +321,7 @@ static void remember(tenant *t, const definition *d)
     t->workspace_id = memory_string(d->workspace_id);
     t->seed = definition_seed_take(d);
     t->n_connectors = d->n_connectors;
+    t->n_sinks = d->n_sinks;
     t->n_models = d->n_models;
     t->n_notifiers = d->n_notifiers;
     t->n_metrics = d->n_metrics;
@@ -376,6 +379,7 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->ward = poison_ward_create(parts->flow->data, d->wid);
     remember(t, d);
     make_places(t);
+    tenant_sinks_init(t);
     tenant_set_dirty(t);
     t->changed_us = clock_wall_us();
     for (uint32_t i = 0; i < t->n_featurestores; i++)
@@ -391,6 +395,7 @@ void tenant_start(tenant *t)
     pthread_mutex_lock(&t->lock);
     t->started = true;
     pthread_mutex_unlock(&t->lock);
+    tenant_sinks_start(t);
 }
 
 static void cancel_calls(tenant *t)
@@ -423,6 +428,7 @@ void tenant_stop(tenant *t)
         hook_free(h); /* before the source, whose plugin it may have been lent */
         source_free(s);
     }
+    tenant_sinks_stop(t);
     cancel_calls(t);
     lane_close(t->lane);
     t->lane = NULL;
@@ -471,6 +477,7 @@ static void tenant_free(tenant *t)
     free(t->sources);
     free(t->hooks);
     free(t->source_problems);
+    tenant_sinks_free(t);
     free(t->features);
     free(t->scores);
     free(t->trainings);
@@ -521,6 +528,11 @@ status_class tenant_borrow(tenant *t, connection **out, status *st)
 
 void tenant_stored(tenant *t)
 {
+    if (t->sink_lanes) {
+        pthread_mutex_lock(&t->lock);
+        tenant_sinks_stored(t);
+        pthread_mutex_unlock(&t->lock);
+    }
     if (atomic_exchange(&t->stored, true))
         return;
     pthread_mutex_lock(&t->lock);
@@ -549,6 +561,8 @@ void tenant_tick(tenant *t, int64_t now_us, bool read_sources)
     t->working = t->working || go || rest;
     if (running && read_sources)
         tick_sources(t);
+    if (running)
+        tenant_sinks_tick(t, clock_monotonic_us());
     if (go || rest)
         lane_post(t->lane, go ? tenant_work : tenant_rest, t);
     pthread_mutex_unlock(&t->lock);

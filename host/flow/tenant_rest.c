@@ -90,7 +90,7 @@ static bool builds_are_quiet(const tenant *t)
 bool tenant_may_rest(const tenant *t, int64_t now_us)
 {
     int64_t rest_us = t->parts.flow->rest_us, wait_us = rest_us < longest_wait_us ? rest_us : longest_wait_us;
-    return t->plan && !t->working && !t->requests && flow_plan_is_alone(t->plan) &&
+    return t->plan && t->n_sinks == 0 && !t->working && !t->requests && flow_plan_is_alone(t->plan) &&
            clock_monotonic_us() - t->used_us >= rest_us && (t->paused || t->next_look_us - now_us >= wait_us);
 }
 

@@ -160,7 +160,8 @@ static void a_source_that_ended_gives_the_plan_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_source_is_told_after_the_commit, make, unmake)};
+        cmocka_unit_test_setup_teardown(a_source_is_told_after_the_commit, make, unmake),
+        cmocka_unit_test_setup_teardown(a_source_that_ended_gives_the_plan_back, make, unmake)};
     return cmocka_run_group_tests(tests, begin, end);
 }
 #else
