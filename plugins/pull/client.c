@@ -223,7 +223,7 @@ static pst_status add_headers(const pull_client *c, const pull_request *r, struc
               add_header(list, "If-Modified-Since", r->modified) &&
               add_header(list, "Expect", r->body ? "" : NULL);
     for (size_t i = 0; ok && !r->bare && i < r->n_headers; i++)
-        ok = add_header(list, r->headers[i].name, r->headers[i].value);
+        ok = add_header(list, r->headers[i].key, r->headers[i].value);
     size_t n = r->bare ? 0 : host->config_count(host, "/headers");
     for (size_t i = 0; ok && i < n; i++) {
         const char *name = host->config_key(host, "/headers", i);
