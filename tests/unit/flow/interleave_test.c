@@ -309,6 +309,7 @@ static void views_come_back_after_a_late_commit(void **state)
     must(next.class, &next.st);
     assert_int_equal(next.result.keys, 0); /* they were that step's */
     live_settle(hub);
+    assert_non_null(second.ended);
     assert_string_equal(second.ended, "restarted");
     assert_int_equal(bench_count(b, "SELECT count(*) FROM featurestore.rollup_wid7 WHERE series = 'late'"),
                      1);
