@@ -61,6 +61,7 @@ void guest_release(guest *g);   /* one job less; frees a guest that is gone with
 /* broker_call.c: one notification of the guest, if there is one. With the lock held. */
 void broker_call_take(guest *g);
 void broker_call_answer(int listener, uint64_t id, int64_t value, int error);
+void broker_call_refuse(guest *g, const struct seccomp_notif *call); /* and says so */
 /* Copies out of the guest's memory; false if it is not there. */
 bool broker_memory_read(const guest *g, uint64_t at, void *out, size_t len);
 bool broker_memory_write(const guest *g, uint64_t at, void *data, size_t len);
