@@ -3,7 +3,10 @@
  *
  * check.json, all of it optional:
  *   config       the configuration to run with; {host}, {port}, {address} in its texts stand for the far side
- *   far_side     "lines", "http", "smtp", "mqtt" or "modbus": a server on loopback that answers as such
+ *   far_side     "lines", "http", "smtp", "mqtt", "modbus" or "nats": a server on loopback that answers as such;
+ *                "program": one that the author brings
+ *   program      its name, found by PATH, or its path; called with the word answers, silent or refuses, it
+ *                prints "port N" and serves until its input ends
  *   answer       what an "http" far side answers: a file
  *   clock        where the wall clock stands at the start
  *   input        rows (NDJSON); or inputs: {name: file}; train: rows for a model to learn from
