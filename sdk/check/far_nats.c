@@ -1,5 +1,6 @@
 /* A server for one client at a time, core NATS without JetStream: answers each subscription by a row of
  * messages on a subject that fits. Its refusal is "Authorization Violation". */
+#include <stdlib.h>
 #include <string.h>
 
 #include "check/far_talk.h"
@@ -35,9 +36,22 @@ static void answer_subscribe(const far_peer *p, const char *words)
     }
 }
 
+/* [H]PUB subject reply … bytes: JetStream's answer goes to the inbox that was subscribed to. */
+static void answer_publish(const far_peer *p, const char *words, const char *inbox)
+{
+    static const char said[] = "{\"stream\":\"FAR\",\"seq\":1}";
+    char reply[200], head[300];
+    for (size_t left = strtoul(strrchr(words, ' '), NULL, 10) + 2; left && fgetc(p->in) != EOF; left--)
+        ;
+    if (sscanf(words, "%*s %*s %199s %*s %*s", reply) != 1 || !inbox[0])
+        return;
+    snprintf(head, sizeof head, "MSG %s %s %zu\r\n%s\r\n", reply, inbox, sizeof said - 1, said);
+    say(p, head);
+}
+
 void far_talk_nats(far_peer *p)
 {
-    char line[65536];
+    char line[65536], inbox[40] = "";
     say(p, "INFO "
            "{\"server_id\":\"far\",\"version\":\"2.9.0\",\"proto\":1,\"headers\":true,\"max_payload\":"
            "1048576}\r\n");
@@ -51,6 +65,10 @@ void far_talk_nats(far_peer *p)
         }
         if (!strncmp(line, "PING", 4))
             say(p, "PONG\r\n");
+        else if (!strncmp(line, "SUB _INBOX", 10))
+            snprintf(inbox, sizeof inbox, "%s", strrchr(line, ' ') + 1);
+        else if (!strncmp(line, "HPUB ", 5))
+            answer_publish(p, line, inbox);
         else if (!strncmp(line, "SUB ", 4))
             answer_subscribe(p, line + 4);
     }

@@ -227,6 +227,8 @@ static pst_status begin_stream(session *l, pst_error *error)
     jsOptions options;
     jsOptions_Init(&options);
     options.Wait = session_patience_ms(l) < 2000 ? session_patience_ms(l) : 2000;
+    options.PublishAsync.ErrHandler = l->on_publish_error;
+    options.PublishAsync.ErrHandlerClosure = l->publish_arg;
     natsStatus s = natsConnection_JetStream(&l->stream, l->connection, &options);
     return s ? session_fail(s, "/stream", "JetStream", error) : PST_OK;
 }

@@ -10,8 +10,10 @@
 typedef struct session {
     const pst_host *host;
     natsConnection *connection; /* NULL = closed */
-    jsCtx *stream;              /* NULL = no `stream` is named */
+    jsCtx *stream;
     char own_name[CREDENTIAL_NAME_MAX];
+    jsPubAckErrHandler on_publish_error; /* of what is published; set before session_open, or NULL */
+    void *publish_arg;
     pthread_mutex_t lock; /* of what follows: libnats calls on its own threads */
     char refused[300];    /* what the server does not permit; "" = nothing */
 } session;
