@@ -295,9 +295,13 @@ static status_class remove_late(const step *s, status *st)
 
 static status_class step_inside(const refresh_order *o, step *s, refresh_result *out, status *st)
 {
+    dirty_claim claim = {0};
     status_class class = dirty_marks_claim(s->c, s->f->plan->wid, s->f->name, s->f->table.n_entity,
-                                           FEATURESTORE_KEYS_A_STEP, s->arena, &s->keys, &s->n_keys, st);
-    out->keys = s->n_keys;
+                                           FEATURESTORE_KEYS_A_STEP, s->arena, &claim, st);
+    s->keys = claim.keys;
+    s->n_keys = claim.n;
+    out->keys = claim.n;
+    out->more = claim.more;
     if (class == STATUS_OK && s->n_keys > 0)
         class = recompute_both(s, o, out, st);
     return class == STATUS_OK ? remove_late(s, st) : class;

@@ -305,8 +305,7 @@ status_class inferencestore_step(const model_plan *m, const champion *best, cons
                                  live_hub *live, connection *c, const char *run, inference_result *out,
                                  status *st)
 {
-    dirty_key *keys;
-    uint32_t n = 0;
+    dirty_claim claim = {0};
     *out = (inference_result){0};
     status_class class = connection_begin(c, st);
     if (class != STATUS_OK)
@@ -314,16 +313,16 @@ status_class inferencestore_step(const model_plan *m, const champion *best, cons
     step s = {
         .m = m, .best = best, .place = place, .c = c, .run = run, .arena = arena_create(STEP_ARENA_BYTES)};
     class = dirty_marks_claim(c, m->plan->wid, m->name, m->from->table.n_entity, INFERENCE_KEYS_A_STEP,
-                              s.arena, &keys, &n, st);
+                              s.arena, &claim, st);
     if (class == STATUS_OK)
-        class = score_keys(&s, keys, n, st);
+        class = score_keys(&s, claim.keys, claim.n, st);
     if (class != STATUS_OK)
         connection_rollback(c);
     else if ((class = connection_commit(c, st)) != STATUS_OK)
         live_stage_unsettled(live, m->table);
     else
         tell(&s, live);
-    *out = (inference_result){n, s.rows, s.poison, s.retry_after_ms};
+    *out = (inference_result){claim.n, s.rows, claim.more, s.poison, s.retry_after_ms};
     text_free(&s.buffer);
     arena_free(s.arena);
     return class;
