@@ -147,7 +147,7 @@ void pull_close(pull_client *c)
 
 /* ---- One transfer ---- */
 
-static void take_value(const char *line, size_t len, const char *name, char *out, size_t cap, bool join)
+void pull_take(const char *line, size_t len, const char *name, char *out, size_t cap, bool join)
 {
     size_t n = strlen(name);
     if (len <= n || strncasecmp(line, name, n) != 0)
@@ -166,10 +166,13 @@ static void take_value(const char *line, size_t len, const char *name, char *out
 
 static void on_line(void *arg, const char *line, size_t len)
 {
+    const pull_client *c = arg;
     pull_answer *a = &((pull_client *)arg)->answer;
-    take_value(line, len, "etag:", a->etag, sizeof a->etag, false);
-    take_value(line, len, "last-modified:", a->modified, sizeof a->modified, false);
-    take_value(line, len, "link:", a->link, sizeof a->link, true);
+    pull_take(line, len, "etag:", a->etag, sizeof a->etag, false);
+    pull_take(line, len, "last-modified:", a->modified, sizeof a->modified, false);
+    pull_take(line, len, "link:", a->link, sizeof a->link, true);
+    if (c->asking->on_line)
+        c->asking->on_line(c->asking->arg, line, len);
 }
 
 static pst_status begin(pull_client *c, const pst_call *call, pst_error *error)
@@ -194,7 +197,6 @@ static pst_status begin(pull_client *c, const pst_call *call, pst_error *error)
     c->t.arg = c;
     c->t.limit_ms = (long)c->host->config_int(c->host, "/timeout_ms");
     curl_easy_setopt(c->t.curl, CURLOPT_USERAGENT, "penstock");
-    curl_easy_setopt(c->t.curl, CURLOPT_ACCEPT_ENCODING, "gzip");
     return PST_OK;
 }
 
@@ -248,11 +250,8 @@ static void forget_answer(pull_answer *a, const char *url)
         snprintf(a->place, sizeof a->place, "the URL");
 }
 
-static pst_status run(pull_client *c, const pst_call *call, const pull_request *r, struct curl_slist *headers,
-                      pst_error *error)
+static CURLcode prepare(CURL *curl, const pull_request *r)
 {
-    CURL *curl = c->t.curl;
-    char detail[CURL_ERROR_SIZE] = "";
     CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, r->url);
     code = code ? code : curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
     if (r->body && !code) {
@@ -260,6 +259,17 @@ static pst_status run(pull_client *c, const pst_call *call, const pull_request *
         code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
         code = code ? code : curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body);
     }
+    code = code ? code : curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
+    code = code ? code : curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, r->as_it_is ? 1L : 0L);
+    return code ? code : curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, r->as_it_is ? NULL : "gzip");
+}
+
+static pst_status run(pull_client *c, const pst_call *call, const pull_request *r, struct curl_slist *headers,
+                      pst_error *error)
+{
+    CURL *curl = c->t.curl;
+    char detail[CURL_ERROR_SIZE] = "";
+    CURLcode code = prepare(curl, r);
     code = code ? code : curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     code = code ? code : curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     if (code)
@@ -267,6 +277,7 @@ static pst_status run(pull_client *c, const pst_call *call, const pull_request *
     c->t.body = &c->answer.body;
     c->t.detail = detail;
     c->call = call;
+    c->asking = r;
     pst_status st = transport_run(&c->t, call, c->answer.place, &c->answer.status, error);
     waited(c, call);
     c->t.detail = NULL;

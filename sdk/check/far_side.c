@@ -1,6 +1,6 @@
 /* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 and the
- * answer that check.json names (401 when it refuses). "smtp": the least of a session. "mqtt" and "modbus"
- * have files of their own. */
+ * answer that check.json names (401 when it refuses). "smtp": the least of a session. "mqtt", "modbus"
+ * and "s3" have files of their own. */
 #include "check/far_side.h"
 
 #include <arpa/inet.h>
@@ -113,7 +113,8 @@ static const struct {
                  {"http", talk_http},
                  {"smtp", talk_smtp},
                  {"mqtt", far_talk_mqtt},
-                 {"modbus", far_talk_modbus}};
+                 {"modbus", far_talk_modbus},
+                 {"s3", far_talk_s3}};
 
 static int protocol_find(const char *name)
 {
@@ -147,7 +148,7 @@ void far_side_start(const char *protocol, const char *answer, far_mode mode, far
     int known = protocol_find(protocol);
     if (known < 0)
         verdict_fail("check.json: far_side",
-                     "there is no far side called %s: lines, http, smtp, mqtt or modbus", protocol);
+                     "there is no far side called %s: lines, http, smtp, mqtt, modbus or s3", protocol);
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
