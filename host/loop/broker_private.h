@@ -58,6 +58,12 @@ void guest_unreached(guest *g); /* what was just denied was a place in the netwo
 void broker_orders_take(void);  /* every order that has arrived */
 void guest_release(guest *g);   /* one job less; frees a guest that is gone with its last */
 
+/* broker_report.c: an event for the host, now or as soon as it reads; false: too many wait, count it with the
+ * next. With the lock held. */
+void broker_report_begin(int socket, int epoll);
+bool broker_report(const broker_event *e);
+void broker_report_more(void); /* the socket has room */
+
 /* broker_call.c: one notification of the guest, if there is one. With the lock held. */
 void broker_call_take(guest *g);
 void broker_call_answer(int listener, uint64_t id, int64_t value, int error);

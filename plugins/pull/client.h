@@ -14,18 +14,14 @@
 
 enum { PULL_ETAG_MAX = 200, PULL_URL_MAX = 4096, PULL_PLACE_MAX = 200, PULL_ORIGIN_MAX = 300 };
 
-typedef struct pull_header {
-    const char *name, *value; /* value NULL: it is left out */
-} pull_header;
-
 typedef struct pull_request {
     const char *url;
-    const char *body, *type;    /* posted; NULL = GET */
-    size_t body_len;            /* 0: the body is a text */
-    const char *method;         /* instead of GET or POST, or NULL */
-    const pull_header *headers; /* beside the configured ones, for the origin of `url` only */
+    const char *body, *type;  /* posted; NULL = GET */
+    size_t body_len;          /* 0 = up to its NUL */
+    const pst_field *headers; /* beside those that are configured; not sent to other origins */
     size_t n_headers;
-    bool as_it_is; /* dots in the path stay, and nothing is unpacked */
+    const char *method; /* instead of GET or POST, or NULL */
+    bool as_it_is;      /* dots in the path stay, and nothing is unpacked */
     void (*on_line)(void *arg, const char *line, size_t len); /* each header line of the answer, or NULL */
     void *arg;
     const char *etag, *modified; /* of the answer that is known already, or NULL */
@@ -64,6 +60,9 @@ void pull_rest(pull_client *c);
 /* Asks; answers are in c->answer, also those that are a failure (then its status is set). A refused token is
  * renewed once. PST_E_UNAVAILABLE with retry_after_ms: the far side, or the rate, says when. */
 pst_status pull_ask(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
+/* Posts rows: pull_ask, but what the far side does not take (400, 409, 413, 415, 422) is PST_E_DATA: it comes
+ * again in halves. */
+pst_status pull_post(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
 /* One transfer, nothing followed and nothing judged: for login.c. */
 pst_status pull_exchange(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
 /* What the status of the answer means. */

@@ -82,11 +82,13 @@ static const struct {
     {"NoSuchKey", PST_E_UNAVAILABLE, BUCKET_GONE, NULL, "it is not there any more"},
     {"InvalidObjectState", PST_E_AUTH, BUCKET_ITS_OWN, NULL,
      "it is archived; restore it or leave it out by prefix"},
+    {"EntityTooLarge", PST_E_CONFIG, BUCKET_ITS_OWN, NULL, "smaller batches are needed"},
     {"SlowDown", PST_E_UNAVAILABLE, BUCKET_WAITS, NULL, "asked too often; rate says how often it may be"},
 };
 
-/* What the code says; without one, what the HTTP status says. */
-static pst_status meaning_of(bucket *b, const char *key, pst_status st, pst_error *error)
+/* What the code says; without one, what the HTTP status says. `may`: what the credential has to be allowed.
+ */
+static pst_status meaning_of(bucket *b, const char *key, const char *may, pst_status st, pst_error *error)
 {
     long answered = b->client.answer.status;
     const char *code = b->fault.code, *region = *b->region_said ? b->region_said : b->fault.region;
@@ -111,7 +113,7 @@ static pst_status meaning_of(bucket *b, const char *key, pst_status st, pst_erro
     if (answered == 401 || answered == 403)
         return pst_fail(error, PST_E_AUTH, "/credentials",
                         "%s answered %ld %s: check credentials and what they may do (%s)",
-                        b->client.answer.place, answered, code, key ? "s3:GetObject" : "s3:ListBucket");
+                        b->client.answer.place, answered, code, may);
     if (*code)
         return pst_fail(error, st, answered < 500 ? "/url" : NULL, "%s answered %ld %s: %.150s",
                         b->client.answer.place, answered, code, b->fault.message);
@@ -125,7 +127,7 @@ static bool is_told_to_wait(const bucket *b, const pst_error *error)
     return error->retry_after_ms && (!answered || answered == 429 || answered == 503);
 }
 
-static pst_status explain(bucket *b, const char *key, pst_status st, pst_error *error)
+static pst_status explain(bucket *b, const char *key, const char *may, pst_status st, pst_error *error)
 {
     const pull_answer *a = &b->client.answer;
     uint32_t later_ms = error->retry_after_ms;
@@ -135,7 +137,7 @@ static pst_status explain(bucket *b, const char *key, pst_status st, pst_error *
         return st;
     if (a->status >= 300) {
         listing_fault_read((pst_bytes){a->body.data, a->body.len}, &b->fault);
-        st = meaning_of(b, key, st, error);
+        st = meaning_of(b, key, may, st, error);
         error->retry_after_ms = later_ms;
     }
     if (is_told_to_wait(b, error))
@@ -196,7 +198,7 @@ typedef struct signature { /* what the headers point to */
 } signature;
 
 /* Adds what is signed to `headers`, and the signature: they stay sorted by name. */
-static pst_status sign(const bucket *b, const pst_call *call, const pull_request *r, pull_header *headers,
+static pst_status sign(const bucket *b, const pst_call *call, const pull_request *r, pst_field *headers,
                        size_t *n, signature *s, pst_error *error)
 {
     sign_header all[HEADERS_MAX];
@@ -210,26 +212,26 @@ static pst_status sign(const bucket *b, const pst_call *call, const pull_request
         return st;
     sign_hash(r->body ? r->body : "", r->body_len, s->hash);
     sign_time(b->host->wall_us(b->host), s->time);
-    headers[(*n)++] = (pull_header){"x-amz-content-sha256", s->hash};
-    headers[(*n)++] = (pull_header){"x-amz-date", s->time};
+    headers[(*n)++] = (pst_field){"x-amz-content-sha256", s->hash};
+    headers[(*n)++] = (pst_field){"x-amz-date", s->time};
     if (token)
-        headers[(*n)++] = (pull_header){"x-amz-security-token", s->token};
+        headers[(*n)++] = (pst_field){"x-amz-security-token", s->token};
     for (size_t i = 0; i < *n; i++)
-        all[i] = (sign_header){headers[i].name, headers[i].value};
+        all[i] = (sign_header){headers[i].key, headers[i].value};
     sign_request q = {
         r->method ? r->method : "GET", wording_text(&b->path), wording_text(&b->query), all, *n, s->hash};
     sign_key key = {s->access, s->secret, b->region, "s3"};
     if (!sign_authorize(&q, &key, s->time, s->value))
         return pst_fail(error, PST_E_CONFIG, "/credentials", "the credentials are too long");
-    headers[(*n)++] = (pull_header){"authorization", s->value};
+    headers[(*n)++] = (pst_field){"authorization", s->value};
     return PST_OK;
 }
 
 /* `headers`: if-match and range, sorted. */
 static pst_status ask(bucket *b, const pst_call *call, const char *key, pull_request r,
-                      const pull_header *given, size_t n_given, pst_error *error)
+                      const pst_field *given, size_t n_given, pst_error *error)
 {
-    pull_header headers[HEADERS_MAX] = {{"host", b->authority}};
+    pst_field headers[HEADERS_MAX] = {{"host", b->authority}};
     size_t n = 1;
     signature s = {0};
     for (size_t i = 0; i < n_given; i++)
@@ -249,7 +251,7 @@ static pst_status ask(bucket *b, const pst_call *call, const char *key, pull_req
         st = pull_ask(&b->client, call, &r, error);
     }
     explicit_bzero(&s, sizeof s);
-    return explain(b, key, st, error);
+    return explain(b, key, r.method ? "s3:PutObject" : key ? "s3:GetObject" : "s3:ListBucket", st, error);
 }
 
 /* ---- The listing ---- */
@@ -336,7 +338,7 @@ pst_status bucket_read(bucket *b, const pst_call *call, const char *key, const c
                        size_t len, bucket_piece *out, pst_error *error)
 {
     char range[64], match[LISTING_ETAG_MAX + 2];
-    pull_header headers[] = {{"if-match", match}, {"range", range}};
+    pst_field headers[] = {{"if-match", match}, {"range", range}};
     bool any = !*etag || !strncmp(etag, "W/", 2); /* a weak one never matches */
     snprintf(range, sizeof range, "bytes=%" PRIu64 "-%" PRIu64, from, from + len - 1);
     snprintf(match, sizeof match, "\"%s\"", etag);
@@ -348,4 +350,12 @@ pst_status bucket_read(bucket *b, const pst_call *call, const char *key, const c
         return pst_fail(error, PST_E_UNAVAILABLE, NULL, "%s has changed", b->client.answer.place);
     }
     return st;
+}
+
+pst_status bucket_write(bucket *b, const pst_call *call, const char *key, const char *type, const void *data,
+                        size_t len, pst_error *error)
+{
+    wording_clear(&b->query);
+    return ask(b, call, key, (pull_request){.method = "PUT", .body = data, .body_len = len, .type = type},
+               NULL, 0, error);
 }

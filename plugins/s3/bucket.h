@@ -60,6 +60,9 @@ pst_status bucket_list(bucket *b, const pst_call *call, const bucket_page *q, li
 /* At most `len` bytes from `from`, which is below the object's length. etag "": whatever is there. */
 pst_status bucket_read(bucket *b, const pst_call *call, const char *key, const char *etag, uint64_t from,
                        size_t len, bucket_piece *out, pst_error *error);
+/* Makes the object, or replaces it. */
+pst_status bucket_write(bucket *b, const pst_call *call, const char *key, const char *type, const void *data,
+                        size_t len, pst_error *error);
 /* An etag without its quotes. */
 void bucket_etag(const char *text, char out[LISTING_ETAG_MAX]);
 #endif
