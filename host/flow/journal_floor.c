@@ -82,6 +82,7 @@ status_class journal_settled_get(journal *j, uint32_t wid, const char *store, jo
         look(j, c, wid, store, out);
         mdb_cursor_close(c);
     }
+    status_class hurt = journal_look_hurt(j, st);
     journal_end_read(j, txn);
-    return code ? store_status(st, code, "read") : STATUS_OK;
+    return code ? store_status(st, code, "read") : hurt;
 }

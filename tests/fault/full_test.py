@@ -20,6 +20,7 @@ LIMITED = (429, 503)
 DATABASE_BYTES = 256 << 20
 VOLUME_BYTES = 10 << 20
 WAITING_FEW = 5000
+IMPATIENT = 12
 
 
 def make_host(keep_free=5):
@@ -121,6 +122,8 @@ def filled_by_itself():
     disk = volume.Volume(host.state / "journal", VOLUME_BYTES)
     try:
         clients = begin(host)
+        # So many that somebody asks all the time: what takes rows out again must not wait until nobody does.
+        clients += [senders.Client(host, 10 + i, "plain", again=True) for i in range(IMPATIENT)]
         start(clients)
         with standing_still(host):
             wait_full(clients)
@@ -173,6 +176,8 @@ def database_filled():
             client.stop()
         finish(host, clients, "database filled", ())
     finally:
+        host.stop()
+        host.end_database()  # while its folder is still to be seen
         disk.close()
 
 

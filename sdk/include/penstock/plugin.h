@@ -92,7 +92,8 @@ typedef struct pst_call {
 
 enum {
     PST_BATCH_RAW = 1,    /* column `_payload` (z or u): one undecoded record a row, cut at record ends; `_meta` (u),
-                             optional: a CSV header or a topic. The host decodes. */
+                             optional: a CSV header, or a topic, behind which facts may stand, each as
+                             U+001F name=value. The host decodes. */
     PST_BATCH_ALIGNED = 2 /* row i of this answer belongs to row i of the input "rows" */
 };
 
@@ -285,8 +286,8 @@ typedef struct pst_command {
 } pst_command;
 
 /* What streams are there. JSON: [{stream, title, key (of a datastore, proposed), schema (JSON Schema of a row), example}],
- * each but `stream` may be absent. example: a row, a list of rows, or a payload's text; without a schema the datastore is
- * guessed from it. */
+ * each but `stream` may be absent. example: a row, a list of rows, or a payload's text (of JSON, of lines of it, or of CSV
+ * with its header); without a schema the datastore is guessed from it. */
 #define PST_IF_DISCOVER "penstock.connector.discover/1/draft"
 typedef struct pst_discover {
     uint32_t struct_size, flags;
