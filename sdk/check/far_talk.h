@@ -15,4 +15,5 @@ typedef struct far_peer {
 void far_say(const far_peer *p, const void *data, size_t len);
 void far_talk_mqtt(far_peer *p);
 void far_talk_modbus(far_peer *p);
+void far_talk_postgres(far_peer *p);
 #endif
