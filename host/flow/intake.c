@@ -369,7 +369,8 @@ void intake_body(intake *in, const intake_order *order, const char *body, size_t
                               .rows = order->rows_max,
                               .format = order->format,
                               .precision = order->precision,
-                              .measurement = order->store->table.key};
+                              /* of a connector it does not matter: `into` says where its lines go */
+                              .measurement = order->decode ? NULL : order->store->table.key};
     decode_result decoded;
     rejected_form form = rejected_form_of(order->format, order->precision);
     status st;
