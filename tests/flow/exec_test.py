@@ -31,7 +31,7 @@ connectors:
 PLUGIN = "org.penstock.connector.exec"
 PROGRAMS = {
     # a collector that runs for ever, with a helper of its own
-    "daemon": """sleep 1000 & echo "$!" >&2
+    "daemon": """sleep 98765 & echo "$!" >&2
 n=0; while true; do echo "level,site=daemon n=${n}i 177472080000${n}000000"; n=$((n+1)); sleep 0.2; done""",
     # one that writes and ends
     "once": """printf '{"time":"2026-03-28T18:00:00Z","site":"%s","word":"%s","n":%s}\\n' "$1" "$WORD" "$#" """,
@@ -64,13 +64,13 @@ def rows_of(host, site):
     return [r for r in host.rows(WS, "datastore:rows") if r["site"] == site]
 
 
-def children(pattern):
-    """Pids of processes whose command line holds the text."""
-    found = []
+def running(*words):
+    """Pids of processes with these words one after the other on their command line."""
+    found, wanted = [], b"\0".join(str(w).encode() for w in words)
     for entry in os.listdir("/proc"):
         try:
             with open(f"/proc/{entry}/cmdline", "rb") as line:
-                if entry.isdigit() and pattern.encode() in line.read():
+                if entry.isdigit() and b"\0" + wanted + b"\0" in b"\0" + line.read():
                     found.append(int(entry))
         except OSError:
             pass
@@ -126,12 +126,12 @@ def ends():
     check(len(tries) < 10, "it is tried again ever less often", tries)
 
     def alive(name):
-        return children(str(folder / name))
+        return running(folder / name)
     for pid in wait_for("it runs", lambda: alive("daemon")):
         os.kill(pid, signal.SIGKILL)
     wait_state(host, "daemon", "down", "signal 9")
     wait_state(host, "daemon", "ok", timeout=10)
-    helpers = len(children("sleep\x001000"))
+    helpers = len(running("sleep", 98765))
     equal(helpers, 1, "helpers of the one that was killed are gone with it")
     cell = next(i["pid"] for p in host.api("GET", "/plugins").json["items"] if p["id"] == PLUGIN
                 for i in host.api("GET", f"/plugins/{p['id']}").json["instances"] if i["name"] == "connector:daemon")
@@ -148,7 +148,7 @@ def ends():
     host.cli("connector", "resume", "daemon", "-w", WS)
     wait_for("it runs again", lambda: alive("daemon"))
     host.stop()
-    wait_for("nothing is left", lambda: not children(str(folder)) and not children("sleep\x001000"), 5)
+    wait_for("nothing is left", lambda: not running("sleep", 98765) and not any(alive(n) for n in PROGRAMS), 5)
 
 
 if __name__ == "__main__":

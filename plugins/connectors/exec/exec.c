@@ -70,7 +70,9 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     e->header = csv && host->config_flag(host, "/header");
     e->builder = pst_builder_create();
     pst_status st = PST_OK;
-    if (!program || *program != '/')
+    if (!e->program)
+        st = pst_fail(error, PST_E_UNSUPPORTED, NULL, "this host runs no programs");
+    else if (!program || *program != '/')
         st = pst_fail(error, PST_E_CONFIG, "/program", "the whole path of a program is expected");
     else if (!e->builder ||
              !pipe_reader_make(&e->out, (size_t)host->config_int(host, "/max_record_bytes"), csv) ||
@@ -97,8 +99,6 @@ static void forget(exec *e)
 static pst_status start(exec *e, const pst_call *call, pst_error *error)
 {
     int out, errors;
-    if (!e->program)
-        return pst_fail(error, PST_E_UNSUPPORTED, "/program", "this host runs no programs");
     pst_status st = e->program->start(e->host, call, &out, &errors, error);
     if (st) {
         snprintf(error->where, sizeof error->where, "/program");
