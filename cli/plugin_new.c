@@ -32,14 +32,14 @@ typedef struct naming {
 
 static status_class kind_check(const char *kind, status *st)
 {
-    static const char *const kinds[] = {"connector", "notifier", "metric", "model"};
+    static const char *const kinds[] = {"connector", "sink", "notifier", "metric", "model"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (!strcmp(kind, kinds[i]))
             return STATUS_OK;
     const char *near = name_suggest(kind, kinds, sizeof kinds / sizeof *kinds);
     status_set(st, STATUS_INVALID, "%s is no kind of plugin", kind);
     return near ? status_hint(st, "did you mean %s?", near)
-                : status_hint(st, "the kinds are connector, notifier, metric and model");
+                : status_hint(st, "the kinds are connector, sink, notifier, metric and model");
 }
 
 /* Lower-case words with dots between them: "org.example". */

@@ -1,7 +1,6 @@
 /* Reads no more than the rows that the engine looks at. */
 #include "schema_infer.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,19 +24,7 @@ const flag schema_infer_flags[] = {
 static void key_guess(const char *file, char key[NAME_KEY_MAX + 1])
 {
     const char *name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
-    size_t len = 0;
-    for (; *name && *name != '.' && len < NAME_KEY_MAX; name++) {
-        bool word = isalnum((unsigned char)*name) && (unsigned char)*name < 128;
-        if (word && !(len == 0 && isdigit((unsigned char)*name)))
-            key[len++] = (char)tolower((unsigned char)*name);
-        else if (!word && len > 0 && key[len - 1] != '_')
-            key[len++] = '_';
-    }
-    while (len > 0 && key[len - 1] == '_')
-        len--;
-    key[len] = '\0';
-    if (!name_is_key(key))
-        memcpy(key, "rows", sizeof "rows");
+    name_key_from(name, strcspn(name, "."), "rows", key);
 }
 
 /* The candidate that is most frequent in the first line. */

@@ -1,5 +1,5 @@
 /* What is tested is how rows become features, scores and metrics, so the copy of the template that the host
- * gets has nothing that reaches out or looks at the wall clock: no connectors, notifiers, alerts, reports; no
+ * gets has nothing that reaches out or looks at the wall clock: no connectors, sinks, notifiers, alerts, reports; no
  * retention, and datastores accept any time. The window that a datastore does state is asked here, against
  * the test's clock, before the rows are sent. Each test has a workspace of its own. */
 #include "template_test.h"
@@ -61,8 +61,8 @@ static void parameters_cut(json_t *copy)
 
 static json_t *template_cut(const json_t *root)
 {
-    static const char *const outside[] = {"connectors", "notifiers", "alerts",
-                                          "dashboards", "reports",   "tests"};
+    static const char *const outside[] = {"connectors", "sinks",   "notifiers", "alerts",
+                                          "dashboards", "reports", "tests"};
     const char *key;
     json_t *store;
     json_t *copy = json_deep_copy(root);

@@ -103,6 +103,34 @@ static void collect_sources(flow *f)
     GAUGE("penstock_workspaces", "Workspaces that run on this host.", flow_workspaces(f));
 }
 
+static void show_sink(void *arg, const char *workspace, const char *sink, const sink_look *look)
+{
+    static const char rows_help[] = "Rows that left a sink, by what became of them, since the sink was made.";
+    unsigned *counts = arg;
+    int64_t lag_us = look->waiting_since_us ? clock_wall_us() - look->waiting_since_us : 0;
+    counts[look->state]++;
+    metric_count(metric_counter("penstock_sink_rows_total", rows_help, METRIC_LABEL("workspace", workspace),
+                                METRIC_LABEL("sink", sink), METRIC_LABEL("outcome", "delivered")),
+                 look->delivered);
+    metric_count(metric_counter("penstock_sink_rows_total", rows_help, METRIC_LABEL("workspace", workspace),
+                                METRIC_LABEL("sink", sink), METRIC_LABEL("outcome", "refused")),
+                 look->refused);
+    metric_set(metric_gauge("penstock_sink_lag_seconds",
+                            "Since when the oldest row waits that a sink has not delivered.",
+                            METRIC_LABEL("workspace", workspace), METRIC_LABEL("sink", sink)),
+               SECONDS(lag_us > 0 ? lag_us : 0));
+}
+
+static void collect_sinks(flow *f)
+{
+    unsigned counts[SOURCE_ENDED + 1] = {0};
+    flow_each_sink(f, show_sink, counts);
+    for (source_state s = SOURCE_STARTING; s < SOURCE_ENDED; s++)
+        metric_set(
+            metric_gauge("penstock_sinks", "Sinks by state.", METRIC_LABEL("state", source_state_name(s))),
+            counts[s]);
+}
+
 /* ---- plugins ---- */
 
 typedef struct plugin_sum {
@@ -236,6 +264,7 @@ static void collect(void *arg)
     collect_journal(a->flow);
     collect_writers(a->flow);
     collect_sources(a->flow);
+    collect_sinks(a->flow);
     flow_each_ledger(a->flow, show_ledger, NULL);
     collect_plugins(a->instances);
     plugin_states(a->instances, show_instance, NULL);

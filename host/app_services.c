@@ -51,10 +51,12 @@ auth_source app_auth(app *a)
 static const struct {
     object_class class;
     plugin_kind kind;
-} kinds[] = {{CLASS_CONNECTOR, PLUGIN_CONNECTOR},
-             {CLASS_NOTIFIER, PLUGIN_NOTIFIER},
-             {CLASS_METRIC, PLUGIN_METRIC},
-             {CLASS_MODEL, PLUGIN_MODEL}};
+    bool is_sink;
+} kinds[] = {{CLASS_CONNECTOR, PLUGIN_CONNECTOR, false},
+             {CLASS_SINK, PLUGIN_CONNECTOR, true},
+             {CLASS_NOTIFIER, PLUGIN_NOTIFIER, false},
+             {CLASS_METRIC, PLUGIN_METRIC, false},
+             {CLASS_MODEL, PLUGIN_MODEL, false}};
 
 static json_t *config_schema(void *self, object_class class, const char *id)
 {
@@ -65,7 +67,8 @@ static json_t *config_schema(void *self, object_class class, const char *id)
     if (!entry)
         return NULL;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (kinds[i].class == class && kinds[i].kind == entry->kind)
+        if (kinds[i].class == class && kinds[i].kind == entry->kind &&
+            (!kinds[i].is_sink || plugin_entry_is_sink(entry)))
             schema = entry->config_schema ? json_deep_copy(entry->config_schema) : json_null();
     plugin_entry_release(entry);
     return schema;

@@ -1,5 +1,6 @@
 #include "base/name.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool lower(char c)
@@ -33,6 +34,22 @@ bool name_is_key(const char *s)
 bool name_is_slug(const char *s)
 {
     return matches(s, '-');
+}
+
+void name_key_from(const char *name, size_t len, const char *otherwise, char key_out[NAME_KEY_MAX + 1])
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len && n < NAME_KEY_MAX; i++) {
+        char c = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] - 'A' + 'a') : name[i];
+        if (n == 0 ? lower(c) : lower_or_digit(c))
+            key_out[n++] = c;
+        else if (!lower_or_digit(c) && n > 0 && key_out[n - 1] != '_')
+            key_out[n++] = '_';
+    }
+    n -= n > 0 && key_out[n - 1] == '_';
+    key_out[n] = '\0';
+    if (n == 0)
+        snprintf(key_out, NAME_KEY_MAX + 1, "%s", otherwise);
 }
 
 enum { WORD_MAX = 64 };

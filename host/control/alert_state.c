@@ -1,5 +1,6 @@
 #include "control/alert_state.h"
 
+#include <inttypes.h>
 #include <math.h>
 
 static const statement read_states = {
@@ -7,12 +8,12 @@ static const statement read_states = {
     "SELECT alert, labels, phase, before, since_us, episode_us, last_us, received_us, value, acked_by"
     " FROM control.alert_state WHERE wid = $1::int AND ($2::text IS NULL OR alert = $2) ORDER BY alert, "
     "labels"};
-static const statement save_state = {
-    "save an alert's state",
+static const statement save_states = {
+    "save states of alerts",
     "INSERT INTO control.alert_state (wid, alert, labels, phase, before, since_us, episode_us, last_us, "
-    "received_us,"
-    " value) VALUES ($1::int, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (wid, alert, labels) DO "
-    "UPDATE SET"
+    "received_us, value) SELECT $1::int, u.* FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], "
+    "$6::text[]::bigint[], $7::text[]::bigint[], $8::text[]::bigint[], $9::text[]::bigint[], "
+    "$10::text[]::float8[]) u ON CONFLICT (wid, alert, labels) DO UPDATE SET"
     " phase = excluded.phase, before = excluded.before, since_us = excluded.since_us, episode_us = "
     "excluded.episode_us,"
     " last_us = excluded.last_us, received_us = excluded.received_us, value = excluded.value,"
@@ -52,19 +53,35 @@ status_class alert_states_read(connection *c, int32_t wid, const char *alert, ar
     return STATUS_OK;
 }
 
-status_class alert_state_save(connection *c, int32_t wid, const alert_record *r, status *st)
+enum { SAVED_COLUMNS = 9 };
+
+static void save_columns(const alert_record *r, arena *a, const char *out[SAVED_COLUMNS])
 {
-    value params[] = {value_integer(wid),
-                      value_text(r->alert),
-                      value_text(r->labels),
-                      value_text(r->phase),
-                      value_text(r->before),
-                      value_integer(r->since_us),
-                      value_integer(r->episode_us),
-                      value_integer(r->last_us),
-                      value_integer(r->received_us),
-                      isnan(r->value) ? value_null() : value_number(r->value)};
-    return connection_run(c, &save_state, params, sizeof params / sizeof *params, NULL, st);
+    const int64_t times_us[] = {r->since_us, r->episode_us, r->last_us, r->received_us};
+    out[0] = r->alert;
+    out[1] = r->labels;
+    out[2] = r->phase;
+    out[3] = r->before;
+    for (int i = 0; i < 4; i++)
+        out[4 + i] = arena_printf(a, "%" PRId64, times_us[i]);
+    out[8] = isnan(r->value) ? NULL : arena_printf(a, "%.17g", r->value);
+}
+
+status_class alert_states_save(connection *c, int32_t wid, const alert_record *records, uint32_t n, arena *a,
+                               status *st)
+{
+    const char **columns[SAVED_COLUMNS], *one[SAVED_COLUMNS];
+    value params[1 + SAVED_COLUMNS] = {value_integer(wid)};
+    for (int k = 0; k < SAVED_COLUMNS; k++)
+        columns[k] = arena_zero(a, n + 1, sizeof(char *));
+    for (uint32_t i = 0; i < n; i++) {
+        save_columns(&records[i], a, one);
+        for (int k = 0; k < SAVED_COLUMNS; k++)
+            columns[k][i] = one[k];
+    }
+    for (int k = 0; k < SAVED_COLUMNS; k++)
+        params[1 + k] = value_texts(columns[k], n);
+    return n ? connection_run(c, &save_states, params, 1 + SAVED_COLUMNS, NULL, st) : STATUS_OK;
 }
 
 status_class alert_state_ack(connection *c, int32_t wid, const char *alert, const char *labels,

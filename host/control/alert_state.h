@@ -21,7 +21,9 @@ typedef struct alert_record {
 /* Of one alert, or of all of the workspace (`alert` NULL), ordered by alert and labels; in the arena. */
 status_class alert_states_read(connection *c, int32_t wid, const char *alert, arena *a, alert_record **out,
                                uint32_t *n_out, status *st);
-status_class alert_state_save(connection *c, int32_t wid, const alert_record *r, status *st);
+/* All of them in one statement, each alert's labels once. */
+status_class alert_states_save(connection *c, int32_t wid, const alert_record *records, uint32_t n, arena *a,
+                               status *st);
 /* STATUS_NOT_FOUND when there is no such alert with such labels. */
 status_class alert_state_ack(connection *c, int32_t wid, const char *alert, const char *labels,
                              const char *by, status *st);

@@ -13,6 +13,7 @@ static const struct {
     [CLASS_MODEL] = {"model", "models"},
     [CLASS_METRIC] = {"metric", "metrics"},
     [CLASS_CONNECTOR] = {"connector", "connectors"},
+    [CLASS_SINK] = {"sink", "sinks"},
     [CLASS_NOTIFIER] = {"notifier", "notifiers"},
     [CLASS_ALERT] = {"alert", "alerts"},
     [CLASS_DASHBOARD] = {"dashboard", "dashboards"},

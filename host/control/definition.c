@@ -161,6 +161,11 @@ const defined_alert *definition_alert(const definition *d, const char *key)
     return (const defined_alert *)definition_object(d, CLASS_ALERT, key);
 }
 
+const defined_sink *definition_sink(const definition *d, const char *key)
+{
+    return (const defined_sink *)definition_object(d, CLASS_SINK, key);
+}
+
 /* ---- lists of objects
  * ------------------------------------------------------------------------------------------- */
 
@@ -183,6 +188,7 @@ static const struct {
     [CLASS_DASHBOARD] = LIST(dashboards, defined_object),
     [CLASS_REPORT] = LIST(reports, defined_object),
     [CLASS_TEST] = LIST(tests, defined_object),
+    [CLASS_SINK] = LIST(sinks, defined_sink),
 #undef LIST
 };
 
@@ -301,6 +307,9 @@ static void read_one(definition_reader *r, const defined_object *o, const json_t
     case CLASS_ALERT:
         read_alert(r, (defined_alert *)o);
         break;
+    case CLASS_SINK:
+        read_sink(r, (defined_sink *)o);
+        break;
     default:
         break;
     }
@@ -315,6 +324,17 @@ static status_class read_objects(body *b, const json_t *columns, status *st)
     b->plans = r.plans;
     b->n_plans = r.n_plans;
     return r.class;
+}
+
+/* Stores that sinks read have an index for it. */
+static void mark_read_stores(body *b)
+{
+    for (uint32_t i = 0; i < b->public.n_sinks; i++) {
+        const object_reference *from = &b->public.sinks[i].from;
+        defined_datastore *d = (defined_datastore *)*slot_of(b, from->class, from->key);
+        if (d && from->class == CLASS_DATASTORE)
+            d->read_by_seq = true;
+    }
 }
 
 /* ---- order of the featurestores
@@ -427,6 +447,7 @@ static status_class fill(body *b, const definition_source *s, status *st)
     class = read_objects(b, s->columns, st);
     if (class != STATUS_OK || (class = sort_featurestores(b, st)) != STATUS_OK)
         return class;
+    mark_read_stores(b);
     index_all(b, n);
     return STATUS_OK;
 }

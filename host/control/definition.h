@@ -33,6 +33,7 @@ typedef enum object_class {
     CLASS_DASHBOARD,
     CLASS_REPORT,
     CLASS_TEST,
+    CLASS_SINK,
     CLASS_COUNT, /* one above the last */
 } object_class;
 
@@ -101,6 +102,7 @@ typedef struct defined_datastore {
     int64_t accept_past_us, accept_future_us;
     int64_t cadence_us; /* 0 = nothing expected */
     partition_choice partition;
+    bool read_by_seq; /* a sink reads it in the order of _seq */
 } defined_datastore;
 
 typedef struct defined_featurestore {
@@ -202,6 +204,20 @@ typedef struct defined_connector {
     bool paused;
 } defined_connector;
 
+#define SINK_BATCH_ROWS_MAX 100000
+#define SINK_BATCH_BYTES_MAX (64 << 20)
+
+typedef struct defined_sink {
+    defined_object object;
+    const char *plugin; /* a connector that offers sink/1 */
+    json_t *config;
+    object_reference from; /* a datastore */
+    uint32_t batch_rows, batch_bytes;
+    int64_t every_us; /* a batch that is not full waits so long for more rows */
+    bool newest;      /* begins with what comes after it was made; else with the oldest row */
+    bool paused;
+} defined_sink;
+
 typedef struct defined_notifier {
     defined_object object;
     const char *plugin;
@@ -257,9 +273,10 @@ typedef struct definition {
     const defined_connector *connectors;
     const defined_notifier *notifiers;
     const defined_alert *alerts;
+    const defined_sink *sinks;
     const defined_object *dashboards, *reports, *tests; /* kept as JSON: body */
     uint32_t n_datastores, n_featurestores, n_inferencestores, n_models, n_metrics, n_connectors, n_notifiers,
-        n_alerts, n_dashboards, n_reports, n_tests;
+        n_alerts, n_sinks, n_dashboards, n_reports, n_tests;
 } definition;
 
 /* References: takes one more, gives one back (the last one frees). NULL is fine for release. */
@@ -276,6 +293,7 @@ const defined_metric *definition_metric(const definition *d, const char *key);
 const defined_connector *definition_connector(const definition *d, const char *key);
 const defined_notifier *definition_notifier(const definition *d, const char *key);
 const defined_alert *definition_alert(const definition *d, const char *key);
+const defined_sink *definition_sink(const definition *d, const char *key);
 /* Every object, template order within its class: calls `visit` until it returns false. */
 typedef bool (*definition_visit)(void *arg, const defined_object *o);
 void definition_each(const definition *d, definition_visit visit, void *arg);

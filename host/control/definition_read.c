@@ -379,6 +379,26 @@ void read_notifier(definition_reader *r, defined_notifier *out)
     out->plugin = read_plugin(r, out->object.body, &out->config);
 }
 
+static uint32_t read_count(const json_t *from, const char *field, uint32_t absent)
+{
+    const json_t *v = json_object_get(from, field);
+    return v ? (uint32_t)json_integer_value(v) : absent;
+}
+
+void read_sink(definition_reader *r, defined_sink *out)
+{
+    enum { ROWS = 5000, BYTES = 4 << 20 };
+    static const char *const begins[] = {"oldest", "newest"};
+    const json_t *body = out->object.body, *batch = read_object(r, body, "batch");
+    out->plugin = read_plugin(r, body, &out->config);
+    out->from = read_reference(r, json_string_value(json_object_get(body, "from")), "from");
+    out->batch_rows = read_count(batch, "rows", ROWS);
+    out->batch_bytes = read_count(batch, "bytes", BYTES);
+    out->every_us = read_duration(r, batch, "every", UTC_SECOND_US);
+    out->newest = read_choice(r, body, "begin", begins, 2, 0) == 1;
+    out->paused = json_is_true(json_object_get(body, "paused"));
+}
+
 /* ---- alerts
  * ----------------------------------------------------------------------------------------------------- */
 

@@ -25,6 +25,7 @@ void read_metric(definition_reader *r, defined_metric *out);
 void read_connector(definition_reader *r, defined_connector *out);
 void read_notifier(definition_reader *r, defined_notifier *out);
 void read_alert(definition_reader *r, defined_alert *out);
+void read_sink(definition_reader *r, defined_sink *out);
 
 /* "> 0.9" */
 bool condition_parse(const char *word, alert_condition *ret);

@@ -72,6 +72,7 @@ void datastore_table(arena *a, int32_t wid, const defined_datastore *d, store_ta
     out->version_column = d->version ? table_column_find(out, d->version) : -1;
     out->partition = partition_of(d);
     out->has_extra = d->extra;
+    out->seq_index = d->read_by_seq;
 }
 
 /* The key of a derived store: its first timestamp is the time, the rest is the entity. */

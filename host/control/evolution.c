@@ -197,6 +197,7 @@ static const struct {
     [CLASS_DASHBOARD] = {compare_freely, false, false},
     [CLASS_REPORT] = {compare_freely, false, false},
     [CLASS_TEST] = {compare_freely, false, false},
+    [CLASS_SINK] = {compare_freely, false, false},
 };
 
 static bool visit_new(void *arg, const defined_object *is)

@@ -182,10 +182,10 @@ static bool is_one_of(const char *word, const char *const *words, size_t n)
 static void check_sections(template_checker *c, const json_t *body)
 {
     static const char *const reserved[] = {"entities", "commands", "workflows", "policies", "roles", "needs"};
-    static const char *const known[] = {
-        "apiVersion",      "kind",    "metadata", "parameters", "datastores", "featurestores",
-        "inferencestores", "models",  "metrics",  "connectors", "notifiers",  "alerts",
-        "dashboards",      "reports", "tests"};
+    static const char *const known[] = {"apiVersion", "kind",          "metadata",        "parameters",
+                                        "datastores", "featurestores", "inferencestores", "models",
+                                        "metrics",    "connectors",    "notifiers",       "alerts",
+                                        "dashboards", "reports",       "tests",           "sinks"};
     const size_t n_known = sizeof known / sizeof *known;
     const char *section;
     json_t *v;
@@ -348,7 +348,8 @@ static void check_objects(template_checker *c)
                                             [CLASS_ALERT] = check_alert,
                                             [CLASS_DASHBOARD] = check_dashboard,
                                             [CLASS_REPORT] = check_report,
-                                            [CLASS_TEST] = check_test};
+                                            [CLASS_TEST] = check_test,
+                                            [CLASS_SINK] = check_sink};
     for (object_class class = CLASS_DATASTORE; class < CLASS_COUNT; class ++) {
         const char *key;
         json_t *body;

@@ -20,7 +20,8 @@
 typedef struct template_plugins {
     void *self;
     /* The configuration's JSON Schema of the plugin: a new reference, JSON null if it has none. NULL if there
-     * is no such plugin of the class (CLASS_CONNECTOR, CLASS_NOTIFIER, CLASS_METRIC, CLASS_MODEL). */
+     * is no such plugin of the class (CLASS_CONNECTOR, CLASS_SINK, CLASS_NOTIFIER, CLASS_METRIC,
+     * CLASS_MODEL). */
     json_t *(*config_schema)(void *self, object_class class, const char *id);
     /* The nearest known id, for hints; may be NULL. */
     const char *(*suggest)(void *self, object_class class, const char *id);

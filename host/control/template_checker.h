@@ -46,6 +46,7 @@ void check_alert(template_checker *c, const char *key, json_t *body);
 void check_dashboard(template_checker *c, const char *key, json_t *body);
 void check_report(template_checker *c, const char *key, json_t *body);
 void check_test(template_checker *c, const char *key, json_t *body);
+void check_sink(template_checker *c, const char *key, json_t *body);
 /* every or cron, at most one; cron that can fire. `at` is the mapping's place inside the object, NULL =
  * itself. */
 void check_schedule(template_checker *c, object_class class, const char *key, const json_t *rule,

@@ -1,4 +1,4 @@
-/* Rules of what works on stores and on each other: models, metrics, connectors, notifiers, alerts,
+/* Rules of what works on stores and on each other: models, metrics, connectors, sinks, notifiers, alerts,
  * dashboards, reports and the template's own tests. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,6 +294,12 @@ void check_connector(template_checker *c, const char *key, json_t *body)
 void check_notifier(template_checker *c, const char *key, json_t *body)
 {
     check_plugin(c, CLASS_NOTIFIER, key, body);
+}
+
+void check_sink(template_checker *c, const char *key, json_t *body)
+{
+    checker_need_reference(c, text_at(body, "from"), CLASS_SINK, key, "from");
+    check_plugin(c, CLASS_SINK, key, body);
 }
 
 /* ---- alerts, dashboards, reports

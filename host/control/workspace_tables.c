@@ -217,12 +217,26 @@ status_class tables_apply(control *c, const tables_change *change, json_t **ret_
     return class;
 }
 
+/* Where a sink stood that is not there any more, or reads another store now. */
+static bool forget_sink(worker *w, const defined_object *o)
+{
+    static const statement forget = {
+        "forget a sink's position",
+        "DELETE FROM penstock.sink WHERE wid = $1::int AND sink = $2 AND store <> $3"};
+    const defined_sink *is = definition_sink(w->change->to, o->key);
+    value params[] = {value_integer(w->change->to->wid), value_text(o->key),
+                      value_text(is ? is->from.key : "")};
+    return connection_run(w->service, &forget, params, 3, NULL, w->st) == STATUS_OK;
+}
+
 static bool drop_if_removed(void *arg, const defined_object *o)
 {
     worker *w = arg;
     static const store_class of[] = {[CLASS_DATASTORE] = STORE_DATASTORE,
                                      [CLASS_FEATURESTORE] = STORE_FEATURESTORE,
                                      [CLASS_INFERENCESTORE] = STORE_INFERENCESTORE};
+    if (o->class == CLASS_SINK)
+        return forget_sink(w, o);
     if (o->class > CLASS_INFERENCESTORE || definition_object(w->change->to, o->class, o->key))
         return true;
     return store_drop(w->service, of[o->class], o->key, w->change->to->wid, w->st) == STATUS_OK;

@@ -169,14 +169,9 @@ uint32_t alert_lives_told(const alert_lives *l, const alert_told **out)
     return l->n_told;
 }
 
-status_class alert_lives_save(alert_lives *l, connection *control, status *st)
+static alert_record record_of(const alert_lives *l, const life *one)
 {
-    status_class class = STATUS_OK;
-    for (uint32_t i = 0; i < l->n && class == STATUS_OK; i++) {
-        const life *one = &l->lives[i];
-        if (!one->changed)
-            continue;
-        alert_record r = {.alert = l->rule->object.key,
+    return (alert_record){.alert = l->rule->object.key,
                           .labels = one->labels,
                           .phase = alert_phase_name(one->life.phase),
                           .before = alert_phase_name(one->life.before_silence),
@@ -185,7 +180,14 @@ status_class alert_lives_save(alert_lives *l, connection *control, status *st)
                           .last_us = one->life.last_us,
                           .received_us = one->received_us,
                           .value = one->life.value};
-        class = alert_state_save(control, l->wid, &r, st);
-    }
-    return class;
+}
+
+status_class alert_lives_save(alert_lives *l, connection *control, status *st)
+{
+    alert_record *changed = arena_zero(l->arena, l->n + 1, sizeof *changed);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->n; i++)
+        if (l->lives[i].changed)
+            changed[n++] = record_of(l, &l->lives[i]);
+    return alert_states_save(control, l->wid, changed, n, l->arena, st);
 }

@@ -1,5 +1,4 @@
-/* What a table was built as stands in penstock.object: the fingerprint of what decides over its rows, and the
- * parts of the definition by which it can be kept fresh while another one is built beside it. */
+/* A build from slice to slice, and what follows from one for the stores that read this one. */
 #include "flow/build.h"
 
 #include <inttypes.h>
@@ -12,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/utc.h"
+#include "flow/build_recipe.h"
 #include "flow/build_state.h"
 #include "flow/dirty_marks.h"
 #include "flow/refresh_sql.h"
@@ -29,94 +29,13 @@ void build_release(build *b)
     *b = (build){.f = b->f, .span_us = first_span_us, .oldest_us = INT64_MIN};
 }
 
-/* ---- what a table is built as ---- */
-
-static json_t *recipe_of(const defined_featurestore *d)
-{
-    json_t *from = json_array(), *columns = json_array(), *key = json_array();
-    for (uint32_t i = 0; i < d->n_from; i++)
-        json_array_append_new(from, json_pack("s++", class_name(d->from[i].class), ":", d->from[i].key));
-    for (uint32_t i = 0; i < d->n_columns; i++)
-        json_array_append_new(columns, json_string(d->columns[i].name));
-    for (uint32_t i = 0; i < d->key.n; i++)
-        json_array_append_new(key, json_string(d->key.items[i]));
-    return json_pack("{s:s, s:s?, s:s, s:I, s:I, s:o, s:o, s:o}", "sql", d->sql, "bucket", d->bucket,
-                     "timezone", d->timezone, "before", (json_int_t)d->reach_before_us, "after",
-                     (json_int_t)d->reach_after_us, "from", from, "columns", columns, "key", key);
-}
-
-static char *recipe_text(const featurestore_plan *f, char hash[DIGEST_TEXT_SIZE])
-{
-    json_t *recipe = recipe_of(f->defined);
-    char *body = json_dumps(recipe, JSON_COMPACT | JSON_SORT_KEYS);
-    json_decref(recipe);
-    digest_text(hash, body, strlen(body));
-    return body;
-}
-
-static bool same_field(const json_t *a, const json_t *b, const char *name)
-{
-    return json_equal(json_object_get(a, name), json_object_get(b, name)) ||
-           (!json_object_get(a, name) && !json_object_get(b, name));
-}
-
-/* Marks are made by the new definition; they say enough for the old one when it cuts time alike, reaches as
- * far and reads the same stores. */
-static bool marks_fit(const json_t *was, const json_t *is)
-{
-    return same_field(was, is, "bucket") && same_field(was, is, "timezone") &&
-           same_field(was, is, "before") && same_field(was, is, "after") && same_field(was, is, "from") &&
-           same_field(was, is, "key");
-}
-
-static void keep_columns(arena *a, featurestore_plan *f, const json_t *names)
-{
-    table_column *columns = arena_zero(a, f->table.n_columns, sizeof *columns);
-    uint32_t n = 0, *entity = arena_zero(a, f->table.n_entity, sizeof *entity);
-    const store_table was = f->table;
-    for (uint32_t i = 0; i < was.n_columns; i++)
-        for (size_t k = 0; k < json_array_size(names); k++)
-            if (strcmp(json_string_value(json_array_get(names, k)), was.columns[i].name) == 0) {
-                f->table.time_column = (int32_t)i == was.time_column ? (int32_t)n : f->table.time_column;
-                for (uint32_t e = 0; e < was.n_entity; e++)
-                    entity[e] = was.entity[e] == i ? n : entity[e];
-                columns[n++] = was.columns[i];
-                break;
-            }
-    f->table.columns = columns;
-    f->table.n_columns = n;
-    f->table.entity = entity;
-}
-
-/* The old definition, computing into the table that people see; NULL when the marks do not fit it. */
-static featurestore_plan *old_plan(arena *a, const featurestore_plan *f, const char *body)
-{
-    status st;
-    json_t *was = json_loads(body, 0, NULL), *is = recipe_of(f->defined);
-    featurestore_plan *old = NULL;
-    if (was && json_object_get(was, "sql") && marks_fit(was, is)) {
-        defined_featurestore *d = arena_zero(a, 1, sizeof *d);
-        *d = *f->defined;
-        d->sql = arena_string(a, json_string_value(json_object_get(was, "sql")));
-        old = arena_zero(a, 1, sizeof *old);
-        *old = *f;
-        old->defined = d;
-        keep_columns(a, old, json_object_get(was, "columns"));
-        if (refresh_sql_make(a, f->plan, old, &st) != STATUS_OK)
-            old = NULL; /* it read what is not there any more: the old rows stand still */
-    }
-    json_decref(was);
-    json_decref(is);
-    return old;
-}
-
 static status_class make_plans(build *b, const char *old_body, status *st)
 {
     b->arena = arena_create(0);
     b->beside = arena_zero(b->arena, 1, sizeof *b->beside);
     *b->beside = *b->f;
     b->beside->table.part = "next";
-    b->old = old_plan(b->arena, b->f, old_body);
+    b->old = build_recipe_old(b->arena, b->f, old_body);
     return refresh_sql_make(b->arena, b->f->plan, b->beside, st);
 }
 
@@ -164,6 +83,8 @@ static status_class begin(build *b, connection *c, const build_record *found, co
     status_class class = find_bounds(b, c, &any, st);
     if (class == STATUS_OK && kind == BUILD_BESIDE)
         class = build_make_next(c, &b->f->table, role, st);
+    else if (class == STATUS_OK && found->has_build)
+        class = build_clear(c, &b->f->table, st);
     if (class == STATUS_OK)
         class = build_insert(c, b->f, &b->now, hash, st);
     if (class != STATUS_OK)
@@ -180,7 +101,7 @@ static status_class take_found(build *b, connection *c, const build_record *foun
                                status *st)
 {
     char hash[DIGEST_TEXT_SIZE];
-    char *body = recipe_text(b->f, hash);
+    char *body = build_recipe(b->f, hash);
     bool same = found->has_object && strcmp(found->hash, hash) == 0;
     bool under_way = found->has_build && strcmp(found->build_hash, hash) == 0;
     status_class class = STATUS_OK;
@@ -281,6 +202,59 @@ status_class build_slice(build *b, connection *workspace, connection *service, s
     return class;
 }
 
+/* ---- a stretch of time ---- */
+
+/* Widened to borders of buckets, as far as the sources have rows. */
+static status_class find_stretch(const featurestore_plan *f, connection *c, int64_t oldest_us,
+                                 int64_t from_us, int64_t to_us, build_progress *out, bool *any_out,
+                                 status *st)
+{
+    build whole = {.f = f, .oldest_us = oldest_us};
+    status_class class = find_bounds(&whole, c, any_out, st);
+    if (class != STATUS_OK || !*any_out)
+        return class;
+    int64_t lower = bucket_start(&f->bucket, from_us), upper = bucket_end(&f->bucket, to_us - 1);
+    *out = (build_progress){.kind = BUILD_BACKFILL, .started_us = clock_wall_us()};
+    out->lower_us = lower > whole.now.lower_us ? lower : whole.now.lower_us;
+    out->upper_us = upper < whole.now.upper_us ? upper : whole.now.upper_us;
+    out->cursor_us = out->upper_us;
+    *any_out = out->lower_us < out->upper_us;
+    return STATUS_OK;
+}
+
+/* A build that is under way may have passed the stretch: a backfill takes it in, any other begins again. */
+static status_class build_again(const featurestore_plan *f, connection *c, const build_progress *stretch,
+                                status *st)
+{
+    bool widened;
+    status_class class = build_widen(c, f, stretch->lower_us, stretch->upper_us, &widened, st);
+    return class == STATUS_OK && !widened ? build_forget(c, f, st) : class;
+}
+
+static status_class backfill(const featurestore_plan *f, connection *c, int64_t from_us, int64_t to_us,
+                             bool whatever_is_built, status *st)
+{
+    char hash[DIGEST_TEXT_SIZE];
+    build_record found;
+    build_progress stretch;
+    bool any = false;
+    if (from_us >= to_us)
+        return status_set(st, STATUS_INVALID, "the stretch ends before it begins");
+    status_class class = build_read(c, f, &found, st);
+    if (class != STATUS_OK)
+        return class;
+    bool busy = found.has_build || !found.has_object;
+    int64_t oldest_us = found.oldest_us;
+    build_record_free(&found);
+    if (busy && !whatever_is_built)
+        return status_set(st, STATUS_CONFLICT, "featurestore %s is being built", f->defined->object.key);
+    free(build_recipe(f, hash));
+    class = find_stretch(f, c, oldest_us, from_us, to_us, &stretch, &any, st);
+    if (class != STATUS_OK || !any)
+        return class;
+    return busy ? build_again(f, c, &stretch, st) : build_insert(c, f, &stretch, hash, st);
+}
+
 /* ---- the end ---- */
 
 /* What reads this store is computed again from it: stores are built, scores are marked. */
@@ -291,15 +265,13 @@ static status_class pass_on(build *b, connection *c, status *st)
     bool part = b->now.kind == BUILD_BACKFILL;
     for (uint32_t i = 0; i < f->n_dependants && class == STATUS_OK; i++) {
         const dependant *d = &f->dependants[i];
-        if (d->class == CLASS_FEATURESTORE)
-            class = part ? build_backfill(&f->plan->featurestores[d->index], c, b->now.lower_us,
-                                          b->now.upper_us, st)
-                         : build_forget(c, &f->plan->featurestores[d->index], st);
-        else
+        if (d->class != CLASS_FEATURESTORE)
             class = dirty_marks_all(c, f->plan->wid, &f->table, d, part ? b->now.lower_us : UTC_MIN_US,
                                     part ? b->now.upper_us : UTC_MAX_US, st);
-        if (class == STATUS_CONFLICT) /* it is being built: that build will see the rows */
-            class = STATUS_OK;
+        else
+            class = part ? backfill(&f->plan->featurestores[d->index], c, b->now.lower_us - d->after_us,
+                                    b->now.upper_us + d->before_us, true, st)
+                         : build_forget(c, &f->plan->featurestores[d->index], st);
     }
     return class;
 }
@@ -319,7 +291,7 @@ static status_class finish_inside(build *b, connection *c, const char *hash, con
 static status_class finish(build *b, connection *c, status *st)
 {
     char hash[DIGEST_TEXT_SIZE];
-    char *body = recipe_text(b->f, hash);
+    char *body = build_recipe(b->f, hash);
     status_class class = connection_begin(c, st);
     if (class == STATUS_OK) {
         class = finish_inside(b, c, hash, body, st);
@@ -346,32 +318,7 @@ static status_class finish(build *b, connection *c, status *st)
 status_class build_backfill(const featurestore_plan *f, connection *c, int64_t from_us, int64_t to_us,
                             status *st)
 {
-    char hash[DIGEST_TEXT_SIZE];
-    build_record found;
-    if (from_us >= to_us)
-        return status_set(st, STATUS_INVALID, "the stretch ends before it begins");
-    status_class class = build_read(c, f, &found, st);
-    if (class != STATUS_OK)
-        return class;
-    bool busy = found.has_build || !found.has_object;
-    int64_t oldest_us = found.oldest_us;
-    build_record_free(&found);
-    if (busy)
-        return status_set(st, STATUS_CONFLICT, "featurestore %s is being built", f->defined->object.key);
-    build whole = {
-        .f = f, .now = {.kind = BUILD_BACKFILL, .started_us = clock_wall_us()}, .oldest_us = oldest_us};
-    bool any;
-    free(recipe_text(f, hash));
-    class = find_bounds(&whole, c, &any, st);
-    if (class != STATUS_OK || !any)
-        return class;
-    int64_t lower = bucket_start(&f->bucket, from_us), upper = bucket_end(&f->bucket, to_us - 1);
-    whole.now.lower_us = lower > whole.now.lower_us ? lower : whole.now.lower_us;
-    whole.now.upper_us = upper < whole.now.upper_us ? upper : whole.now.upper_us;
-    if (whole.now.lower_us >= whole.now.upper_us)
-        return STATUS_OK;
-    whole.now.cursor_us = whole.now.upper_us;
-    return build_insert(c, f, &whole.now, hash, st);
+    return backfill(f, c, from_us, to_us, false, st);
 }
 
 status_class build_read_progress(const featurestore_plan *f, connection *c, build_progress *out, status *st)

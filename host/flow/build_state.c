@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/fault.h"
 #include "base/text.h"
 
 enum { LOCK_TIMEOUT_MS = 2000 };
@@ -48,6 +49,14 @@ static const statement forget_object = {"let a featurestore be built again",
                                         "UPDATE penstock.object SET hash = '', changed = now() WHERE wid = "
                                         "$1::int AND class = 'featurestore' AND key ="
                                         " $2"};
+static const statement forget_build = {
+    "let a build begin again",
+    "UPDATE penstock.build SET hash = '', changed = now() WHERE wid = $1::int AND key = $2"};
+static const statement widen_build = {
+    "widen a backfill",
+    "UPDATE penstock.build SET lower = least(lower, $3), upper = greatest(upper, $4), cursor ="
+    " greatest(upper, $4), changed = now() WHERE wid = $1::int AND key = $2 AND kind = 'backfill' AND"
+    " hash <> ''"};
 
 /* ---- reading ---- */
 
@@ -298,5 +307,31 @@ status_class build_note_object(connection *c, const featurestore_plan *f, const 
 status_class build_forget(connection *c, const featurestore_plan *f, status *st)
 {
     value params[] = {value_integer(f->plan->wid), value_text(f->defined->object.key)};
-    return connection_run(c, &forget_object, params, 2, NULL, st);
+    status_class class = connection_run(c, &forget_object, params, 2, NULL, st);
+    if (class != STATUS_OK || fault_active("build_again"))
+        return class;
+    return connection_run(c, &forget_build, params, 2, NULL, st);
+}
+
+status_class build_widen(connection *c, const featurestore_plan *f, int64_t lower_us, int64_t upper_us,
+                         bool *found_out, status *st)
+{
+    rows *r = NULL;
+    value params[] = {value_integer(f->plan->wid), value_text(f->defined->object.key),
+                      value_time_us(lower_us), value_time_us(upper_us)};
+    status_class class = connection_run(c, &widen_build, params, 4, &r, st);
+    *found_out = class == STATUS_OK && rows_affected(r) > 0;
+    rows_free(r);
+    return class;
+}
+
+status_class build_clear(connection *c, const store_table *t, status *st)
+{
+    char label[TABLE_LABEL_SIZE];
+    text sql = {0};
+    table_label(label, t);
+    text_printf(&sql, "DELETE FROM %s", label);
+    status_class class = exec_text(c, &sql, st);
+    text_free(&sql);
+    return class;
 }

@@ -31,6 +31,12 @@ status_class build_set_paused(connection *c, const featurestore_plan *f, bool pa
                               status *st);
 status_class build_note_object(connection *c, const featurestore_plan *f, const char *hash, const char *body,
                                status *st);
-/* The store must be built again: one that it reads was. */
+/* The store must be built again, from its beginning: one that it reads was. So is what a build that is under
+ * way has done. */
 status_class build_forget(connection *c, const featurestore_plan *f, status *st);
+/* A backfill that is under way begins again and takes the stretch in. *found_out: there is one. */
+status_class build_widen(connection *c, const featurestore_plan *f, int64_t lower_us, int64_t upper_us,
+                         bool *found_out, status *st);
+/* Removes what an earlier first build has left in the table. */
+status_class build_clear(connection *c, const store_table *t, status *st);
 #endif

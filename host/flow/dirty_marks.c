@@ -202,7 +202,7 @@ static uint32_t keys_read(const rows *found, uint32_t n_entity, arena *a, dirty_
 }
 
 status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uint32_t n_entity,
-                               uint32_t limit, arena *a, dirty_key **keys_out, uint32_t *n_out, status *st)
+                               uint32_t limit, arena *a, dirty_claim *out, status *st)
 {
     char sql[320];
     rows *found;
@@ -221,7 +221,8 @@ status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uin
     status_class class = connection_run(c, &claim, params, 2, &found, st);
     if (class != STATUS_OK)
         return class;
-    *n_out = keys_read(found, n_entity, a, keys_out);
+    out->n = keys_read(found, n_entity, a, &out->keys);
+    out->more = rows_count(found) >= limit;
     rows_free(found);
     return STATUS_OK;
 }

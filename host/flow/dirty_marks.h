@@ -30,10 +30,16 @@ typedef struct dirty_key {
     const char *const *entity; /* n_entity texts */
 } dirty_key;
 
-/* Deletes at most `limit` marks of the dependant that this transaction sees and returns their keys. Must come
- * before the statements that recompute them. */
+typedef struct dirty_claim {
+    dirty_key *keys;
+    uint32_t n;
+    bool more; /* there may be marks beyond the limit */
+} dirty_claim;
+
+/* Deletes about `limit` marks of the dependant that this transaction sees (all of them, if they are fewer)
+ * and returns their keys. Must come before the statements that recompute them. */
 status_class dirty_marks_claim(connection *c, int32_t wid, const char *name, uint32_t n_entity,
-                               uint32_t limit, arena *a, dirty_key **keys_out, uint32_t *n_out, status *st);
+                               uint32_t limit, arena *a, dirty_claim *out, status *st);
 #ifdef PENSTOCK_FAULTS
 /* With the fault "mark_order" claiming leaves the marks; this removes them after the computation: the wrong
  * way round. */

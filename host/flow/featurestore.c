@@ -295,19 +295,27 @@ static status_class remove_late(const step *s, status *st)
 
 static status_class step_inside(const refresh_order *o, step *s, refresh_result *out, status *st)
 {
+    dirty_claim claim = {0};
     status_class class = dirty_marks_claim(s->c, s->f->plan->wid, s->f->name, s->f->table.n_entity,
-                                           FEATURESTORE_KEYS_A_STEP, s->arena, &s->keys, &s->n_keys, st);
-    out->keys = s->n_keys;
+                                           FEATURESTORE_KEYS_A_STEP, s->arena, &claim, st);
+    s->keys = claim.keys;
+    s->n_keys = claim.n;
+    out->keys = claim.n;
+    out->more = claim.more;
     if (class == STATUS_OK && s->n_keys > 0)
         class = recompute_both(s, o, out, st);
     return class == STATUS_OK ? remove_late(s, st) : class;
 }
 
-/* Who watches is told what the keys are now. */
+/* Who watches is told what the keys are now. A COMMIT before this one whose answer was lost has ended: its
+ * marks had to be waited for. */
 static void tell(const refresh_order *o, const step *claimed)
 {
     uint64_t ignored = 0;
-    if (!o->serving || !live_stage_watched(o->live, &o->serving->table))
+    if (!o->serving)
+        return;
+    live_stage_settled(o->live, &o->serving->table);
+    if (!live_stage_watched(o->live, &o->serving->table))
         return;
     step s = step_for(o->serving, claimed, o->oldest_us, &ignored);
     const int64_t *times = bucket_times(&s);
@@ -334,7 +342,7 @@ status_class featurestore_step(const refresh_order *o, connection *c, refresh_re
     else if ((class = connection_commit(c, st)) == STATUS_OK)
         tell(o, &s);
     else if (o->serving)
-        live_stage_restart(o->live, &o->serving->table);
+        live_stage_unsettled(o->live, &o->serving->table);
     arena_free(s.arena);
     return class;
 }

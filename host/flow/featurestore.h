@@ -22,6 +22,7 @@ typedef struct refresh_order {
 
 typedef struct refresh_result {
     uint64_t keys, rows;
+    bool more;         /* keys that were dirty when it began may be left */
     uint64_t too_late; /* keys that stay as they are: rows that they are made of are not kept any more */
 } refresh_result;
 

@@ -21,7 +21,7 @@
 #include "flow/waiter.h"
 #include "flow/why_slow.h"
 
-enum { WRITERS_DEFAULT = 2, WRITERS_MAX = 16, TICK_MS = 100 };
+enum { WRITERS_DEFAULT = 2, WRITERS_MAX = 16, TICK_MS = 100, SINK_THREADS = 8 };
 
 struct flow {
     flow_parts parts;
@@ -30,6 +30,7 @@ struct flow {
     intake *intake;
     waiter_table *waiters;
     live_hub *live;
+    lane_pool *sink_lanes;
     ledger_watch *ledgers;
     partition_cache *partitions;
     unsigned n_writers;
@@ -104,7 +105,8 @@ static tenant *table_put(flow *f, tenant *t)
 
 status_class flow_put(flow *f, const flow_workspace *w, status *st)
 {
-    tenant_parts parts = {&f->parts, f->intake, f->journal, f->partitions, f->models_folder, f->live};
+    tenant_parts parts = {&f->parts,        f->intake, f->journal,   f->partitions,
+                          f->models_folder, f->live,   f->sink_lanes};
     tenant *t, *running = tenant_of(f, w->definition->wid, NULL);
     status_class class = tenant_create(&parts, w, &t, st);
     if (class != STATUS_OK) {
@@ -314,6 +316,7 @@ status_class flow_create(const flow_parts *parts, flow **out, status *st)
                                                            .subjects = ledger_subjects,
                                                            .arg = f});
     f->live = live_create(parts->lanes, f->journal, f->n_writers);
+    f->sink_lanes = lane_pool_create(SINK_THREADS);
     *out = f;
     return STATUS_OK;
 }
@@ -385,6 +388,7 @@ void flow_free(flow *f)
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_release(f->tenants[i]);
     free(f->tenants);
+    lane_pool_free(f->sink_lanes);
     live_free(f->live);
     ledger_watch_free(f->ledgers);
     journal_close(f->journal);
@@ -580,6 +584,22 @@ void flow_each_ledger(flow *f,
         visit(arg, subjects[i].workspace, &booked, ledger_watch_find(f->ledgers, subjects[i].wid, &found));
     }
     free(subjects);
+}
+
+json_t *flow_sink_status(flow *f, int32_t wid, const char *sink)
+{
+    tenant *t = tenant_of(f, wid, NULL);
+    json_t *o = t ? tenant_sink_status(t, sink) : NULL;
+    tenant_release(t);
+    return o;
+}
+
+status_class flow_sink_pause(flow *f, int32_t wid, const char *sink, bool paused, status *st)
+{
+    tenant *t = tenant_of(f, wid, st);
+    status_class class = t ? tenant_sink_pause(t, sink, paused, st) : st->class;
+    tenant_release(t);
+    return class;
 }
 
 json_t *flow_source_status(flow *f, int32_t wid, const char *connector)
@@ -783,6 +803,14 @@ void flow_each_source(flow *f,
     pthread_mutex_lock(&f->lock);
     for (uint32_t i = 0; i < f->n_tenants; i++)
         tenant_each_source(f->tenants[i], visit, arg);
+    pthread_mutex_unlock(&f->lock);
+}
+
+void flow_each_sink(flow *f, sink_visit visit, void *arg)
+{
+    pthread_mutex_lock(&f->lock);
+    for (uint32_t i = 0; i < f->n_tenants; i++)
+        tenant_each_sink(f->tenants[i], visit, arg);
     pthread_mutex_unlock(&f->lock);
 }
 

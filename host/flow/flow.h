@@ -17,6 +17,7 @@
 #include "flow/live_stage.h"
 #include "flow/metric.h"
 #include "flow/plan.h"
+#include "flow/sink.h"
 #include "flow/source.h"
 #include "flow/store_rows.h"
 #include "flow/writer.h"
@@ -143,6 +144,10 @@ json_t *flow_host_status(flow *f);
 json_t *flow_source_status(flow *f, int32_t wid, const char *connector);
 status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st);
 
+/* The same of a sink. */
+json_t *flow_sink_status(flow *f, int32_t wid, const char *sink);
+status_class flow_sink_pause(flow *f, int32_t wid, const char *sink, bool paused, status *st);
+
 /* A request from outside for that connector; see hook.h. When it is refused here (`st`), `done` is not
  * called. */
 status_class flow_hook(flow *f, int32_t wid, const char *connector, const instance_request *q, hook_done done,
@@ -195,4 +200,7 @@ void flow_each_source(flow *f,
                       void (*visit)(void *arg, const char *workspace, const char *connector,
                                     source_state state),
                       void *arg);
+/* The same with every sink. */
+typedef void (*sink_visit)(void *arg, const char *workspace, const char *sink, const sink_look *look);
+void flow_each_sink(flow *f, sink_visit visit, void *arg);
 #endif

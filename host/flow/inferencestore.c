@@ -292,12 +292,20 @@ static status_class score_keys(step *s, const dirty_key *keys, uint32_t n, statu
     return class;
 }
 
+/* After a commit; one before it whose answer was lost has ended, since its marks had to be waited for. */
+static void tell(const step *s, live_hub *live)
+{
+    live_stage_settled(live, s->m->table);
+    if (s->n_scored > 0)
+        live_stage_tell(live, s->c, s->m->table,
+                        &(store_ranges){s->from_us, s->to_us, s->entities, s->n_scored});
+}
+
 status_class inferencestore_step(const model_plan *m, const champion *best, const poison_place *place,
                                  live_hub *live, connection *c, const char *run, inference_result *out,
                                  status *st)
 {
-    dirty_key *keys;
-    uint32_t n = 0;
+    dirty_claim claim = {0};
     *out = (inference_result){0};
     status_class class = connection_begin(c, st);
     if (class != STATUS_OK)
@@ -305,16 +313,16 @@ status_class inferencestore_step(const model_plan *m, const champion *best, cons
     step s = {
         .m = m, .best = best, .place = place, .c = c, .run = run, .arena = arena_create(STEP_ARENA_BYTES)};
     class = dirty_marks_claim(c, m->plan->wid, m->name, m->from->table.n_entity, INFERENCE_KEYS_A_STEP,
-                              s.arena, &keys, &n, st);
+                              s.arena, &claim, st);
     if (class == STATUS_OK)
-        class = score_keys(&s, keys, n, st);
+        class = score_keys(&s, claim.keys, claim.n, st);
     if (class != STATUS_OK)
         connection_rollback(c);
     else if ((class = connection_commit(c, st)) != STATUS_OK)
-        live_stage_restart(live, m->table);
-    else if (s.n_scored > 0)
-        live_stage_tell(live, c, m->table, &(store_ranges){s.from_us, s.to_us, s.entities, s.n_scored});
-    *out = (inference_result){n, s.rows, s.poison, s.retry_after_ms};
+        live_stage_unsettled(live, m->table);
+    else
+        tell(&s, live);
+    *out = (inference_result){claim.n, s.rows, claim.more, s.poison, s.retry_after_ms};
     text_free(&s.buffer);
     arena_free(s.arena);
     return class;

@@ -26,6 +26,7 @@ typedef struct champion {
 
 typedef struct inference_result {
     uint64_t keys, rows;
+    bool more;       /* keys that were dirty when it began may be left */
     uint64_t poison; /* rows that killed the plugin and were put aside */
     uint32_t
         retry_after_ms; /* after a failure: when the plugin may be tried again; 0 = the caller's choice */

@@ -55,9 +55,11 @@ typedef struct journal_settings {
     uint64_t
         store_bytes;    /* most bytes one (workspace, store) may have waiting; 0 = a quarter of size_bytes */
     uint32_t keep_free; /* per cent of its disk (at most JOURNAL_KEEP_FREE_MAX bytes) that rows leave free */
-    uint32_t window_us; /* longest wait for others to join a commit, ≤ 5000; 0 = 2000 */
-    /* Called on the commit thread after a commit, once a stream that got records; must not block. May be
-     * NULL. */
+    uint32_t leaves_at_once; /* of LMDB's pages with records: when there are more, they are looked at for
+                              * damage after the opening; 0 = 8192 (some 2 GiB of records) */
+    uint32_t window_us;      /* longest wait for others to join a commit, ≤ 5000; 0 = 2000 */
+    /* Called on the commit thread, once a stream that got records, when journal_read_ahead can give them out;
+     * again after the commit if nobody has read them by then. Must not block. May be NULL. */
     void (*on_appended)(void *arg, uint32_t stream);
     void *arg;
 } journal_settings;
@@ -163,6 +165,16 @@ typedef struct journal_record {
  * the seq before. */
 status_class journal_read(journal *j, uint32_t stream, uint64_t after_seq, size_t max_bytes, arena *a,
                           const journal_record **records_out, size_t *n_out, status *st);
+/* [any thread] The same, and where nothing durable is left those whose sync is under way, which a failed sync
+ * takes back: what follows from them may be made known only after journal_await(j, *commit). *commit: 0, or
+ * of the commit from which others were taken before (they come from that one only); out, of these records,
+ * unchanged if they are durable. */
+status_class journal_read_ahead(journal *j, uint32_t stream, uint64_t after_seq, size_t max_bytes, arena *a,
+                                const journal_record **records_out, size_t *n_out, uint64_t *commit,
+                                status *st);
+/* [any thread but the commit thread] Waits for the outcome of a commit. STATUS_OK: its records are durable.
+ * STATUS_CONFLICT: they are not known to be; read again. */
+status_class journal_await(journal *j, uint64_t commit, status *st);
 /* May `r` be the next after the data plane's position? Not if records are missing between them, unless the
  * journal knows of it: behind a JOURNAL_LOSS marker, or where a damaged list of streams made it count from a
  * new era, the position may stand anywhere before. */
@@ -206,11 +218,22 @@ typedef struct journal_backlog {
 /* [any thread] What waits; wid 0 = all workspaces, store NULL = all of the workspace's. */
 journal_backlog journal_backlog_get(journal *j, uint32_t wid, const char *store);
 
+typedef struct journal_settled {
+    uint64_t
+        below; /* every row of the store with a lower _seq is committed in the data plane, or never will be */
+    bool waiting; /* there is a record of the store that is not known to be committed */
+} journal_settled;
+/* [any thread] How far a store is settled: ask first, then read the table. Holds for rows that come through
+ * this journal. */
+status_class journal_settled_get(journal *j, uint32_t wid, const char *store, journal_settled *out,
+                                 status *st);
+
 typedef struct journal_stats { /* for /metrics */
     uint64_t size_bytes, store_bytes, used_bytes, submissions, refused, records, rows, bytes, commits,
         commit_failures, reopened;
     uint64_t damaged_records, trimmed_records, waiting_submissions, streams;
     int64_t commit_us_total, commit_us_longest; /* longest since the last call */
+    bool unseen;                                /* not all pages were looked at yet */
     bool failed;                                /* out of service until a reopen succeeds */
 } journal_stats;
 journal_stats journal_stats_get(journal *j);
@@ -221,6 +244,7 @@ typedef enum journal_fault {
     JOURNAL_FAULT_NONE,
     JOURNAL_FAULT_SYNC,      /* EIO, nothing of the commit is there afterwards */
     JOURNAL_FAULT_SYNC_LATE, /* EIO, though the commit did reach the disk */
+    JOURNAL_FAULT_SYNC_LOST, /* EIO after a second, nothing is there */
     JOURNAL_FAULT_DISK_FULL, /* ENOSPC */
     JOURNAL_FAULT_MAP_FULL,  /* no free page */
     JOURNAL_FAULT_SYNC_SLOW, /* takes 100 ms, then succeeds */

@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/fault.h"
+#include "base/text.h"
 #include "flow/journal_crc.h"
 
 #define MAIN_KEYS 8
@@ -54,7 +58,7 @@ static int open_tables(journal_store *s)
 
 status_class store_open(journal_store *s, const char *folder, uint64_t size_bytes, status *st)
 {
-    *s = (journal_store){.size_pages = size_bytes / JOURNAL_PAGE};
+    *s = (journal_store){.size_pages = size_bytes / JOURNAL_PAGE, .lock_fd = -1};
     int code = mdb_env_create(&s->env);
     if (code)
         return store_status(st, code, "open");
@@ -75,10 +79,93 @@ status_class store_open(journal_store *s, const char *folder, uint64_t size_byte
 
 void store_close(journal_store *s)
 {
-    if (s->env)
-        mdb_env_close(s->env);
+    if (!s->env)
+        return;
+    store_release_pages(s);
+    mdb_env_close(s->env);
     s->env = NULL;
+    if (s->lock_fd >= 0)
+        close(s->lock_fd);
 }
+
+/* ---- pages that are left alone ---- */
+
+enum { LOCK_MAGIC = (int)0xBEEFC0DE, READERS_AT = 128 };
+
+typedef struct reader_slot { /* of LMDB's lock file, one for each reading transaction */
+    uint64_t transaction;
+    int32_t pid, pad;
+    uint64_t others[6];
+} reader_slot;
+
+/* LMDB takes again the pages that were freed before the oldest transaction that somebody reads. Ours says
+ * that it is the first there ever was. */
+static bool pretend_oldest(MDB_txn *txn, void *lock, size_t len)
+{
+    uint32_t magic;
+    reader_slot *ours = NULL;
+    unsigned found = 0;
+    memcpy(&magic, lock, sizeof magic);
+    for (size_t at = READERS_AT; magic == (uint32_t)LOCK_MAGIC && at + sizeof *ours <= len;
+         at += sizeof *ours) {
+        reader_slot *slot = (void *)((char *)lock + at);
+        if (slot->pid != getpid() || slot->transaction != mdb_txn_id(txn))
+            continue;
+        ours = slot;
+        found++;
+    }
+    if (found != 1)
+        return false;
+    ours->transaction = 1;
+    return true;
+}
+
+bool store_hold_pages(journal_store *s, const char *folder)
+{
+    text path = {0};
+    struct stat size;
+    bool held = false;
+    if (mdb_txn_begin(s->env, NULL, MDB_RDONLY, &s->held) != 0)
+        return false;
+    text_printf(&path, "%s/lock.mdb", folder);
+    s->lock_fd = open(path.data, O_RDWR | O_CLOEXEC);
+    text_free(&path);
+    if (s->lock_fd >= 0 && fstat(s->lock_fd, &size) == 0 && size.st_size > READERS_AT) {
+        size_t len = (size_t)size.st_size;
+        void *lock = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, s->lock_fd, 0);
+        held = lock != MAP_FAILED && pretend_oldest(s->held, lock, len);
+        if (lock != MAP_FAILED)
+            munmap(lock, len);
+    }
+    if (!held)
+        store_release_pages(s);
+    return held;
+}
+
+void store_release_pages(journal_store *s)
+{
+    if (s->held)
+        mdb_txn_abort(s->held);
+    s->held = NULL;
+}
+
+void store_doubt(journal_store *s, journal_doubts *doubts)
+{
+    mdb_env_set_userctx(s->env, doubts);
+}
+
+bool store_may_touch(MDB_cursor *records, const record_key *from, const record_key *to)
+{
+    uint8_t first[RECORD_KEY_BYTES], last[RECORD_KEY_BYTES];
+    journal_doubts *doubts = mdb_env_get_userctx(mdb_txn_env(mdb_cursor_txn(records)));
+    if (!doubts)
+        return true;
+    record_key_write(from, first);
+    record_key_write(to, last);
+    return journal_doubts_sound(doubts, (page_bytes){first, sizeof first}, (page_bytes){last, sizeof last});
+}
+
+/* ---- room ---- */
 
 static int allocate(int fd, uint64_t from, uint64_t to)
 {
@@ -157,6 +244,14 @@ bool record_key_read(const MDB_val *v, record_key *out)
                         .seq = get_big_endian(p + 5, 8),
                         .part = (uint16_t)get_big_endian(p + 13, 2)};
     return true;
+}
+
+size_t store_name_key(uint8_t *out, uint32_t wid, const char *name)
+{
+    size_t len = strlen(name);
+    put_big_endian(out, wid, STORE_NAME_BYTES);
+    memcpy(out + STORE_NAME_BYTES, name, len + 1);
+    return STORE_NAME_BYTES + len;
 }
 
 /* ---- values ---- */
@@ -248,6 +343,10 @@ int store_put_record(MDB_cursor *records, record_key key, const void *data, size
     const char *p = data;
     uint32_t parts = store_record_parts(len);
     assert(parts >= 1 && parts <= UINT16_MAX);
+    record_key last = key;
+    last.part = (uint16_t)(parts - 1);
+    if (!store_may_touch(records, &key, &last))
+        return MDB_CORRUPTED;
     for (uint32_t part = 0; part < parts; part++) {
         uint8_t bytes[RECORD_KEY_BYTES];
         size_t n = len < PART_DATA ? len : PART_DATA;

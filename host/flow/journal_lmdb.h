@@ -13,6 +13,7 @@
 #include <lmdb.h>
 
 #include "flow/journal.h"
+#include "flow/journal_doubts.h"
 
 #define PART_BYTES 4080U /* of a value in `records`, with its CRC */
 #define PART_DATA (PART_BYTES - 4U)
@@ -25,6 +26,8 @@ typedef struct journal_store {
     uint64_t size_pages;
     uint64_t room_bytes; /* of the file, from its beginning, that have their place on the disk */
     const char *map;     /* where the file's first byte is mapped; NULL = not known */
+    MDB_txn *held;       /* store_hold_pages */
+    int lock_fd;         /* its own; closed after LMDB, whose lock on the file it would end; -1 = none */
 } journal_store;
 
 typedef struct meta_row {
@@ -52,6 +55,14 @@ typedef struct record_key {
 
 status_class store_open(journal_store *s, const char *folder, uint64_t size_bytes, status *st);
 void store_close(journal_store *s);
+/* From here to store_release_pages no page of the file as it is now is written to, neither one in use nor one
+ * that is free. False: not possible. Before the first commit. */
+bool store_hold_pages(journal_store *s, const char *folder);
+void store_release_pages(journal_store *s);
+/* Records are looked at by `doubts` before LMDB goes to them; NULL = no more. Nobody has a transaction. */
+void store_doubt(journal_store *s, journal_doubts *doubts);
+/* May it go to the records with these keys? */
+bool store_may_touch(MDB_cursor *records, const record_key *from, const record_key *to);
 /* Takes disk space for the file's first `bytes` bytes (at most its size); an LMDB code, ENOSPC if there is
  * none. Where the file system cannot do that, commits find out themselves. */
 int store_make_room(journal_store *s, uint64_t bytes);
@@ -64,6 +75,10 @@ bool store_code_is_full(int code);
 
 void record_key_write(const record_key *k, uint8_t out[RECORD_KEY_BYTES]);
 bool record_key_read(const MDB_val *v, record_key *out);
+
+#define STORE_NAME_BYTES 4 /* before the name in the key of a cursor or an Idempotency-Key */
+/* `out` has STORE_NAME_BYTES and room for the name with its NUL; the key's length. */
+size_t store_name_key(uint8_t *out, uint32_t wid, const char *name);
 
 /* Puts with the CRC in front; an LMDB code. */
 int store_put(MDB_txn *txn, MDB_dbi dbi, const void *key, size_t key_len, const void *head, size_t head_len,

@@ -443,20 +443,25 @@ static status_class mend(page_file *from, const char *folder, uint64_t size_byte
     return class;
 }
 
-status_class journal_mend(const char *folder, uint64_t size_bytes, bool deep, journal_losses *losses_out,
-                          status *st)
+status_class journal_mend(const char *folder, uint64_t size_bytes, bool deep, size_t at_once,
+                          journal_losses *losses_out, journal_doubts **doubts_out, status *st)
 {
     text path = {0};
     page_file *file;
+    page_rest *rest = NULL;
     *losses_out = (journal_losses){0};
+    *doubts_out = NULL;
     text_printf(&path, "%s/data.mdb", folder);
     status_class class = page_file_open(path.data, &file, st);
     text_free(&path);
     if (class == STATUS_OK)
-        class = page_file_check(file, deep, st);
+        class = page_file_check(file, deep, at_once, &rest, st);
     if (class == STATUS_INVALID) {
         log_status(LOG_LEVEL_ERROR, "journal", "damaged", st);
         class = mend(file, folder, size_bytes, losses_out, st);
+    } else if (rest) {
+        *doubts_out = journal_doubts_create(file, rest);
+        return class;
     }
     page_file_close(file);
     return class == STATUS_NOT_FOUND ? STATUS_OK : class;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "flow/journal.h"
+#include "flow/journal_doubts.h"
 
 typedef struct journal_loss { /* of one stream */
     uint32_t wid;
@@ -23,7 +24,8 @@ typedef struct journal_losses {
 } journal_losses;
 
 /* Before LMDB opens the file. `deep` also looks at the pages of the values (after a failed write). OK when
- * the file is sound, was mended, or is not there yet. */
-status_class journal_mend(const char *folder, uint64_t size_bytes, bool deep, journal_losses *losses_out,
-                          status *st);
+ * the file is sound, was mended, or is not there yet; with more than `at_once` leaves of records that is so
+ * but for those, which *doubts_out (else NULL) is then for. */
+status_class journal_mend(const char *folder, uint64_t size_bytes, bool deep, size_t at_once,
+                          journal_losses *losses_out, journal_doubts **doubts_out, status *st);
 #endif

@@ -27,7 +27,11 @@ bool page_file_newest_known(const page_file *f);
 /* Looks at every branch and leaf of the newest snapshot, its list of free pages and both heads: that each
  * page is what its parent says, in order, used once and not free as well. `deep`: also the heads of the value
  * pages. INVALID says the first thing that is wrong. */
-status_class page_file_check(page_file *f, bool deep, status *st);
+typedef struct page_rest page_rest;
+/* `rest_out` (may be NULL): of a table with more than `at_once` leaves only the branches are looked at; the
+ * rest is for journal_doubts, or page_rest_free. NULL there: nothing is left. */
+status_class page_file_check(page_file *f, bool deep, size_t at_once, page_rest **rest_out, status *st);
+void page_rest_free(page_rest *r); /* NULL is fine */
 
 typedef struct page_bytes {
     const uint8_t *data;

@@ -1,72 +1,15 @@
-/* Two locks: `lock` guards what the writers touch and is held for moments only; `watching` guards the watches
- * and is held by the lane while it makes texts. Who takes both takes `watching` first.
- *
- *   live_push (writer) ── copy of the batch ──► lane: deliver ──► held text | send
- */
+/* Watches, and the lane that sends them what live_push.c brings. */
 #include "flow/live.h"
 
-#include <inttypes.h>
-#include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
-#include "base/batch_json.h"
-#include "base/fault.h"
+#include "flow/live_event.h"
+#include "flow/live_private.h"
 
-enum { TICK_US = 15000000, ITEM_ARENA_BYTES = 4096, OWNER_SIZE = 40 };
-
-typedef struct live_store {
-    struct live_store *next;
-    int32_t wid;
-    char key[LIVE_STORE_SIZE];
-    uint64_t *marks; /* by shard: the last _seq pushed; 0 = none yet */
-    uint64_t mark;   /* never goes back */
-    size_t waiting;  /* bytes of items under way */
-    bool choked;     /* too many: its watches are to end */
-    live_watch *watches;
-} live_store;
-
-struct live_watch {
-    live_watch *next;
-    live_hub *hub;
-    live_store *store;
-    arena *arena;
-    char owner[OWNER_SIZE];
-    live_wish wish; /* its texts lie in the arena */
-    void *arg;
-    bool held;
-    const char *ended; /* of a held one: why it is over */
-    text waiting;      /* of a held one */
-};
-
-typedef struct live_item {
-    live_hub *hub;
-    arena *arena;
-    int32_t wid;
-    char key[LIVE_STORE_SIZE];
-    batch rows;
-    const char *const *names;
-    int64_t first_seq, received_us;
-    uint64_t mark;         /* 0 = not known */
-    char id[LIVE_ID_SIZE]; /* "" = none */
-    const char *why;       /* the watches end */
-    size_t bytes;
-} live_item;
-
-struct live_hub {
-    lane *lane;
-    journal *journal;
-    unsigned shards;
-    atomic_uint n_watches;
-    pthread_mutex_t watching, lock;
-    live_store *stores; /* changed under both */
-    bool stopped;
-    int64_t ticked_us;
-};
+enum { TICK_US = 15000000 };
 
 live_hub *live_create(lane_pool *lanes, journal *j, unsigned shards)
 {
@@ -85,6 +28,10 @@ void live_free(live_hub *h)
         return;
     live_stop(h);
     lane_close(h->lane);
+    for (live_doubt *d = h->doubts, *next; d; d = next) {
+        next = d->next;
+        free(d);
+    }
     pthread_mutex_destroy(&h->watching);
     pthread_mutex_destroy(&h->lock);
     free(h);
@@ -108,8 +55,7 @@ void live_settle(live_hub *h)
         sched_yield();
 }
 
-/* Under either lock. */
-static live_store *find_store(const live_hub *h, int32_t wid, const char *key)
+live_store *live_find_store(const live_hub *h, int32_t wid, const char *key)
 {
     live_store *s = h->stores;
     while (s && (s->wid != wid || strcmp(s->key, key) != 0))
@@ -206,7 +152,7 @@ static status_class check_limits(const live_hub *h, const live_wish *wish, statu
 
 static live_store *need_store(live_hub *h, int32_t wid, const char *key)
 {
-    live_store *s = find_store(h, wid, key);
+    live_store *s = live_find_store(h, wid, key);
     if (s)
         return s;
     s = memory_zero(1, sizeof *s);
@@ -222,7 +168,7 @@ static live_store *need_store(live_hub *h, int32_t wid, const char *key)
 
 static live_watch *make_watch(live_hub *h, const live_wish *wish)
 {
-    arena *a = arena_create(ITEM_ARENA_BYTES);
+    arena *a = arena_create(LIVE_ITEM_ARENA_BYTES);
     live_watch *w = arena_zero(a, 1, sizeof *w);
     *w = (live_watch){.hub = h, .arena = a, .wish = *wish, .held = true};
     snprintf(w->owner, sizeof w->owner, "%s", wish->owner);
@@ -287,72 +233,9 @@ void live_cancel(live_watch *w, const char *why)
     pthread_mutex_unlock(&h->watching);
 }
 
-/* ---- events ---- */
-
-static int find_name(const char *const *names, uint32_t n, const char *name)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (strcmp(names[i], name) == 0)
-            return (int)i;
-    return -1;
-}
-
-static bool passes(const live_watch *w, const batch *b, const char *const *names, uint32_t row)
-{
-    text value = {0};
-    bool fits = true;
-    for (uint32_t i = 0; i < w->wish.n_filters && fits; i++) {
-        const live_filter *f = &w->wish.filters[i];
-        int at = find_name(names, b->n_columns, f->column);
-        text_clear(&value);
-        if (at >= 0)
-            batch_value_text(&value, &b->columns[at], row);
-        fits =
-            at >= 0 && !column_is_null(&b->columns[at], row) && strcmp(text_or_empty(&value), f->text) == 0;
-    }
-    text_free(&value);
-    return fits;
-}
-
-static void add_members(const live_watch *w, const batch *b, const char *const *names, uint32_t row,
-                        text *out)
-{
-    const char *comma = "";
-    for (uint32_t i = 0; i < b->n_columns; i++) {
-        bool system = strcmp(names[i], "_seq") == 0 || strcmp(names[i], "_received") == 0;
-        if (!system && w->wish.n_columns && find_name(w->wish.columns, w->wish.n_columns, names[i]) < 0)
-            continue;
-        text_add(out, comma);
-        text_add_json_string(out, names[i], strlen(names[i]));
-        text_add_char(out, ':');
-        batch_value_json(out, &b->columns[i], row);
-        comma = ",";
-    }
-}
-
-/* The mark goes with the last event: who has it has all before it. */
-static void add_item(const live_watch *w, const live_item *item, text *out)
-{
-    uint32_t last = UINT32_MAX;
-    for (uint32_t row = item->rows.n_rows; row-- > 0 && last == UINT32_MAX;)
-        if (passes(w, &item->rows, item->names, row))
-            last = row;
-    for (uint32_t row = 0; last != UINT32_MAX && row <= last; row++) {
-        if (row != last && !passes(w, &item->rows, item->names, row))
-            continue;
-        text_add(out, "event: row\n");
-        if (row == last && item->id[0])
-            text_printf(out, "id: %s\n", item->id);
-        text_add(out, "data: {");
-        add_members(w, &item->rows, item->names, row, out);
-        text_add(out, "}\n\n");
-    }
-}
-
 void live_events(const live_watch *w, const metric_result *rows, text *out)
 {
-    live_item item = {.rows = rows->rows, .names = rows->names};
-    add_item(w, &item, out);
+    live_event_add(&w->wish, &rows->rows, rows->names, "", out);
 }
 
 /* ---- the lane ---- */
@@ -366,7 +249,7 @@ static void deliver_to(live_watch *w, const live_item *item, text *events)
         return;
     }
     text_clear(events);
-    add_item(w, item, events);
+    live_event_add(&w->wish, &item->rows, item->names, item->id, events);
     if (events->len == 0)
         return;
     if (!w->held) {
@@ -379,13 +262,13 @@ static void deliver_to(live_watch *w, const live_item *item, text *events)
     }
 }
 
-static void deliver(void *arg)
+void live_deliver(void *arg)
 {
     live_item *item = arg;
     live_hub *h = item->hub;
     text events = {0};
     pthread_mutex_lock(&h->watching);
-    live_store *s = find_store(h, item->wid, item->key);
+    live_store *s = live_find_store(h, item->wid, item->key);
     if (s) {
         pthread_mutex_lock(&h->lock);
         s->waiting -= item->bytes < s->waiting ? item->bytes : s->waiting;
@@ -424,195 +307,4 @@ void live_tick(live_hub *h, int64_t now_us)
     h->ticked_us = now_us;
     if (live_watches(h))
         lane_post(h->lane, show_life, h);
-}
-
-/* ---- the writers ---- */
-
-/* The _seq below which nothing is to come: of the streams that have something waiting the one that is least
- * far; 0 while one of them has not been heard of. Everything that is not waiting was pushed before it was
- * trimmed. */
-static uint64_t find_mark(const live_hub *h, const live_store *s, unsigned own, uint64_t last)
-{
-    uint64_t all = 0, least = UINT64_MAX;
-    for (unsigned i = 0; i < h->shards; i++) {
-        journal_stream stream;
-        uint64_t mark = i == own ? last : s->marks[i];
-        all = mark > all ? mark : all;
-        bool waits =
-            journal_stream_find(h->journal, (uint32_t)s->wid, s->key, JOURNAL_LIVE, (uint16_t)i, &stream) &&
-            stream.last_seq != stream.trimmed_seq;
-        if (waits && mark < least)
-            least = mark;
-    }
-    return least < all && !fault_active("live") ? least
-                                                : all; /* the fault: the last _seq, whoever is behind */
-}
-
-static size_t batch_bytes(const batch *b)
-{
-    size_t n = 0;
-    for (uint32_t i = 0; i < b->n_columns; i++)
-        n += (size_t)b->n_rows * (column_width(b->columns[i].type) + 5) +
-             (b->columns[i].offsets ? (size_t)b->columns[i].offsets[b->n_rows] : 0);
-    return n;
-}
-
-static column copy_column(arena *a, const column *from, uint32_t n)
-{
-    column c = *from;
-    size_t bits = (n + 7) / 8, width = column_width(from->type);
-    if (from->valid)
-        c.valid = arena_copy(a, from->valid, bits);
-    c.present = NULL;
-    if (from->offsets) {
-        c.offsets = arena_copy(a, from->offsets, ((size_t)n + 1) * sizeof *c.offsets);
-        c.data = arena_copy(a, from->data, (size_t)from->offsets[n]);
-    } else {
-        c.values = arena_copy(a, from->values, width ? width * n : bits);
-    }
-    return c;
-}
-
-/* The columns of the store, and behind them _seq and _received. */
-static void copy_rows(live_item *item, const write_record *r)
-{
-    arena *a = item->arena;
-    uint32_t n = r->rows.n_rows, n_columns = r->rows.n_columns;
-    const char **names = arena_zero(a, n_columns + 2, sizeof *names);
-    const char *at = arena_copy(a, r->store->names, r->store->names_len);
-    column *columns = arena_zero(a, n_columns + 2, sizeof *columns);
-    int64_t *seq = arena_zero(a, n + 1, sizeof *seq), *received = arena_zero(a, n + 1, sizeof *received);
-    for (uint32_t i = 0; i < n_columns; i++) {
-        names[i] = at;
-        at += strlen(at) + 1;
-        columns[i] = copy_column(a, &r->rows.columns[i], n);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        seq[i] = r->record->first_row + i;
-        received[i] = r->record->received_us;
-    }
-    names[n_columns] = "_seq";
-    columns[n_columns] = (column){.type = COLUMN_INTEGER, .values = seq};
-    names[n_columns + 1] = "_received";
-    columns[n_columns + 1] = (column){.type = COLUMN_TIMESTAMP, .values = received};
-    item->names = names;
-    item->rows = (batch){n, n_columns + 2, columns};
-}
-
-/* Room for so many bytes on their way to the lane; without it the watches end. Under `lock`. */
-static void take_room(live_store *s, size_t bytes, live_item *item)
-{
-    s->choked = s->choked || s->waiting + bytes > LIVE_WAITING_BYTES;
-    item->why = s->choked ? "too_slow" : NULL;
-    item->bytes = s->choked ? 0 : bytes;
-    s->waiting += item->bytes;
-}
-
-/* What becomes of a record, and the mark behind it. False: nobody watches, or there is nothing to tell. */
-static bool note_record(live_hub *h, const write_record *r, live_item *item)
-{
-    const journal_record *j = r->record;
-    pthread_mutex_lock(&h->lock);
-    live_store *s = find_store(h, (int32_t)j->wid, j->store);
-    bool tell = s != NULL;
-    if (tell && j->shard < h->shards && j->n_rows) {
-        item->mark = find_mark(h, s, j->shard, (uint64_t)j->first_row + j->n_rows - 1);
-        item->mark = item->mark > s->mark ? item->mark : s->mark;
-    }
-    if (tell && (r->dead || !r->store))
-        item->why = "restarted"; /* which of the rows are there the table knows */
-    else
-        tell = tell && r->stored > 0;
-    if (tell && !item->why)
-        take_room(s, batch_bytes(&r->rows), item);
-    if (item->mark)
-        snprintf(item->id, sizeof item->id, "%" PRIu64, item->mark);
-    pthread_mutex_unlock(&h->lock);
-    return tell;
-}
-
-static void post(live_hub *h, const write_record *r, live_item *item)
-{
-    item->arena = arena_create(ITEM_ARENA_BYTES);
-    snprintf(item->key, sizeof item->key, "%s", r->record->store);
-    if (!item->why)
-        copy_rows(item, r);
-    lane_post(h->lane, deliver, arena_copy(item->arena, item, sizeof *item));
-}
-
-/* Only now: an event of another writer that named these rows must not overtake them. */
-static void note_posted(live_hub *h, const write_record *r, uint64_t mark)
-{
-    const journal_record *j = r->record;
-    pthread_mutex_lock(&h->lock);
-    live_store *s = find_store(h, (int32_t)j->wid, j->store);
-    if (s && j->shard < h->shards && j->n_rows) {
-        s->marks[j->shard] = (uint64_t)j->first_row + j->n_rows - 1;
-        s->mark = mark > s->mark ? mark : s->mark;
-    }
-    pthread_mutex_unlock(&h->lock);
-}
-
-void live_push(live_hub *h, const write_record *r)
-{
-    live_item item = {.hub = h, .wid = (int32_t)r->record->wid, .received_us = r->record->received_us};
-    if (!live_watches(h) || r->record->kind != JOURNAL_ROWS)
-        return;
-    bool tell = note_record(h, r, &item);
-    uint64_t mark = item.mark;
-    if (tell)
-        post(h, r, &item);
-    note_posted(h, r, mark);
-}
-
-/* ---- stores that are computed ---- */
-
-bool live_watched(live_hub *h, int32_t wid, const char *store)
-{
-    if (!h || !live_watches(h))
-        return false;
-    pthread_mutex_lock(&h->lock);
-    bool watched = find_store(h, wid, store) != NULL;
-    pthread_mutex_unlock(&h->lock);
-    return watched;
-}
-
-static void post_computed(live_item *item, const char *store, const metric_result *rows)
-{
-    live_hub *h = item->hub;
-    pthread_mutex_lock(&h->lock);
-    live_store *s = find_store(h, item->wid, store);
-    if (s && rows)
-        take_room(s, batch_bytes(&rows->rows), item);
-    pthread_mutex_unlock(&h->lock);
-    if (!s)
-        return;
-    arena *a = item->arena = arena_create(ITEM_ARENA_BYTES);
-    snprintf(item->key, sizeof item->key, "%s", store);
-    if (rows && !item->why) {
-        uint32_t n = rows->rows.n_columns;
-        const char **names = arena_zero(a, n + 1, sizeof *names);
-        column *columns = arena_zero(a, n + 1, sizeof *columns);
-        for (uint32_t i = 0; i < n; i++) {
-            names[i] = arena_string(a, rows->names[i]);
-            columns[i] = copy_column(a, &rows->rows.columns[i], rows->rows.n_rows);
-        }
-        item->names = names;
-        item->rows = (batch){rows->rows.n_rows, n, columns};
-    }
-    lane_post(h->lane, deliver, arena_copy(a, item, sizeof *item));
-}
-
-void live_tell(live_hub *h, int32_t wid, const char *store, const metric_result *rows, const char *id)
-{
-    live_item item = {.hub = h, .wid = wid};
-    snprintf(item.id, sizeof item.id, "%s", id);
-    post_computed(&item, store, rows);
-}
-
-void live_restart(live_hub *h, int32_t wid, const char *store)
-{
-    live_item item = {.hub = h, .wid = wid, .why = "restarted"};
-    if (live_watched(h, wid, store))
-        post_computed(&item, store, NULL);
 }

@@ -77,6 +77,10 @@ bool live_watched(live_hub *h, int32_t wid, const char *store);
 void live_tell(live_hub *h, int32_t wid, const char *store, const metric_result *rows, const char *id);
 /* What was committed is not known: everybody who watches comes back and reads the table. */
 void live_restart(live_hub *h, int32_t wid, const char *store);
+/* A commit may still be carried out: the same, and once more when live_settled says that it cannot any more.
+ */
+void live_unsettled(live_hub *h, int32_t wid, const char *store);
+void live_settled(live_hub *h, int32_t wid, const char *store); /* cheap when nothing is in doubt */
 /* Now and then: signs of life, so that who is gone is noticed. */
 void live_tick(live_hub *h, int64_t now_us);
 unsigned live_watches(const live_hub *h);

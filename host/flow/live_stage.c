@@ -99,6 +99,20 @@ void live_stage_restart(live_hub *h, const store_table *table)
     live_restart(h, table->wid, name);
 }
 
+void live_stage_unsettled(live_hub *h, const store_table *table)
+{
+    char name[LIVE_STORE_SIZE];
+    live_stage_name(name, table);
+    live_unsettled(h, table->wid, name);
+}
+
+void live_stage_settled(live_hub *h, const store_table *table)
+{
+    char name[LIVE_STORE_SIZE];
+    live_stage_name(name, table);
+    live_settled(h, table->wid, name);
+}
+
 /* The place is looked up first: everything before its id is in the rows that are read then. */
 void live_stage_tell(live_hub *h, connection *c, const store_table *table, const store_ranges *ranges)
 {

@@ -33,6 +33,10 @@ bool live_stage_watched(live_hub *h, const store_table *table);
 /* After a commit on `c`, by the one that computes this store, before the next one's: the rows in the ranges.
  * What cannot be read ends the watches with "restarted". */
 void live_stage_tell(live_hub *h, connection *c, const store_table *table, const store_ranges *ranges);
-/* It is not known what was committed, or all of it is new. */
+/* All of it is new. */
 void live_stage_restart(live_hub *h, const store_table *table);
+/* It is not known whether a commit was, or will be, carried out; a later transaction that computed this store
+ * has had to wait for it. */
+void live_stage_unsettled(live_hub *h, const store_table *table);
+void live_stage_settled(live_hub *h, const store_table *table);
 #endif

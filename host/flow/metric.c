@@ -308,6 +308,14 @@ void metric_result_of_rows(const rows *found, arena *a, metric_result *out)
     *out = (metric_result){f.rows, f.names, f.cut, f.builder, NULL};
 }
 
+int metric_result_find(const metric_result *r, const char *name)
+{
+    for (uint32_t i = 0; i < r->rows.n_columns; i++)
+        if (strcmp(r->names[i], name) == 0)
+            return (int)i;
+    return -1;
+}
+
 void metric_result_free(metric_result *r)
 {
     batch_builder_free(r->builder);

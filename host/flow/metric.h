@@ -39,7 +39,8 @@ status_class metric_run(const metric_plan *m, connection *c, instance *engine, c
                         arena *a, metric_result *out, status *st);
 /* Rows of any query in the same form. */
 void metric_result_of_rows(const rows *found, arena *a, metric_result *out);
-void metric_result_free(metric_result *r); /* zeroed is fine */
+int metric_result_find(const metric_result *r, const char *name); /* column number or -1 */
+void metric_result_free(metric_result *r);                        /* zeroed is fine */
 
 /* {"metric", "columns": [{"name","type"}], "rows": [[…]], "cut"} */
 void metric_result_json(const metric_result *r, const defined_metric *d, bool int64_text, text *out);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/text.h"
 #include "base/utc.h"
 #include "control/definition_table.h"
@@ -375,6 +376,12 @@ static status_class add(const retention_parts *p, status *st)
     return connection_run(p->c, &add_task, params, 3, NULL, st);
 }
 
+/* The fault "lease": who holds it is not asked. */
+static const statement take_anyway = {
+    "take the task of retention without asking",
+    "UPDATE penstock.task SET state = 'claimed', owner = $3, fence = fence + 1, lease_until = $4 WHERE wid ="
+    " $1::int AND kind = 'retention' AND due <= $2 RETURNING fence"};
+
 static status_class take(const retention_parts *p, int64_t *fence_out, bool *taken_out, status *st)
 {
     rows *r = NULL;
@@ -382,7 +389,7 @@ static status_class take(const retention_parts *p, int64_t *fence_out, bool *tak
                       value_time_us(p->now_us + RETENTION_LEASE_US)};
     status_class class = add(p, st);
     if (class == STATUS_OK)
-        class = connection_run(p->c, &take_task, params, 4, &r, st);
+        class = connection_run(p->c, fault_active("lease") ? &take_anyway : &take_task, params, 4, &r, st);
     *taken_out = class == STATUS_OK && rows_count(r) > 0;
     if (*taken_out)
         *fence_out = rows_integer(r, 0, 0);

@@ -8,14 +8,12 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/random.h"
+#include "flow/back_off.h"
 #include "flow/source_private.h"
 
 enum {
     READ_ROWS = 10000,
     IDLE_MS = 1000,
-    BACK_OFF_FIRST_MS = 200,
-    BACK_OFF_LAST_MS = 60000,
     POLL_CLOSE_MS = 30000, /* idle for longer: closed, and its cell stopped, until then */
     CLOSED_IN_ROW_MAX = 3,
     SOURCE_ARENA_BYTES = 256, /* kept while it stands still; a batch takes larger blocks */
@@ -65,15 +63,6 @@ void source_rest_for_ever(source *s)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* A plugin that says when to come again knows its far side; the others are asked ever less often. */
-static unsigned back_off(source *s, uint32_t asked_ms)
-{
-    s->back_off_ms = s->back_off_ms ? s->back_off_ms * 2 : BACK_OFF_FIRST_MS;
-    s->back_off_ms = s->back_off_ms > BACK_OFF_LAST_MS ? BACK_OFF_LAST_MS : s->back_off_ms;
-    unsigned jittered = s->back_off_ms - (unsigned)random_below(s->back_off_ms / 4 + 1);
-    return asked_ms > BACK_OFF_FIRST_MS ? asked_ms : asked_ms ? BACK_OFF_FIRST_MS : jittered;
-}
-
 void source_close(source *s)
 {
     instance_close(s->parts.plugin);
@@ -108,7 +97,7 @@ void source_failed(source *s, const instance_call *call, const status *st)
     unsigned held = call->retry_after_ms < HELD_BACK_MS ? call->retry_after_ms : HELD_BACK_MS;
     source_rest(s, call->fault == PLUGIN_FAULT_DIED
                        ? held
-                       : back_off(s, person ? BACK_OFF_LAST_MS : call->retry_after_ms));
+                       : back_off_next(&s->back_off_ms, person ? BACK_OFF_LAST_MS : call->retry_after_ms));
 }
 
 /* ---- opening ---- */

@@ -179,16 +179,22 @@ status_class store_rows_read(const store_table *table, connection *c, const stor
 status_class store_rows_since(const store_table *table, connection *c, uint64_t seq, uint32_t limit, arena *a,
                               metric_result *out, uint64_t *last_out, status *st)
 {
+    return store_rows_between(table, c, seq, INT64_MAX, limit, a, out, last_out, st);
+}
+
+status_class store_rows_between(const store_table *table, connection *c, uint64_t seq, uint64_t upto,
+                                uint32_t limit, arena *a, metric_result *out, uint64_t *last_out, status *st)
+{
     char label[TABLE_LABEL_SIZE];
     text sql = {0};
     rows *found;
-    value params[] = {value_integer((int64_t)seq)};
+    value params[] = {value_integer((int64_t)seq), value_integer((int64_t)upto)};
     table_label(label, table);
     text_add(&sql, "SELECT ");
     add_columns(&sql, table, true);
-    text_printf(&sql, " FROM %s WHERE \"_seq\" > $1 ORDER BY \"_seq\" LIMIT %u", label, limit);
+    text_printf(&sql, " FROM %s WHERE \"_seq\" > $1 AND \"_seq\" <= $2 ORDER BY \"_seq\" LIMIT %u", label, limit);
     statement read = {"read what is new in a store", sql.data};
-    status_class class = connection_run(c, &read, params, 1, &found, st);
+    status_class class = connection_run(c, &read, params, 2, &found, st);
     text_free(&sql);
     if (class != STATUS_OK)
         return class;

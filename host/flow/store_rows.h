@@ -23,6 +23,10 @@ status_class store_rows_read(const store_table *table, connection *c, const stor
 status_class store_rows_since(const store_table *table, connection *c, uint64_t seq, uint32_t limit, arena *a,
                               metric_result *out, uint64_t *last_out, status *st);
 
+/* Those up to `upto`, too. */
+status_class store_rows_between(const store_table *table, connection *c, uint64_t seq, uint64_t upto,
+                                uint32_t limit, arena *a, metric_result *out, uint64_t *last_out, status *st);
+
 /* Stretches of time, each of one entity; both ends belong to it. */
 typedef struct store_ranges {
     const int64_t *from_us, *to_us;

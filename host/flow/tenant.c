@@ -183,6 +183,7 @@ static void make_source(tenant *t, uint32_t i)
 
 void tenant_retry_sources(tenant *t)
 {
+    tenant_sinks_start(t);
     for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
         pthread_mutex_lock(&t->lock);
         bool missing = t->started && !t->stopping && !t->paused && !is_made(t, i);
@@ -198,6 +199,7 @@ void tenant_renew_sources(tenant *t)
     for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++)
         if (t->sources[i])
             source_renew(t->sources[i]);
+    tenant_sinks_renew(t);
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -304,6 +306,7 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     t->sources = memory_zero(d->n_connectors, sizeof *t->sources);
     t->hooks = memory_zero(d->n_connectors, sizeof *t->hooks);
     t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
+    tenant_sinks_init(t);
     t->models = memory_zero(d->n_models, sizeof *t->models);
     t->loaded = memory_zero(d->n_models, sizeof *t->loaded);
     t->versions_shown = memory_zero(d->n_models, sizeof *t->versions_shown);
@@ -336,6 +339,7 @@ void tenant_start(tenant *t)
     pthread_mutex_lock(&t->lock);
     t->started = true;
     pthread_mutex_unlock(&t->lock);
+    tenant_sinks_start(t);
 }
 
 static void cancel_calls(tenant *t)
@@ -369,6 +373,7 @@ void tenant_stop(tenant *t)
         hook_free(h); /* before the source, whose plugin it may have been lent */
         source_free(s);
     }
+    tenant_sinks_stop(t);
     cancel_calls(t);
     lane_close(t->lane);
     t->lane = NULL;
@@ -415,6 +420,7 @@ static void tenant_free(tenant *t)
     free(t->sources);
     free(t->hooks);
     free(t->source_problems);
+    tenant_sinks_free(t);
     free(t->features);
     free(t->scores);
     free(t->trainings);
@@ -457,6 +463,11 @@ status_class tenant_borrow(tenant *t, connection **out, status *st)
 
 void tenant_stored(tenant *t)
 {
+    if (t->sink_lanes) {
+        pthread_mutex_lock(&t->lock);
+        tenant_sinks_stored(t);
+        pthread_mutex_unlock(&t->lock);
+    }
     if (atomic_exchange(&t->stored, true))
         return;
     pthread_mutex_lock(&t->lock);
@@ -481,6 +492,8 @@ void tenant_tick(tenant *t, int64_t now_us, bool read_sources)
     t->working = t->working || go;
     if (running && read_sources)
         tick_sources(t);
+    if (running)
+        tenant_sinks_tick(t, clock_monotonic_us());
     if (go)
         lane_post(t->lane, tenant_work, t);
     pthread_mutex_unlock(&t->lock);

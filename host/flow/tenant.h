@@ -12,6 +12,7 @@
 #include "flow/flow.h"
 #include "flow/hook.h"
 #include "flow/plan.h"
+#include "flow/sink.h"
 #include "store/partitions.h"
 
 typedef struct tenant tenant;
@@ -23,6 +24,7 @@ typedef struct tenant_parts {
     partition_cache *partitions;
     const char *models_folder;
     live_hub *live;
+    lane_pool *sink_lanes; /* apart from the others: what goes out may hang */
 } tenant_parts;
 
 status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, tenant **out, status *st);
@@ -45,10 +47,14 @@ status_class tenant_borrow(tenant *t, connection **out, status *st);
 poison_ward *tenant_ward(tenant *t); /* rows that kill plugins; as long as the tenant is held */
 /* Those of that plugin that are not there yet; one that cannot be made says so when it is needed. */
 void tenant_make_instances(tenant *t, const char *plugin_id);
-/* Sources that could not be made: another version of their plugin may take their configuration. */
+/* Sources and sinks that could not be made: another version of their plugin may take their configuration. */
 void tenant_retry_sources(tenant *t);
 /* A secret of the workspace has changed. */
 void tenant_renew_sources(tenant *t);
+/* NULL: there is no such sink. */
+json_t *tenant_sink_status(tenant *t, const char *sink);
+void tenant_each_sink(tenant *t, sink_visit visit, void *arg); /* cheap */
+status_class tenant_sink_pause(tenant *t, const char *sink, bool paused, status *st);
 /* The plugin instance of a metric engine; NULL for SQL metrics. */
 instance *tenant_engine(tenant *t, const char *metric, status *st);
 

@@ -174,7 +174,7 @@ static status_class book_too_late(work *w, const featurestore_plan *f, uint64_t 
     return class;
 }
 
-/* Until nothing is dirty, or the turn is long enough. */
+/* Until nothing is left of what was dirty, or the turn is long enough. */
 static status_class refresh(work *w, uint32_t i, uint64_t *keys_out, status *st)
 {
     refresh_result r;
@@ -188,7 +188,7 @@ static status_class refresh(work *w, uint32_t i, uint64_t *keys_out, status *st)
             return class;
         *keys_out += r.keys;
         w->changed = w->changed || r.keys > 0;
-        if (r.keys == 0)
+        if (!r.more)
             return STATUS_OK;
     }
     w->more = true;

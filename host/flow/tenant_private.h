@@ -8,6 +8,7 @@
 #include "flow/build.h"
 #include "flow/hook.h"
 #include "flow/model.h"
+#include "flow/sink.h"
 #include "flow/source.h"
 #include "flow/tenant.h"
 
@@ -35,6 +36,9 @@ struct tenant {
     source **sources; /* one a connector; NULL when it could not be made, or is not read */
     hook **hooks;     /* likewise, of those that take requests */
     char **source_problems;
+    lane_group *sink_lanes; /* NULL: it has no sinks */
+    sink **sinks;           /* likewise */
+    char **sink_problems;
     instance **models, **notifiers,
         **engines;           /* by index of the definition; made when first needed, on the lane */
     poison_ward *ward;       /* rows that kill plugins */
@@ -57,6 +61,14 @@ struct tenant {
     int64_t wake_due_us; /* of the next turn when rows come before; INT64_MAX = nobody waits for rows */
 };
 
+/* Sinks (tenant_sinks.c). */
+void tenant_sinks_init(tenant *t);
+void tenant_sinks_start(tenant *t); /* those that are not there yet */
+void tenant_sinks_stop(tenant *t);
+void tenant_sinks_free(tenant *t);
+void tenant_sinks_tick(tenant *t, int64_t now_us); /* under the lock, like the next two */
+void tenant_sinks_stored(tenant *t);
+void tenant_sinks_renew(tenant *t);
 /* The plugin instance behind `*slot`, made from the catalog when it is not there yet. */
 instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
                           const json_t *config, status *st);

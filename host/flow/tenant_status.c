@@ -168,6 +168,14 @@ static json_t *sources(tenant *t)
     return list;
 }
 
+static json_t *sinks(tenant *t)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < t->plan->definition->n_sinks; i++)
+        json_array_append_new(list, tenant_sink_status(t, t->plan->definition->sinks[i].object.key));
+    return list;
+}
+
 static json_t *alerts(tenant *t)
 {
     json_t *list = json_array();
@@ -192,6 +200,7 @@ json_t *tenant_status(tenant *t)
         json_object_set_new(o, "problem", json_string(st.text));
     json_object_set_new(o, "stores", stores(t, c));
     json_object_set_new(o, "sources", sources(t));
+    json_object_set_new(o, "sinks", sinks(t));
     json_object_set_new(o, "models", models(t));
     json_object_set_new(o, "alerts", alerts(t));
     pool_return(t->parts.flow->data, c);

@@ -92,10 +92,12 @@ static status_class score(work *w, uint32_t i, uint64_t *rows_out, uint32_t *ret
         class = inferencestore_step(&t->plan->models[i], &t->loaded[i].best, &place, t->parts.live, w->data,
                                     run, &r, st);
         *retry_ms_out = r.retry_after_ms;
-        if (class != STATUS_OK || r.keys == 0)
+        if (class != STATUS_OK)
             return class;
         *rows_out += r.rows;
-        w->changed = true;
+        w->changed = w->changed || r.keys > 0;
+        if (!r.more)
+            return STATUS_OK;
     }
     w->more = true;
     return STATUS_OK;

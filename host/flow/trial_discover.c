@@ -1,6 +1,5 @@
 /* Each stream of the plugin becomes a datastore: by its payloads as the connector's `decode` reads them, else
  * by the schema that it gives, else by what its examples look like. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,24 +8,6 @@
 #include "flow/trial_private.h"
 #include "flow/trial_rows.h"
 #include "schema/infer.h"
-
-/* "plant/Hall 2" → "plant_hall_2"; one that cannot be a key: "stream". */
-static void key_of(const char *stream, char key[NAME_KEY_MAX + 1])
-{
-    size_t len = 0;
-    for (; *stream && len < NAME_KEY_MAX; stream++) {
-        bool word = isalnum((unsigned char)*stream) && (unsigned char)*stream < 128;
-        if (word && !(len == 0 && isdigit((unsigned char)*stream)))
-            key[len++] = (char)tolower((unsigned char)*stream);
-        else if (!word && len > 0 && key[len - 1] != '_')
-            key[len++] = '_';
-    }
-    while (len > 0 && key[len - 1] == '_')
-        len--;
-    key[len] = '\0';
-    if (!name_is_key(key))
-        snprintf(key, NAME_KEY_MAX + 1, "stream");
-}
 
 /* The same key twice: the later one gets a number. */
 static void key_alone(const json_t *streams, char key[NAME_KEY_MAX + 1])
@@ -123,7 +104,8 @@ static void add_stream(const trial *t, const json_t *stream, bool only, json_t *
     const char *title = json_string_value(json_object_get(stream, "title"));
     const char *guess = json_string_value(json_object_get(stream, "key")),
                *named = named_store(t, name, only);
-    key_of(named ? named : guess ? guess : name ? name : title ? title : "", key);
+    const char *from = named ? named : guess ? guess : name ? name : title ? title : "";
+    name_key_from(from, strlen(from), "stream", key);
     key_alone(streams, key);
     propose(t, key, stream, yaml, &st);
     json_t *example = json_object_get(stream, "example");

@@ -24,6 +24,8 @@ struct write_set {
     ledger_book *ledger;
     letter_book *letters;
     arena *arena; /* of one transaction */
+    journal *journal;
+    uint64_t follows; /* the journal's commit that comes before ours; 0 = none */
 };
 
 enum { SET_ARENA_BYTES = 65536, UUID_OID = 2950 };
@@ -487,6 +489,24 @@ static status_class write_all(write_set *w, connection *c, write_record *records
     return class;
 }
 
+void write_set_follow(write_set *w, journal *j, uint64_t commit)
+{
+    w->journal = j;
+    w->follows = commit;
+}
+
+/* First the journal, then the database: a position never stands beyond what the journal surely has. */
+static status_class commit(write_set *w, connection *c, status *st)
+{
+    bool first = !fault_active("journal_first");
+    if (first && w->follows && journal_await(w->journal, w->follows, st) != STATUS_OK) {
+        connection_rollback(c);
+        return st->class;
+    }
+    status_class class = connection_commit(c, st);
+    return class == STATUS_OK && !first ? journal_await(w->journal, w->follows, st) : class;
+}
+
 status_class write_set_commit(write_set *w, connection *c, write_record *records, uint32_t n, bool careful,
                               status *st)
 {
@@ -496,7 +516,7 @@ status_class write_set_commit(write_set *w, connection *c, write_record *records
     letter_book_clear(w->letters);
     status_class class = write_all(w, c, records, n, careful, st);
     if (class == STATUS_OK)
-        return connection_commit(c, st);
+        return commit(w, c, st);
     /* connection_row_refused must still speak of the failure after the rollback */
     bool refused = connection_row_refused(c);
     connection_rollback(c);

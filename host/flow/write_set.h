@@ -28,9 +28,12 @@ typedef struct write_record {
 write_set *write_set_create(const uint8_t incarnation[16], unsigned writer, const letter_limits *letters);
 void write_set_free(write_set *w);
 
-/* Commits them all. STATUS_CONFLICT: a position was not where it was expected, nothing was written.
- * STATUS_INVALID: PostgreSQL refuses a row (SQLSTATE class 22 or 23), nothing was written. `careful`: such
- * rows are found by halving and become dead letters; much slower. */
+/* From now on a transaction is written at once, but committed only when the journal has synced its commit of
+ * that number (journal_read_ahead); 0 = nothing to wait for. */
+void write_set_follow(write_set *w, journal *j, uint64_t commit);
+/* Commits them all. STATUS_CONFLICT: a position was not where it was expected, or the journal lost what was
+ * read ahead; nothing was written. STATUS_INVALID: PostgreSQL refuses a row (SQLSTATE class 22 or 23),
+ * nothing was written. `careful`: such rows are found by halving and become dead letters; much slower. */
 status_class write_set_commit(write_set *w, connection *c, write_record *records, uint32_t n, bool careful,
                               status *st);
 /* The record's rows by name in the store's present order; columns that it did not have are absent. */

@@ -9,7 +9,10 @@
 #include "base/log.h"
 #include "flow/writer_private.h"
 
-enum { BORROW_WAIT_MS = 5000 };
+enum {
+    BORROW_WAIT_MS = 5000,
+    STATEMENTS_MAX = 4096, /* about three a store: some 25 KiB each in the session */
+};
 
 status_class writer_connect(writer *w, status *st)
 {
@@ -19,7 +22,14 @@ status_class writer_connect(writer *w, status *st)
     }
     if (w->connection)
         return STATUS_OK;
-    return pool_borrow(w->parts.data, NULL, BORROW_WAIT_MS, &w->connection, st);
+    status_class class = pool_borrow(w->parts.data, NULL, BORROW_WAIT_MS, &w->connection, st);
+    if (class == STATUS_OK)
+        class = connection_repeat(w->connection, STATEMENTS_MAX, st);
+    if (class != STATUS_OK) {
+        pool_return(w->parts.data, w->connection);
+        w->connection = NULL;
+    }
+    return class;
 }
 
 /* Stores of one transaction are written in one order by every writer, so that two never wait for each other.
@@ -97,12 +107,14 @@ static void settle(writer *w, const write_record *records, uint32_t n)
 }
 
 /* The faults "stored_answer" and "trim": waiters hear, and the journal forgets, before the commit. */
-static void settle_too_early(writer *w, const write_record *records, uint32_t n)
+static void settle_too_early(writer *w, const turn *t)
 {
-    for (uint32_t i = 0; i < n && fault_active("stored_answer"); i++)
-        waiter_report(w->parts.waiters, records[i].record->request_id, records[i].record->n_rows, 0, 0);
-    for (uint32_t i = 0; i < n && fault_active("trim"); i++)
-        journal_trim(w->parts.journal, records[i].record->stream, records[i].record->seq);
+    status st;
+    bool trim = fault_active("trim") && journal_await(w->parts.journal, t->journal_commit, &st) == STATUS_OK;
+    for (uint32_t i = 0; i < t->n && fault_active("stored_answer"); i++)
+        waiter_report(w->parts.waiters, t->records[i].record->request_id, t->records[i].record->n_rows, 0, 0);
+    for (uint32_t i = 0; i < t->n && trim; i++)
+        journal_trim(w->parts.journal, t->records[i].record->stream, t->records[i].record->seq);
 }
 
 /* A row is refused: each record goes alone, the one with the row by halves. What that takes is its
@@ -152,7 +164,8 @@ status_class writer_commit(writer *w, turn *t, status *st)
         class = ensure_partitions(w, t, st);
     if (class != STATUS_OK)
         return class;
-    settle_too_early(w, t->records, t->n);
+    settle_too_early(w, t);
+    write_set_follow(w->set, w->parts.journal, t->journal_commit);
     class = write_set_commit(w->set, w->connection, t->records, t->n, false, st);
     if (class == STATUS_OK)
         settle(w, t->records, t->n);

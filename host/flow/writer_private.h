@@ -40,6 +40,7 @@ typedef struct turn {
     uint32_t n_streams, n_workspaces;
     size_t bytes;
     uint64_t cost;
+    uint64_t journal_commit; /* from which some of it was read ahead of its sync; 0 = none */
 } turn;
 
 /* ---- writer.c: the streams, each call under the lock by itself ---- */

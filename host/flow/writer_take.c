@@ -70,11 +70,14 @@ static void add_records(writer *w, turn *t, stream_state *stream, const journal_
     }
 }
 
-static void drop_stream(writer *w, stream_state *stream, const journal_record *records, size_t n)
+static void drop_stream(writer *w, const turn *t, stream_state *stream, const journal_record *records,
+                        size_t n)
 {
+    status st;
     log_warn("writer", "records of a deleted workspace are dropped", LOG_NUMBER("wid", records[0].wid),
              LOG_NUMBER("records", n));
-    journal_trim(w->parts.journal, records[0].stream, records[n - 1].seq);
+    if (journal_await(w->parts.journal, t->journal_commit, &st) == STATUS_OK)
+        journal_trim(w->parts.journal, records[0].stream, records[n - 1].seq);
     writer_requeue(w, stream);
 }
 
@@ -128,14 +131,15 @@ status_class writer_take(writer *w, turn *t, stream_state *stream, size_t budget
     writer_plan state;
     stream_state s = writer_stream_copy(w, stream);
     uint64_t position = s.taken_seq ? s.taken_seq : s.known ? s.committed_seq : 0;
-    status_class class = journal_read(w->parts.journal, s.id, position, budget, w->arena, &records, &n, st);
+    status_class class = journal_read_ahead(w->parts.journal, s.id, position, budget, w->arena, &records, &n,
+                                            &t->journal_commit, st);
     if (class == STATUS_OK && n > 0 && !s.taken_seq)
         class = begin_stream(w, stream, &records, &n, &position, &consent, st);
     if (class != STATUS_OK || n == 0)
         return class;
     const flow_plan *plan = turn_plan(w, s.workspace, &state);
     if (state == WRITER_PLAN_GONE) {
-        drop_stream(w, stream, records, n);
+        drop_stream(w, t, stream, records, n);
         return STATUS_OK;
     }
     if (state == WRITER_PLAN_LATER || !takes_store(plan, records[0].store)) {

@@ -27,6 +27,7 @@
 enum {
     FIELDS_MAX = 32,
     LAST_WORDS_MS = 1000,
+    LAST_WORDS_TIMES = 30, /* when it is ending, and only waits for a processor to do so */
     OPEN_FILES = 256,
     CELL_NICE = 5, /* a plugin that only computes gives way to the host and its database */
     /* Memory during a call; a leak of 2 GiB/s grows by 40 MiB between two early looks. */
@@ -76,14 +77,27 @@ void cell_condemn(cell *c, const char *why)
     end(c, CELL_BROKEN, why);
 }
 
+/* How it ended. A process closes its socket before it is gone, which on a busy machine may take seconds; one
+ * that closed it and goes on is not waited for. */
+static bool last_words(cell *c, nursery_exit *how)
+{
+    status st;
+    for (int i = 0; i < LAST_WORDS_TIMES; i++) {
+        if (nursery_wait(c->settings.spawner, &c->child, LAST_WORDS_MS, how, &st) == STATUS_OK)
+            return true;
+        if (st.class != STATUS_TIMEOUT || !cell_vitals_ending(c->child.pid))
+            return false;
+    }
+    return false;
+}
+
 /* It ended by itself: says how. */
 static void cell_ended(cell *c)
 {
-    status st;
     nursery_exit how;
     char words[200] = "it closed its socket and was killed";
     cell_fate fate = CELL_BROKEN;
-    if (nursery_wait(c->settings.spawner, &c->child, LAST_WORDS_MS, &how, &st) == STATUS_OK) {
+    if (last_words(c, &how)) {
         nursery_exit_text(&how, words, sizeof words);
         fate = how.exited ? CELL_EXITED : CELL_SIGNALLED;
         c->signal = how.exited ? 0 : how.code;

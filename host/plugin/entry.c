@@ -152,6 +152,11 @@ bool plugin_entry_offers(const plugin_entry *entry, const char *interface_id)
     return false;
 }
 
+bool plugin_entry_is_sink(const plugin_entry *e)
+{
+    return plugin_entry_offers(e, PST_IF_SINK);
+}
+
 const char *plugin_kind_name(plugin_kind kind)
 {
     static const char *const names[] = {"", "connector", "notifier", "metric", "model"};

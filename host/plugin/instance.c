@@ -522,6 +522,11 @@ bool instance_is_push(instance *in)
     return instance_offers(in, PST_IF_PUSH);
 }
 
+bool instance_is_sink(instance *in)
+{
+    return instance_offers(in, PST_IF_SINK);
+}
+
 bool instance_source_replays(const instance *in)
 {
     return in->source_flags & (PST_SOURCE_REPLAYS | PST_SOURCE_ACKS);

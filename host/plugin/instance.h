@@ -222,6 +222,7 @@ void instance_plugin(instance *in, char *out, size_t size);
 bool instance_offers(instance *in, const char *interface_id); /* PST_IF_… */
 bool instance_is_source(instance *in);                        /* it is read */
 bool instance_is_push(instance *in);                          /* it takes requests */
+bool instance_is_sink(instance *in);                          /* it takes rows */
 
 /* ---- Answers ---- */
 

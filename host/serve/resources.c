@@ -16,6 +16,7 @@ void routes_resources(route_table *t)
     routes_models(t);
     routes_jobs(t);
     routes_sources(t);
+    routes_sinks(t);
     routes_hooks(t);
     routes_trials(t);
     routes_records(t);

@@ -19,6 +19,7 @@ void routes_alerts(route_table *t);
 void routes_models(route_table *t);
 void routes_jobs(route_table *t);
 void routes_sources(route_table *t);
+void routes_sinks(route_table *t);
 void routes_hooks(route_table *t);
 void routes_trials(route_table *t);
 void routes_records(route_table *t);

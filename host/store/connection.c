@@ -9,20 +9,10 @@
 
 #include "base/arena.h"
 #include "base/checked.h"
-#include "base/name.h"
+#include "store/prepared.h"
 
 #define CONNECTION_MAGIC 0x636f6e6eu
-#define PIPELINE_MAX 256
-/* Of so many statements that find the cache full, one gets the place of the one used longest ago; the others
- * are parsed for their call. When more statements than there are places come in turns, replacing each time
- * would never hit. */
-#define MISSES_A_PLACE 16
-
-typedef struct prepared {
-    uint64_t hash, used;
-    char *sql; /* NULL = free slot */
-    char name[16];
-} prepared;
+#define PIPELINE_MAX 128
 
 struct connection {
     uint32_t magic;
@@ -31,9 +21,8 @@ struct connection {
     int64_t timeout_ms;        /* what the client waits for */
     int64_t server_timeout_ms; /* what the session is known to be set to; -1 = not known */
     connection_failure failure;
-    uint64_t uses;
-    unsigned names, n_prepared, misses;
-    prepared prepared[CONNECTION_PREPARED_MAX];
+    prepared_set prepared;
+    bool repeating; /* connection_repeat */
 };
 
 static const connection_driver *driver_in_use = &connection_libpq;
@@ -59,6 +48,7 @@ status_class connection_open(const connection_options *options, connection **out
     if (o.connect_timeout_ms <= 0)
         o.connect_timeout_ms = CONNECTION_CONNECT_TIMEOUT_MS;
     c->timeout_ms = c->server_timeout_ms = o.timeout_ms;
+    c->prepared.max = CONNECTION_PREPARED_MAX;
     status_class ret = c->driver->open(&o, &c->handle, &c->failure, st);
     if (ret != STATUS_OK) {
         free(c);
@@ -68,20 +58,13 @@ status_class connection_open(const connection_options *options, connection **out
     return ret;
 }
 
-static void forget_prepared(prepared *p)
-{
-    free(p->sql);
-    *p = (prepared){0};
-}
-
 void connection_close(connection *c)
 {
     if (!c)
         return;
     assert(c->magic == CONNECTION_MAGIC);
     c->driver->close(c->handle);
-    for (unsigned i = 0; i < CONNECTION_PREPARED_MAX; i++)
-        forget_prepared(&c->prepared[i]);
+    prepared_free(&c->prepared);
     c->magic = 0;
     free(c);
 }
@@ -136,106 +119,55 @@ status_class connection_script(connection *c, const char *name, const char *sql,
     return call_one(c, &(driver_request){.action = DRIVER_SCRIPT, .name = name, .sql = sql}, NULL, st);
 }
 
-static prepared *find_prepared(connection *c, const char *sql, uint64_t hash)
-{
-    for (unsigned i = 0; i < c->n_prepared; i++)
-        if (c->prepared[i].hash == hash && c->prepared[i].sql && strcmp(c->prepared[i].sql, sql) == 0)
-            return &c->prepared[i];
-    return NULL;
-}
+/* ---- prepared statements ---- */
 
-/* A free slot, or the one used longest ago, taken from the server too. */
-static status_class free_slot(connection *c, prepared **out, status *st)
+enum { PREPARED_NAME = 16 };
+
+/* How one call of a trip reaches the server. */
+typedef struct plan {
+    uint32_t number; /* of the prepared statement; 0 = parsed for this call */
+    bool fresh;      /* prepared in this trip, ahead of its call */
+    char name[PREPARED_NAME];
+} plan;
+
+static status_class deallocate(connection *c, uint32_t number, status *st)
 {
-    prepared *oldest = &c->prepared[0];
-    for (unsigned i = 0; i < CONNECTION_PREPARED_MAX; i++) {
-        if (!c->prepared[i].sql) {
-            if (i >= c->n_prepared)
-                c->n_prepared = i + 1;
-            *out = &c->prepared[i];
-            return STATUS_OK;
-        }
-        if (c->prepared[i].used < oldest->used)
-            oldest = &c->prepared[i];
-    }
     char sql[40];
-    snprintf(sql, sizeof sql, "DEALLOCATE %s", oldest->name);
+    snprintf(sql, sizeof sql, "DEALLOCATE p%u", number);
     status_class ret = connection_exec(c, sql, NULL, 0, NULL, st);
-    if (ret == STATUS_OK) {
-        forget_prepared(oldest);
-        *out = oldest;
-    }
+    if (ret == STATUS_OK)
+        prepared_forget(&c->prepared, number);
     return ret;
 }
 
-/* A statement is prepared for the types of its values, so that `$1::int` takes an int64 and the server need
- * not guess; another mix of types (a null, say) is another plan. */
-static uint64_t hash_of(const statement *s, const value *params, unsigned n)
+static status_class choose_plan(connection *c, const statement_call *of, plan *out, status *st)
 {
-    uint64_t hash = name_hash(s->sql, strlen(s->sql));
-    for (unsigned i = 0; i < n; i++) {
-        uint64_t mixed[2] = {hash, (uint64_t)params[i].kind << 32 | params[i].oid};
-        hash = name_hash(mixed, sizeof mixed);
-    }
-    return hash;
-}
-
-static status_class prepare_new(connection *c, const statement *s, const value *params, unsigned n,
-                                prepared **out, status *st)
-{
-    char name[16];
-    prepared *p;
-    status_class ret = free_slot(c, &p, st);
-    if (ret != STATUS_OK)
-        return ret;
-    snprintf(name, sizeof name, "p%u", ++c->names); /* never used twice, so a lost answer cannot collide */
-    ret = call_one(c,
-                   &(driver_request){.action = DRIVER_PREPARE,
-                                     .name = s->name,
-                                     .sql = s->sql,
-                                     .prepared = name,
-                                     .params = params,
-                                     .n_params = n},
-                   NULL, st);
-    if (ret != STATUS_OK)
-        return ret;
-    p->hash = hash_of(s, params, n);
-    p->sql = memory_string(s->sql);
-    memcpy(p->name, name, sizeof name);
-    *out = p;
-    return STATUS_OK;
-}
-
-static bool gets_place(connection *c)
-{
-    for (unsigned i = 0; i < CONNECTION_PREPARED_MAX; i++)
-        if (!c->prepared[i].sql)
-            return true;
-    return ++c->misses % MISSES_A_PLACE == 0;
-}
-
-/* NULL with OK: it is parsed for this call. */
-static status_class prepare(connection *c, const statement *s, const value *params, unsigned n,
-                            prepared **out, status *st)
-{
-    prepared *p = find_prepared(c, s->sql, hash_of(s, params, n));
+    uint32_t evicted;
     status_class ret = STATUS_OK;
-    if (!p && gets_place(c))
-        ret = prepare_new(c, s, params, n, &p, st);
-    if (p)
-        p->used = ++c->uses;
-    *out = p;
+    prepared_key key = prepared_key_of(of->statement, of->params, of->n_params);
+    *out = (plan){.number = prepared_find(&c->prepared, &key)};
+    if (!out->number && prepared_has_place(&c->prepared, &evicted)) {
+        if (evicted)
+            ret = deallocate(c, evicted, st);
+        if (ret != STATUS_OK)
+            return ret;
+        out->number = prepared_add(&c->prepared, &key);
+        out->fresh = true;
+    }
+    snprintf(out->name, sizeof out->name, "p%u", out->number);
     return ret;
 }
 
-static driver_request request_of(const statement *s, const prepared *p, const value *params, unsigned n)
+static driver_request request_of(const statement_call *of, const plan *p, bool prepare)
 {
-    return (driver_request){.action = p ? DRIVER_RUN : DRIVER_ONCE,
-                            .name = s->name,
-                            .sql = s->sql,
-                            .prepared = p ? p->name : NULL,
-                            .params = params,
-                            .n_params = n};
+    return (driver_request){.action = prepare     ? DRIVER_PREPARE
+                                      : p->number ? DRIVER_RUN
+                                                  : DRIVER_ONCE,
+                            .name = of->statement->name,
+                            .sql = of->statement->sql,
+                            .prepared = p->number ? p->name : NULL,
+                            .params = of->params,
+                            .n_params = of->n_params};
 }
 
 /* The server threw the plan away or cannot use it any more (a table changed under it): prepare again. */
@@ -244,21 +176,81 @@ static bool plan_is_stale(const connection *c)
     return strcmp(c->failure.sqlstate, "26000") == 0 || strcmp(c->failure.sqlstate, "0A000") == 0;
 }
 
+/* Requests of one trip and whose they are; room for two a call. */
+typedef struct trip {
+    driver_request *requests;
+    rows **results;
+    unsigned *calls; /* by request */
+    unsigned n;
+} trip;
+
+static void add_request(trip *t, const statement_call *of, const plan *p, bool prepare, unsigned number)
+{
+    t->results[t->n] = NULL;
+    t->calls[t->n] = number;
+    t->requests[t->n++] = request_of(of, p, prepare);
+}
+
+/* What was not reached, or failed itself, is not prepared; a stale plan is given up. */
+static void forget_failed(connection *c, const trip *t, unsigned failed, const plan *plans)
+{
+    for (unsigned i = failed; i < t->n; i++)
+        if (t->requests[i].action == DRIVER_PREPARE)
+            prepared_forget(&c->prepared, plans[t->calls[i]].number);
+    if (t->requests[failed].action == DRIVER_RUN && plan_is_stale(c))
+        prepared_forget(&c->prepared, plans[t->calls[failed]].number);
+}
+
+/* All calls in one trip, each new statement prepared just before its first call. */
+static status_class travel(connection *c, statement_call *calls, unsigned n, plan *plans, trip *t,
+                           unsigned *failed_out, status *st)
+{
+    unsigned failed = 0;
+    for (unsigned i = 0; i < n; i++) {
+        calls[i].result = NULL;
+        *failed_out = i;
+        status_class ret = choose_plan(c, &calls[i], &plans[i], st);
+        for (unsigned k = 0; ret != STATUS_OK && k < i; k++)
+            if (plans[k].fresh)
+                prepared_forget(&c->prepared, plans[k].number);
+        if (ret != STATUS_OK)
+            return ret;
+        if (plans[i].fresh)
+            add_request(t, &calls[i], &plans[i], true, i);
+        add_request(t, &calls[i], &plans[i], false, i);
+    }
+    status_class ret = call(c, t->requests, t->n, t->results, &failed, st);
+    *failed_out = t->calls[failed];
+    if (ret != STATUS_OK)
+        forget_failed(c, t, failed, plans);
+    for (unsigned i = 0; i < t->n; i++) {
+        if (t->requests[i].action == DRIVER_PREPARE)
+            rows_free(t->results[i]);
+        else
+            calls[t->calls[i]].result = t->results[i];
+    }
+    return ret;
+}
+
 status_class connection_run(connection *c, const statement *s, const value *params, unsigned n, rows **out,
                             status *st)
 {
     if (out)
         *out = NULL;
     for (int attempt = 0;; attempt++) {
-        prepared *p;
-        status_class ret = prepare(c, s, params, n, &p, st);
-        if (ret != STATUS_OK)
+        driver_request requests[2];
+        rows *results[2];
+        unsigned owners[2], failed;
+        plan p;
+        trip t = {requests, results, owners, 0};
+        statement_call one = {s, params, n, NULL};
+        status_class ret = travel(c, &one, 1, &p, &t, &failed, st);
+        if (out)
+            *out = one.result;
+        else
+            rows_free(one.result);
+        if (ret == STATUS_OK || !p.number || !plan_is_stale(c))
             return ret;
-        driver_request request = request_of(s, p, params, n);
-        ret = call_one(c, &request, out, st);
-        if (ret == STATUS_OK || !p || !plan_is_stale(c))
-            return ret;
-        forget_prepared(p);
         if (attempt > 0 || connection_in_transaction(c))
             return ret;
     }
@@ -267,29 +259,31 @@ status_class connection_run(connection *c, const statement *s, const value *para
 status_class connection_pipeline(connection *c, statement_call *calls, unsigned n, unsigned *failed_out,
                                  status *st)
 {
-    driver_request requests[PIPELINE_MAX];
-    rows *results[PIPELINE_MAX] = {0};
-    prepared *plans[PIPELINE_MAX];
-    unsigned failed = 0;
+    driver_request requests[2 * PIPELINE_MAX];
+    rows *results[2 * PIPELINE_MAX];
+    unsigned owners[2 * PIPELINE_MAX], failed;
+    plan plans[PIPELINE_MAX];
+    trip t = {requests, results, owners, 0};
     assert(n > 0 && n <= PIPELINE_MAX && n <= CONNECTION_PREPARED_MAX);
-    for (unsigned i = 0; i < n; i++) {
-        calls[i].result = NULL;
-        status_class ret = prepare(c, calls[i].statement, calls[i].params, calls[i].n_params, &plans[i], st);
-        if (failed_out)
-            *failed_out = i;
-        if (ret != STATUS_OK)
-            return ret;
-    }
-    for (unsigned i = 0; i < n; i++)
-        requests[i] = request_of(calls[i].statement, plans[i], calls[i].params, calls[i].n_params);
-    status_class ret = call(c, requests, n, results, &failed, st);
-    if (failed_out)
-        *failed_out = failed;
-    if (ret != STATUS_OK && plans[failed] && plan_is_stale(c))
-        forget_prepared(plans[failed]);
-    for (unsigned i = 0; i < n; i++)
-        calls[i].result = results[i];
-    return ret;
+    return travel(c, calls, n, plans, &t, failed_out ? failed_out : &failed, st);
+}
+
+status_class connection_repeat(connection *c, uint32_t statements_max, status *st)
+{
+    status_class ret = connection_script(c, "set up a session of a writer",
+                                         "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+                                         " SET enable_hashjoin = off; SET enable_mergejoin = off",
+                                         st);
+    if (ret != STATUS_OK)
+        return ret;
+    c->repeating = true;
+    c->prepared.max = statements_max;
+    return STATUS_OK;
+}
+
+bool connection_repeats(const connection *c)
+{
+    return c->repeating;
 }
 
 status_class connection_begin(connection *c, status *st)

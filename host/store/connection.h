@@ -136,6 +136,12 @@ typedef struct statement_call {
 status_class connection_pipeline(connection *c, statement_call *calls, unsigned n, unsigned *failed_out,
                                  status *st);
 
+/* For a session that does the same few things to very many tables, as a writer does: it keeps up to so many
+ * statements prepared, plans each of them once, whatever the values, and reads tables by their indexes, also
+ * those that were empty when the plan was made. For good: a pool does not lend it to others afterwards. */
+status_class connection_repeat(connection *c, uint32_t statements_max, status *st);
+bool connection_repeats(const connection *c);
+
 status_class connection_begin(connection *c, status *st); /* READ COMMITTED */
 /* On STATUS_UNAVAILABLE/TIMEOUT ask connection_failure(c)->commit_unknown. */
 status_class connection_commit(connection *c, status *st);

@@ -26,7 +26,7 @@ typedef struct known {
 
 struct partition_cache {
     pthread_mutex_t lock;
-    known **tables;
+    known **tables; /* sorted by label */
     uint32_t n, cap;
 };
 
@@ -107,18 +107,40 @@ static range ten_years(int64_t us)
 
 /* ---- what is known ---- */
 
+/* *at_out is where it stands, or belongs: tables are sorted, since every record of every workspace asks. */
+static known *look_up(const partition_cache *cache, const char *label, uint32_t *at_out)
+{
+    uint32_t low = 0, high = cache->n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = strcmp(cache->tables[middle]->label, label);
+        if (order == 0) {
+            *at_out = middle;
+            return cache->tables[middle];
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *at_out = low;
+    return NULL;
+}
+
 static known *find_known(partition_cache *cache, const char *label)
 {
-    for (uint32_t i = 0; i < cache->n; i++)
-        if (strcmp(cache->tables[i]->label, label) == 0)
-            return cache->tables[i];
+    uint32_t at;
+    known *k = look_up(cache, label, &at);
+    if (k)
+        return k;
     if (cache->n == cache->cap) {
         cache->cap = cache->cap ? cache->cap * 2 : 16;
         cache->tables = memory_grow(cache->tables, cache->cap * sizeof(void *));
     }
-    known *k = memory_zero(1, sizeof *k);
+    k = memory_zero(1, sizeof *k);
     snprintf(k->label, sizeof k->label, "%s", label);
-    cache->tables[cache->n++] = k;
+    memmove(&cache->tables[at + 1], &cache->tables[at], (cache->n++ - at) * sizeof(void *));
+    cache->tables[at] = k;
     return k;
 }
 

@@ -12,6 +12,8 @@
 #include "base/arena.h"
 #include "base/clock.h"
 
+enum { EVICTIONS_AN_OLD = 8 }; /* one of so many takes the oldest */
+
 typedef enum slot_state { SLOT_FREE, SLOT_OPENING, SLOT_IDLE, SLOT_LENT } slot_state;
 
 typedef struct slot {
@@ -125,23 +127,35 @@ static unsigned used_by(const pool *p, const connection_options *o)
     return n;
 }
 
+/* Who goes when there is no room. When more logins than there are places come in turns, the one used longest
+ * ago is always the one that comes next, and nobody would find his connection: so it is the one used last,
+ * and only now and then the oldest, whose login may not come back. */
+static slot *find_victim(pool *p)
+{
+    slot *oldest = NULL, *newest = NULL;
+    for (unsigned i = 0; i < p->max; i++) {
+        slot *s = &p->slots[i];
+        if (s->state != SLOT_IDLE)
+            continue;
+        oldest = !oldest || s->since_us < oldest->since_us ? s : oldest;
+        newest = !newest || s->since_us > newest->since_us ? s : newest;
+    }
+    return p->figures.evicted % EVICTIONS_AN_OLD == 0 ? oldest : newest;
+}
+
 /* A slot to open into; the idle connection that had to go for it is handed over. NULL when all are lent. */
 static slot *find_room(pool *p, connection **evicted)
 {
-    slot *oldest = NULL;
     *evicted = NULL;
-    for (unsigned i = 0; i < p->max; i++) {
-        slot *s = &p->slots[i];
-        if (s->state == SLOT_FREE)
-            return s;
-        if (s->state == SLOT_IDLE && (!oldest || s->since_us < oldest->since_us))
-            oldest = s;
-    }
-    if (!oldest)
+    for (unsigned i = 0; i < p->max; i++)
+        if (p->slots[i].state == SLOT_FREE)
+            return &p->slots[i];
+    slot *s = find_victim(p);
+    if (!s)
         return NULL;
-    *evicted = clear_slot(oldest);
+    *evicted = clear_slot(s);
     p->figures.evicted++;
-    return oldest;
+    return s;
 }
 
 static connection *take_one_too_old(pool *p)
@@ -231,13 +245,14 @@ void pool_return(pool *p, connection *c)
         return;
     connection_rollback(c); /* before the lock: it may wait for the server */
     connection *dead = NULL;
-    bool unfit = connection_broken(c) || connection_in_transaction(c);
+    bool broken = connection_broken(c) || connection_in_transaction(c),
+         unfit = broken || connection_repeats(c);
     pthread_mutex_lock(&p->lock);
     for (unsigned i = 0; i < p->max; i++) {
         slot *s = &p->slots[i];
         if (s->state != SLOT_LENT || s->connection != c)
             continue;
-        p->figures.broken += unfit;
+        p->figures.broken += broken;
         if (unfit || s->forgotten) {
             dead = clear_slot(s);
         } else {

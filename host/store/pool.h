@@ -1,7 +1,7 @@
 /* Connections kept open, per login: borrowing one costs nothing, opening one about 6 ms. Thread-safe.
- * Bounded in all; when the bound is reached the idle connection used longest ago (of any login) is closed,
- * and when none is idle the borrower waits. Broken connections are dropped on return; one left inside a
- * transaction is rolled back. */
+ * Bounded in all; when the bound is reached an idle connection (of any login) is closed, mostly the one used
+ * last, so that of more logins than places some keep theirs; when none is idle the borrower waits. Broken
+ * connections are dropped on return; one left inside a transaction is rolled back. */
 #ifndef PENSTOCK_STORE_POOL_H
 #define PENSTOCK_STORE_POOL_H
 #include <stdint.h>

@@ -192,6 +192,16 @@ static void add_seq_index(text *sql, const store_table *t)
     text_add(sql, "\"_seq\")");
 }
 
+static void drop_seq_index(text *sql, const store_table *t)
+{
+    char name[TABLE_NAME_SIZE];
+    table_name(name, t->key, "seq", t->wid);
+    text_add(sql, "; DROP INDEX IF EXISTS ");
+    sql_identifier(sql, store_class_schema(t->class));
+    text_add_char(sql, '.');
+    sql_identifier(sql, name);
+}
+
 static void add_indexes(text *sql, const store_table *t)
 {
     const char *comma = "";
@@ -457,6 +467,8 @@ status_class store_alter(connection *c, const store_table *from, const store_tab
         text_printf(&sql, "; ALTER TABLE %s %s", label, body.data);
     if (to->seq_index && !from->seq_index)
         add_seq_index(&sql, to);
+    if (!to->seq_index && from->seq_index)
+        drop_seq_index(&sql, to);
     if (body.len || to->seq_index != from->seq_index)
         ret = run_ddl(c, "change a store", &sql, st);
     text_free(&body);
@@ -542,5 +554,7 @@ status_class workspace_schema_drop(connection *c, int32_t wid, status *st)
     if (ret == STATUS_OK)
         ret = connection_exec(c, "DELETE FROM penstock.position WHERE wid = $1::bigint", &wid_value, 1, NULL,
                               st);
+    if (ret == STATUS_OK)
+        ret = connection_exec(c, "DELETE FROM penstock.sink WHERE wid = $1::bigint", &wid_value, 1, NULL, st);
     return ret;
 }

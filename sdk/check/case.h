@@ -43,6 +43,8 @@ void case_batches(const subject *s); /* case_source.c */
 void case_replay(const subject *s);
 void case_acked(const subject *s);
 void case_skip(const subject *s);
+void case_again(const subject *s); /* case_sink.c */
+void case_not_taken(const subject *s);
 void case_same_output(const subject *s); /* case_pure.c */
 void case_any_order(const subject *s);
 void case_cell(const subject *s);     /* case_cell.c */

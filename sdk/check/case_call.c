@@ -94,8 +94,13 @@ static pst_status long_call(stand *t, const inputs *in)
 {
     text out = {0};
     pst_status status = PST_OK;
-    if (t->subject->entry->kind == PLUGIN_CONNECTOR)
-        status = stand_interface(t, PST_IF_SOURCE) ? read_once(t) : PST_OK;
+    size_t refused;
+    if (stand_interface(t, PST_IF_SOURCE))
+        status = read_once(t);
+    else if (stand_interface(t, PST_IF_SINK))
+        status = drive_write(t, in, 0, &refused);
+    else if (t->subject->entry->kind == PLUGIN_CONNECTOR)
+        status = PST_OK;
     else if (t->subject->entry->kind == PLUGIN_NOTIFIER)
         status = drive_send(t);
     else
@@ -108,8 +113,9 @@ static stand *prepare(const subject *s, inputs *in)
 {
     stand *t = stand_open(s, FAR_SILENT);
     memset(in, 0, sizeof *in);
-    if (ON_PURE & 1 << s->entry->kind)
-        drive_inputs(t, REPEAT, 0, in);
+    bool writes = subject_offers(s, PST_IF_SINK) && !subject_offers(s, PST_IF_SOURCE);
+    if (ON_PURE & 1 << s->entry->kind || writes)
+        drive_inputs(t, writes ? 1 : REPEAT, 0, in);
     stand_ready(t);
     if (stand_interface(t, PST_IF_SOURCE)) {
         const pst_source *source = stand_interface(t, PST_IF_SOURCE);
@@ -212,6 +218,13 @@ static void spill(stand *t)
     if (stand_interface(t, PST_IF_SEND)) {
         drive_send(t);
         look_for_secret("the error of send", t->error->message);
+    }
+    if (stand_interface(t, PST_IF_SINK) && project_text(&t->subject->project, "input")) {
+        static inputs in;
+        size_t refused;
+        drive_inputs(t, 1, 0, &in);
+        drive_write(t, &in, 0, &refused);
+        look_for_secret("the error of write", t->error->message);
     }
     const pst_source *source = stand_interface(t, PST_IF_SOURCE);
     if (source && source->open(t->self, t->call, (pst_bytes){0}, t->error) == PST_OK) {

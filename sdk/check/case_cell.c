@@ -8,6 +8,7 @@
 #include "check/drive.h"
 #include "check/rows_view.h"
 #include "check/verdict.h"
+#include "plugin/instance_out.h"
 #include "plugin/workbench.h"
 
 enum { READS = 20, ROWS = 1000 };
@@ -141,6 +142,25 @@ static void send_one(workbench *b)
     verdict_measured("a message was sent");
 }
 
+static void write_rows(stand *t, workbench *b)
+{
+    static viewed v;
+    status st;
+    instance_call call = {0};
+    instance_written written = {0};
+    view(t, &v);
+    outgoing_ids ids = drive_ids(&v.in);
+    const instance_outgoing out = {.store = ids.store,
+                                   .batch_id = ids.batch_id,
+                                   .first_seq = ids.first_seq,
+                                   .last_seq = ids.last_seq,
+                                   .rows = v.items[0]};
+    if (instance_write(b->instance, &call, &out, &written, &st) != STATUS_OK)
+        failed(b, "write", &call, &st);
+    verdict_measured("%u rows were written, %zu refused", v.items[0].rows->n_rows, written.n_refused);
+    instance_written_free(&written);
+}
+
 void case_cell(const subject *s)
 {
     status st;
@@ -163,6 +183,8 @@ void case_cell(const subject *s)
         read_source(&b);
     if (s->entry->kind == PLUGIN_NOTIFIER && t->far.port)
         send_one(&b);
+    if (subject_offers(s, PST_IF_SINK) && project_text(&s->project, "input") && t->far.port)
+        write_rows(t, &b);
     if (ON_PURE & 1 << s->entry->kind)
         compare_answers(t, &b);
     workbench_close(&b);

@@ -13,22 +13,44 @@
 
 enum { CALL_MS = 20000, ROWS_DEFAULT = 10, FILE_MAX = 16 << 20 };
 
+/* What a far side was told, if there is one. */
+static void told(const stand *t, text *out)
+{
+    status st;
+    if (t->far.told[0] && disk_read(t->far.told, FILE_MAX, out, &st) != STATUS_OK)
+        verdict_fail(t->far.told, "%s", st.text);
+}
+
+static pst_status write_out(stand *t, text *out)
+{
+    static inputs in;
+    size_t refused;
+    drive_inputs(t, 1, 0, &in);
+    stand_call(t, CALL_MS);
+    pst_status status = drive_write(t, &in, 0, &refused);
+    if (status == PST_OK)
+        told(t, out);
+    return status;
+}
+
 static void produce(stand *t, text *out)
 {
     const project *p = &t->subject->project;
     inputs in;
-    status st;
     pst_status status = PST_OK;
     json_int_t rows = json_integer_value(json_object_get(p->check, "rows"));
     switch (t->subject->entry->kind) {
     case PLUGIN_CONNECTOR:
-        drive_rows(t, rows > 0 ? (size_t)rows : ROWS_DEFAULT, out);
-        return;
+        if (stand_interface(t, PST_IF_SINK) && !stand_interface(t, PST_IF_SOURCE))
+            status = write_out(t, out);
+        else
+            drive_rows(t, rows > 0 ? (size_t)rows : ROWS_DEFAULT, out);
+        break;
     case PLUGIN_NOTIFIER:
         stand_call(t, CALL_MS);
         status = drive_send(t);
-        if (status == PST_OK && t->far.told[0] && disk_read(t->far.told, FILE_MAX, out, &st) != STATUS_OK)
-            verdict_fail(t->far.told, "%s", st.text);
+        if (status == PST_OK)
+            told(t, out);
         break;
     case PLUGIN_METRIC:
     case PLUGIN_MODEL:

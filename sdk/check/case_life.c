@@ -206,10 +206,10 @@ void case_new_host(const subject *s)
 
 void case_unknown_names(const subject *s)
 {
-    static const char *const needed[][2] = {[PLUGIN_CONNECTOR] = {PST_IF_SOURCE, PST_IF_PUSH},
-                                            [PLUGIN_NOTIFIER] = {PST_IF_SEND, PST_IF_SEND},
-                                            [PLUGIN_METRIC] = {PST_IF_METRIC, PST_IF_METRIC},
-                                            [PLUGIN_MODEL] = {PST_IF_INFER, PST_IF_INFER}};
+    static const char *const needed[][3] = {[PLUGIN_CONNECTOR] = {PST_IF_SOURCE, PST_IF_PUSH, PST_IF_SINK},
+                                            [PLUGIN_NOTIFIER] = {PST_IF_SEND, PST_IF_SEND, PST_IF_SEND},
+                                            [PLUGIN_METRIC] = {PST_IF_METRIC, PST_IF_METRIC, PST_IF_METRIC},
+                                            [PLUGIN_MODEL] = {PST_IF_INFER, PST_IF_INFER, PST_IF_INFER}};
     static const char *const unknown[] = {"", "penstock", "penstock.connector.source/2",
                                           "org.example.nobody.knows.this/1"};
     stand *t = stand_open(s, FAR_ANSWERS);
@@ -219,7 +219,8 @@ void case_unknown_names(const subject *s)
         if (stand_interface(t, unknown[i]))
             verdict_fail("get_interface", "\"%s\" gives an interface", unknown[i]);
     }
-    if (!stand_interface(t, needed[kind][0]) && !stand_interface(t, needed[kind][1]))
+    if (!stand_interface(t, needed[kind][0]) && !stand_interface(t, needed[kind][1]) &&
+        !stand_interface(t, needed[kind][2]))
         verdict_fail("get_interface", "a %s without %s", plugin_kind_name(kind), needed[kind][0]);
     verdict_pass();
 }

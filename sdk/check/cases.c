@@ -33,7 +33,8 @@ const check_case check_cases[] = {
     {"new-host", "a newer host is fine: larger structs, more flags",
      "never compare struct_size with sizeof; ask PST_HAS for the field", ON_ALL, 30, case_new_host},
     {"unknown-names", "an interface nobody knows is NULL, and its own ones are there",
-     "end get_interface with NULL; a connector has source or push, a notifier send, a metric evaluate, a "
+     "end get_interface with NULL; a connector has source, push or sink, a notifier send, a metric evaluate, "
+     "a "
      "model infer",
      ON_ALL, 10, case_unknown_names},
     {"cancel", "a cancelled call returns within 500 ms",
@@ -52,6 +53,12 @@ const check_case check_cases[] = {
     {"skip", "a record that kills it can be left out, and nothing else with it",
      "skip hands over exactly the next records as rejects, with the cursor behind them", ON_CONNECTOR, 40,
      case_skip},
+    {"again", "a batch that comes again is taken again",
+     "PST_OUTGOING_AGAIN: the far side may have it; leave out what it has, and answer PST_OK", ON_CONNECTOR,
+     40, case_again},
+    {"not-taken", "what the far side does not take is not told to be delivered",
+     "answer PST_OK only for what the far side has confirmed; name refused rows, or answer a failure",
+     ON_CONNECTOR, 40, case_not_taken},
     {"same-output", "the same input gives the same output",
      "no clock, no random numbers, nothing kept from call to call", ON_PURE, 60, case_same_output},
     {"any-order", "the order of the input rows does not matter (order: any)",

@@ -281,3 +281,47 @@ pst_status drive_send(stand *t)
         verdict_fail("send", "OK, but the delivery's state is neither DONE nor ACCEPTED");
     return status;
 }
+
+/* ---- A sink ---- */
+
+outgoing_ids drive_ids(const inputs *in)
+{
+    pst_column seq;
+    outgoing_ids ids = {"datastore:check", "ws_check/check/1-1", UINT64_MAX, 0};
+    if (pst_column_find(in->items[0].schema, in->items[0].array, "_seq", &seq, NULL) != PST_OK ||
+        seq.type != PST_INTEGER || seq.rows == 0)
+        verdict_fail("check.json: input", "the rows of a sink need a column _seq of whole numbers");
+    for (uint32_t i = 0; i < seq.rows; i++) {
+        uint64_t at = (uint64_t)pst_column_int(&seq, i);
+        ids.first_seq = at < ids.first_seq ? at : ids.first_seq;
+        ids.last_seq = at > ids.last_seq ? at : ids.last_seq;
+    }
+    return ids;
+}
+
+/* The refused rows lie in front of a page that cannot be touched, so that one too many is a crash. */
+pst_status drive_write(stand *t, const inputs *in, uint32_t flags, size_t *n_refused_out)
+{
+    const pst_sink *sink = stand_interface(t, PST_IF_SINK);
+    outgoing_ids ids = drive_ids(in);
+    size_t rows = (size_t)in->items[0].array->length, n = 0;
+    pst_refused *refused = stand_guarded(rows * sizeof *refused);
+    pst_outgoing *out = stand_guarded(sizeof *out);
+    *out = (pst_outgoing){.struct_size = sizeof *out,
+                          .flags = flags,
+                          .store = ids.store,
+                          .batch_id = ids.batch_id,
+                          .first_seq = ids.first_seq,
+                          .last_seq = ids.last_seq,
+                          .schema = in->items[0].schema,
+                          .array = in->items[0].array};
+    verdict_doing("write");
+    pst_status status = sink->write(t->self, t->call, out, refused, rows, &n, t->error);
+    if (n > rows)
+        verdict_fail("write", "%zu rows are refused where %zu were handed over", n, rows);
+    for (size_t i = 0; i < n; i++)
+        if (refused[i].row >= rows || !memchr(refused[i].reason, 0, sizeof refused[i].reason))
+            verdict_fail("write", "a row is refused that is not there, or for a reason that does not end");
+    *n_refused_out = n;
+    return status;
+}

@@ -43,4 +43,12 @@ void drive_inputs_free(inputs *in);
 pst_status drive_answer(stand *t, const inputs *in, text *out);
 /* Sends check.json's message; the call is stand_call's last. */
 pst_status drive_send(stand *t);
+/* Hands check.json's input to the sink; the call is stand_call's last. */
+pst_status drive_write(stand *t, const inputs *in, uint32_t flags, size_t *n_refused_out);
+/* The ids that drive_write gives to a batch, for who puts it into a cell. */
+typedef struct outgoing_ids {
+    const char *store, *batch_id;
+    uint64_t first_seq, last_seq;
+} outgoing_ids;
+outgoing_ids drive_ids(const inputs *in);
 #endif

@@ -6,10 +6,9 @@
  *   far_side     "lines", "http", "smtp", "mqtt" or "modbus": a server on loopback that answers as such
  *   answer       what an "http" far side answers: a file
  *   clock        where the wall clock stands at the start
- *   input        rows (NDJSON); or inputs: {name: file}; train: rows for a model to learn from
- *   definition, parameters   of a metric engine
- *   message      of a notifier: severity, delivery_id, title, text, json
- *   expected     a file with what must come out; rows: how many of a source
+ *   input        rows (NDJSON; of a sink with their _seq); or inputs: {name: file}; train: rows for a model
+ * to learn from definition, parameters   of a metric engine message      of a notifier: severity,
+ * delivery_id, title, text, json expected     a file with what must come out; rows: how many of a source
  *   order        "any": the order of input rows does not matter */
 #ifndef PENSTOCK_CHECK_PROJECT_H
 #define PENSTOCK_CHECK_PROJECT_H

@@ -12,8 +12,9 @@ OWN = sorted(str(p.parent.relative_to(SOURCE / "plugins")) for p in (SOURCE / "p
 # case: the plugin that must fail it
 WRONG = {name: name.replace("-", "_") for name in (
     "links", "starts-nothing", "probe", "schema", "examples", "wrong-config", "half-built", "old-host", "new-host", "unknown-names",
-    "cancel", "deadline", "secrets", "batches", "replay", "acked", "skip", "same-output", "any-order", "cell")}
+    "cancel", "deadline", "secrets", "batches", "replay", "acked", "skip", "again", "not-taken", "same-output", "any-order", "cell")}
 METRIC = {"input": "rows.ndjson", "order": "any"}
+SINK = {"input": "rows.ndjson", "far_side": "lines", "config": {"host": "{host}", "port": "{port}"}}
 
 
 def check(plugin, *flags, expect):
@@ -26,7 +27,8 @@ def check(plugin, *flags, expect):
 def project(folder, settings, **files):
     folder = pathlib.Path(folder)
     (folder / "check.json").write_text(json.dumps(settings))
-    (folder / "rows.ndjson").write_text('{"x":1.5}\n{"x":2}\n{"x":-7}\n{"x":4}\n')
+    rows = [{"x": x} | ({"_seq": seq} if "far_side" in settings else {}) for seq, x in enumerate((1.5, 2, -7, 4), 1)]
+    (folder / "rows.ndjson").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for name, content in files.items():
         (folder / name.replace("_", ".")).write_text(content)
     return ("--project", str(folder))
@@ -54,11 +56,16 @@ def defects():
         for case in ("batches", "replay", "acked"):  # with keys that outlive a kill
             assert check(DEFECTS / "defect_state.so", "--case", case, *source, expect=0)["passed"] == 1
         for case, plugin in WRONG.items():
-            if case not in ("same-output", "any-order", "cell"):
+            if case not in ("again", "not-taken", "same-output", "any-order", "cell"):
                 one_defect(case, plugin, source)
         for kind in ("heap", "descriptors", "threads"):
             one_defect("create-destroy", kind, source)
         one_defect("half-built", "no_memory", source)
+        sink = project(folder, SINK)
+        said = check(DEFECTS / "defect_none_sink.so", *sink, expect=0)["cases"]
+        assert all(c["outcome"] == "passed" for c in said if c["name"] in ("again", "not-taken", "cell", "cancel")), said
+        for case in ("again", "not-taken"):
+            one_defect(case, WRONG[case], sink)
         metric = project(folder, METRIC)
         check(DEFECTS / "defect_none_metric.so", *metric, expect=0)
         for case in ("same-output", "any-order", "cell"):

@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 cmake --install "$build" --component dev --prefix "$work/sdk" > "$work/log"
 config=$(find "$work/sdk" -name PenstockConfig.cmake)
 pc=$(find "$work/sdk" -name penstock-sdk.pc)
-for file in bin/penstock-check include/penstock/define.h share/penstock/skeleton/model/my_thing.c share/man/man1/penstock-check.1 \
+for file in bin/penstock-check include/penstock/define.h include/penstock/sink.h share/penstock/skeleton/model/my_thing.c share/man/man1/penstock-check.1 \
     share/man/man7/penstock-plugin.7; do
   [ -s "$work/sdk/$file" ] || { echo "the SDK is installed without $file"; exit 1; }
 done
@@ -22,7 +22,7 @@ described() { # FILE KIND
   grep -q "\"id\":\"org.example.$2.my-thing\"" "$work/said.json" || { echo "not a plugin: $(cat "$work/said.json")"; exit 1; }
 }
 
-for kind in connector notifier metric model; do
+for kind in connector sink notifier metric model; do
   cp -r "$skeleton/$kind" "$work/$kind"
   cd "$work/$kind"
   [ "$(wc -l < my_thing.c)" -le 100 ] || { echo "the $kind is longer than 100 lines"; exit 1; }

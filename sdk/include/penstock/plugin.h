@@ -230,15 +230,25 @@ typedef struct pst_push {
     pst_status (*next)(void *self, const pst_call *, pst_batch *out, pst_error *);
 } pst_push;
 
-/* Rows that go out. PST_OK means durable on the far side, but for the rows that are named in `refused` (those go to the
- * sink's dead letters); with a failure the whole batch comes again, PST_E_DATA: in smaller ones. */
+/* Rows of a store that go out, in the order of `_seq`, one batch at a time. PST_OK means durable on the far side, but for the
+ * rows that are named in `refused` (those go to the sink's dead letters with their reasons, the others count as delivered).
+ * With a failure the host knows nothing of the batch, and all of it comes again, with the same id and PST_OUTGOING_AGAIN:
+ *   PST_E_UNAVAILABLE  after retry_after_ms, or a pause that grows        PST_E_TIMEOUT, PST_E_RESOURCE  likewise
+ *   PST_E_AUTH         when a secret changes, and now and then           PST_E_CONFIG  when a person has changed it, and now and then
+ *   PST_E_DATA         at once, in halves, down to single rows: one that is not taken alone is a dead letter
+ * So each row is delivered at least once; who wants it once drops what it has by batch_id, or by the rows' ids
+ * (pst_row_id of penstock/sink.h). A keyed row that is corrected comes again with a higher `_seq`, and one that was
+ * corrected before it went out comes only as it is now: the highest `_seq` of a key wins. A slow or dead sink holds up nothing but
+ * itself. The columns are those of the store, `_extra` (JSON, if the store keeps additional properties), `_seq`, `_received`. */
 #define PST_IF_SINK "penstock.connector.sink/1/draft"
 enum { PST_OUTGOING_AGAIN = 1 }; /* it was tried before, so the far side may have it: find it by its ids */
 typedef struct pst_outgoing {    /* borrowed for the call */
     uint32_t struct_size, flags;
     const char *store;    /* "datastore:sensor_data" */
-    const char *batch_id; /* the same on every try, different for different rows */
-    uint64_t first_seq, last_seq; /* of the column `_seq`, which is in every row and never the same in a store */
+    const char *batch_id; /* the same on every try, different for different rows; at most 200 printable ASCII characters without
+                             blanks: "ws_01…/sensor_data/17…-17…" */
+    uint64_t first_seq, last_seq; /* no row is outside of them; of the column `_seq`, which is in every row and never the same
+                                     in a store */
     const struct ArrowSchema *schema;
     const struct ArrowArray *array;
 } pst_outgoing;

@@ -1,6 +1,8 @@
 /* One small connector or metric engine, right in everything but what DEFECT_… says: each conformance case
  * must find its own. Without a defect all cases pass. */
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -29,6 +31,10 @@ static const char schema[] =
     "\"title\": \"Seconds between rows\","
 #endif
     "\"type\": \"integer\", \"minimum\": 1, \"default\": 1},"
+#ifdef AS_SINK
+    "\"host\": {\"title\": \"Host\", \"type\": \"string\", \"format\": \"hostname\"},"
+    "\"port\": {\"title\": \"Port\", \"type\": \"integer\"},"
+#endif
     "\"token\": {\"title\": \"Token\", \"type\": \"string\", \"format\": \"penstock-secret\"}}}";
 
 typedef struct thing {
@@ -220,6 +226,36 @@ static void on_discard(void *self, void *prepared)
     (void)self, (void)prepared;
 }
 
+/* ---- The same as a sink: lines of JSON over TCP, each answered by "ok" ---- */
+
+#ifdef AS_SINK
+static pst_status on_write(void *self, const pst_call *call, const pst_outgoing *batch, pst_refused *refused,
+                           size_t cap, size_t *n_refused, pst_error *error)
+{
+    thing *t = self;
+    (void)refused, (void)cap, (void)n_refused;
+    struct sockaddr_in far = {.sin_family = AF_INET,
+                              .sin_port = htons((uint16_t)t->host->config_int(t->host, "/port")),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct pollfd wait[] = {{.events = POLLIN}, {.fd = call->cancel_fd, .events = POLLIN}};
+    char reply[3] = "";
+    wait[0].fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int left_ms = (int)((call->deadline_us - t->host->now_us(t->host)) / 1000);
+    bool taken = connect(wait[0].fd, (struct sockaddr *)&far, sizeof far) == 0 &&
+                 send(wait[0].fd, "rows\n", 5, MSG_NOSIGNAL) == 5 && poll(wait, 2, left_ms) > 0 &&
+                 wait[0].revents && recv(wait[0].fd, reply, 2, 0) == 2 && !strcmp(reply, "ok");
+    close(wait[0].fd);
+#ifdef DEFECT_NOT_TAKEN
+    taken = true;
+#endif
+#ifdef DEFECT_AGAIN
+    taken = taken && !(batch->flags & PST_OUTGOING_AGAIN);
+#endif
+    (void)batch;
+    return taken ? PST_OK : pst_fail(error, PST_E_UNAVAILABLE, NULL, "the far side does not take it");
+}
+#endif
+
 /* ---- The plugin ---- */
 
 static const void *on_get_interface(const char *id)
@@ -235,7 +271,11 @@ static const void *on_get_interface(const char *id)
 #ifdef DEFECT_UNKNOWN_NAMES
     return &source;
 #endif
-#ifdef AS_METRIC
+#ifdef AS_SINK
+    static const pst_sink sink = {.struct_size = sizeof sink, .write = on_write};
+    (void)source, (void)metric;
+    return !strcmp(id, PST_IF_SINK) ? &sink : NULL;
+#elif defined AS_METRIC
     (void)source;
     return !strcmp(id, PST_IF_METRIC) ? &metric : NULL;
 #else

@@ -28,6 +28,22 @@ def postgres_seconds(postmaster):
     return total
 
 
+def postgres_parts(postmaster):
+    """The same by who took it: sessions of the service, which stay (the writers); sessions of workspaces and whatever came and
+    went (they do, and so do autovacuum's workers); the rest."""
+    parts = {"service": 0.0, "passing": cpu_seconds(postmaster, with_children=True) - cpu_seconds(postmaster),
+             "rest": cpu_seconds(postmaster)}
+    for pid in children(postmaster):
+        try:
+            with open(f"/proc/{pid}/cmdline") as file:
+                words = file.read()
+            whose = "passing" if "_wid" in words or "worker" in words else "service" if "[local]" in words else "rest"
+            parts[whose] += cpu_seconds(pid)
+        except FileNotFoundError:
+            pass
+    return parts
+
+
 def _name(pid):
     with open(f"/proc/{pid}/comm") as file:
         return file.read().strip()

@@ -53,6 +53,27 @@ static void names(void **state)
     assert_null(name_suggest("zzz", known, 3));
 }
 
+static void keys_are_made_of_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *key;
+    } cases[] = {{"plant/Hall 2", "plant_hall_2"},
+                 {"2nd floor", "nd_floor"},
+                 {"__a--b__", "a_b"},
+                 {"\xc3\x84rger", "rger"},
+                 {"17", "none"},
+                 {"", "none"},
+                 {"a12345678901234567890123456789012345678 9", "a12345678901234567890123456789012345678"},
+                 {"a1234567890123456789012345678901234567890", "a123456789012345678901234567890123456789"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char key[NAME_KEY_MAX + 1];
+        name_key_from(cases[i].name, strlen(cases[i].name), "none", key);
+        assert_string_equal(key, cases[i].key);
+        assert_true(name_is_key(key));
+    }
+}
+
 static void ulids_are_ordered(void **state)
 {
     (void)state;
@@ -94,6 +115,7 @@ int main(void)
         cmocka_unit_test(status_cuts_at_utf8),
         cmocka_unit_test(json_strings_cannot_break_out),
         cmocka_unit_test(names),
+        cmocka_unit_test(keys_are_made_of_names),
         cmocka_unit_test(ulids_are_ordered),
         cmocka_unit_test(logs_hide_secrets_and_cannot_be_forged),
     };

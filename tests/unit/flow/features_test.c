@@ -230,14 +230,18 @@ static void refresh_all(bench *b)
     } while (keys > 0);
 }
 
-static void build_all(bench *b)
+static void build_whole(bench *b, int i)
 {
     status st;
-    for (int i = 0; i < STORES; i++) {
-        must(build_look(&b->builds[i], b->service, b->role, &st), &st);
-        while (b->builds[i].now.kind != BUILD_NONE)
-            must(build_slice(&b->builds[i], b->login, b->service, &st), &st);
-    }
+    must(build_look(&b->builds[i], b->service, b->role, &st), &st);
+    while (b->builds[i].now.kind != BUILD_NONE)
+        must(build_slice(&b->builds[i], b->login, b->service, &st), &st);
+}
+
+static void build_all(bench *b)
+{
+    for (int i = 0; i < STORES; i++)
+        build_whole(b, i);
 }
 
 /* Rows of a featurestore that differ from the same computed from the raw rows, either way round. */
@@ -315,6 +319,98 @@ static void cascades_equal_a_recomputation(void **state)
     assert_int_equal(ask(b, "SELECT count(*) FROM penstock.dirty_wid5"), 0);
 }
 
+/* As when the host starts, or a template is applied. */
+static void use_plan(bench *b, int plan)
+{
+    for (int i = 0; i < STORES; i++) {
+        build_release(&b->builds[i]);
+        build_init(&b->builds[i], &b->plan[plan]->featurestores[i]);
+    }
+}
+
+/* Its newest hour is there, the older ones are not. */
+static void build_partly(bench *b, int i, build_kind kind)
+{
+    status st;
+    build *x = &b->builds[i];
+    must(build_look(x, b->service, b->role, &st), &st);
+    assert_int_equal(x->now.kind, kind);
+    x->span_us = hour_us;
+    must(build_slice(x, b->login, b->service, &st), &st);
+    assert_int_equal(x->now.kind, kind);
+}
+
+enum { MINUTE, HOURLY };
+#define NEWEST "2026-11-01T08:30:00Z"
+
+static void begin_again(bench *b, build_kind kind)
+{
+    status st;
+    if (kind == BUILD_FIRST) {
+        run_sql(b, "DELETE FROM penstock.object WHERE key = 'hourly'");
+        run_sql(b, "DELETE FROM featurestore.hourly_wid5");
+    } else if (kind == BUILD_BESIDE) {
+        run_sql(b, "UPDATE penstock.object SET hash = '' WHERE key = 'hourly'");
+    } else {
+        must(build_backfill(b->builds[HOURLY].f, b->service, at("2026-02-01T00:00:00Z"),
+                            at("2026-12-01T00:00:00Z"), &st),
+             &st);
+    }
+    build_partly(b, HOURLY, kind);
+}
+
+/* The store that hourly reads changes while hourly is half built: what it has already is of the old rows. */
+static void a_source_may_change_under_a_build(void **state)
+{
+    static const build_kind kinds[] = {BUILD_FIRST, BUILD_BESIDE, BUILD_BACKFILL, BUILD_BESIDE};
+    static const char *const factors[] = {"1", "2"};
+    bench *b = *state;
+    if (!b->service)
+        skip();
+    add_some(b, 20);
+    add_row(b, at(NEWEST), 1, 7);
+    build_all(b);
+    refresh_all(b);
+    for (int i = 0; i < 4; i++) {
+        int plan = (i + 1) % 2;
+        begin_again(b, kinds[i]);
+        use_plan(b, plan);
+        build_whole(b, MINUTE);
+        build_whole(b, HOURLY);
+        compare(b, "minute", "penstock.time_bucket('1 minute', time)", factors[plan]);
+        compare(b, "hourly", "penstock.time_bucket('1 hour', time)", factors[plan]);
+        build_all(b);
+        refresh_all(b);
+        compare_all(b, factors[plan]);
+    }
+}
+
+/* The same with a stretch of it that is computed again. */
+static void a_source_may_be_filled_under_a_build(void **state)
+{
+    static const build_kind kinds[] = {BUILD_FIRST, BUILD_BESIDE, BUILD_BACKFILL};
+    bench *b = *state;
+    status st;
+    if (!b->service)
+        skip();
+    add_some(b, 20);
+    add_row(b, at(NEWEST), 1, 7);
+    build_all(b);
+    refresh_all(b);
+    for (int i = 0; i < 3; i++) {
+        run_sql(b, "UPDATE featurestore.minute_wid5 SET s = -1 WHERE bucket >= '2026-11-01 08:00+00'");
+        begin_again(b, kinds[i]);
+        must(build_backfill(b->builds[MINUTE].f, b->service, at("2026-11-01T08:00:00Z"),
+                            at("2026-11-01T09:00:00Z"), &st),
+             &st);
+        build_whole(b, MINUTE);
+        build_whole(b, HOURLY);
+        compare(b, "hourly", "penstock.time_bucket('1 hour', time)", "1");
+        build_all(b);
+        compare_all(b, "1");
+    }
+}
+
 static void a_changed_definition_is_built_beside_the_old_rows(void **state)
 {
     bench *b = *state;
@@ -349,10 +445,7 @@ static void a_changed_definition_is_built_beside_the_old_rows(void **state)
         must(build_slice(changed, b->login, b->service, &st), &st);
     assert_int_equal(ask(b, "SELECT sum(s)::bigint FROM featurestore.minute_wid5"), 2 * (old_sum + 1000));
     compare(b, "minute", "penstock.time_bucket('1 minute', time)", "2");
-    for (int i = 1; i < STORES; i++) { /* and what reads it follows */
-        build_release(&b->builds[i]);
-        build_init(&b->builds[i], &b->plan[1]->featurestores[i]);
-    }
+    use_plan(b, 1); /* and what reads it follows */
     build_all(b);
     refresh_all(b);
     compare_all(b, "2");
@@ -457,9 +550,12 @@ static void what_is_gone_is_never_computed_again(void **state)
 static void a_lease_runs_out(void **state)
 {
     bench *b = *state;
+    status st;
     retention_store gone;
     if (!b->service)
         skip();
+    retention_parts p = {b->plan[1], b->service, b->partitions, "here", at("2026-11-01T23:00:00Z"), 0};
+    must(retention_ask(&p, &st), &st);
     run_sql(b, "UPDATE penstock.task SET state = 'claimed', due = '2026-11-01', lease_until = '2026-11-02 "
                "00:00+00', "
                "owner = 'dead'");
@@ -493,6 +589,8 @@ static void a_run_that_cannot_be_ended_says_why(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(cascades_equal_a_recomputation),
+                                       cmocka_unit_test(a_source_may_change_under_a_build),
+                                       cmocka_unit_test(a_source_may_be_filled_under_a_build),
                                        cmocka_unit_test(a_changed_definition_is_built_beside_the_old_rows),
                                        cmocka_unit_test(a_backfill_repairs_a_stretch),
                                        cmocka_unit_test(retention_waits_for_what_is_computed),

@@ -163,6 +163,58 @@ static void rows_leave_some_of_the_disk_free(void **state)
     disk_use(NULL);
 }
 
+enum { TRIES_MAX = 1000 };
+
+typedef struct stubborn { /* comes back at once whenever it is refused */
+    journal *j;
+    uint32_t stream;
+    unsigned refused;
+    _Atomic bool taken, ended;
+} stubborn;
+
+static void on_refused(void *arg, status_class class, const status *st)
+{
+    stubborn *s = arg;
+    status ignored;
+    batch none = {0};
+    journal_entry e = entry_of(&none);
+    journal_submission again = {.entries = &e, .n_entries = 1, .on_done = on_refused, .arg = s};
+    (void)st;
+    if (++s->refused == 2)
+        journal_trim(s->j, s->stream, 2); /* meanwhile a writer has stored what waits */
+    if (journal_backlog_get(s->j, 0, NULL).rows == 0)
+        disk_left = 50; /* it was the journal itself that took the space */
+    s->taken = class == STATUS_OK;
+    if (class == STATUS_OK || s->refused == TRIES_MAX)
+        s->ended = true;
+    else if (journal_submit(s->j, &again, &ignored) != STATUS_OK)
+        abort();
+}
+
+/* What waits goes out although somebody who finds no room always asks again. */
+static void a_full_disk_empties_under_load(void **state)
+{
+    fixture *f = *state;
+    const disk_operations small = {.free_bytes = fake_free};
+    stubborn s;
+    status refused;
+    f->settings.keep_free = 5;
+    open_again(f);
+    disk_left = 50;
+    disk_use(&small);
+    must_submit(f->j, 1, 1);
+    must_submit(f->j, 1, 2);
+    s = (stubborn){.j = f->j, .stream = the_stream(f->j)};
+    disk_left = 49;
+    status_set(&refused, STATUS_LIMIT, "not yet");
+    on_refused(&s, STATUS_LIMIT, &refused);
+    while (!s.ended)
+        usleep(1000);
+    disk_use(NULL);
+    assert_true(s.taken);
+    assert_int_equal(journal_stats_get(f->j).trimmed_records, 2);
+}
+
 /* Never ahead of them: what was not taken is read again from the cursor before it. */
 static void a_cursor_is_committed_with_its_rows(void **state)
 {
@@ -259,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(clients_side_by_side, set_up, tear_down),
 #ifdef PENSTOCK_FAULTS
         cmocka_unit_test_setup_teardown(rows_leave_some_of_the_disk_free, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_full_disk_empties_under_load, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_commit_is_no_ack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cursor_is_committed_with_its_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_group_is_tried_one_by_one, set_up, tear_down),

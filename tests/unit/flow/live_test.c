@@ -123,6 +123,52 @@ static char *event_of(const write_record *r, int64_t value, const write_record *
     return text_take(&t);
 }
 
+/* A view of "s" that is live; what it hears of live_settled. */
+static bool is_ended_by_settling(stand *s)
+{
+    heard h = {.ended = false};
+    text held = {0};
+    live_watch *w = watch(s, &h, "one");
+    assert_false(live_take(w, &held));
+    live_settled(s->hub, 8, "s");
+    live_settle(s->hub);
+    assert_false(h.ended); /* another workspace's */
+    live_settled(s->hub, 7, "s");
+    live_settle(s->hub);
+    bool ended = h.ended;
+    assert_true(!ended || strcmp(h.why, "restarted") == 0);
+    live_restart(s->hub, 7, "s");
+    live_settle(s->hub);
+    assert_true(h.ended);
+    text_free(&h.events);
+    text_free(&held);
+    return ended;
+}
+
+/* A commit that may still be carried out ends the views when that is noticed, and once more when it is over:
+ * who came back in between has not seen it. */
+static void a_commit_in_doubt_ends_views_twice(void **state)
+{
+    (void)state;
+    stand s = stand_open();
+    heard h = {.ended = false};
+    text held = {0};
+    assert_false(is_ended_by_settling(&s)); /* nothing is in doubt */
+    live_watch *w = watch(&s, &h, "one");
+    assert_false(live_take(w, &held));
+    live_unsettled(s.hub, 7, "s");
+    live_settle(s.hub);
+    assert_true(h.ended);
+    assert_string_equal(h.why, "restarted");
+    live_unsettled(s.hub, 7, "s"); /* and again, while nobody watches */
+    live_unsettled(s.hub, 9, "s"); /* stays in doubt */
+    assert_true(is_ended_by_settling(&s));
+    assert_false(is_ended_by_settling(&s));
+    text_free(&h.events);
+    text_free(&held);
+    stand_close(&s);
+}
+
 static void an_id_is_given_when_nothing_below_it_is_to_come(void **state)
 {
     (void)state;
@@ -244,6 +290,7 @@ static void limits_hold_exactly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_commit_in_doubt_ends_views_twice),
         cmocka_unit_test(an_id_is_given_when_nothing_below_it_is_to_come),
         cmocka_unit_test(a_held_watch_gets_what_came_meanwhile),
         cmocka_unit_test(who_does_not_take_and_whose_rows_are_not_known_are_let_go),

@@ -162,6 +162,50 @@ static void a_killed_cell_loses_nothing_that_was_not_acked(void **state)
     instance_free(in);
 }
 
+static nursery_operations slow;
+static const nursery_operations *usual;
+static int late; /* answers that are still to be waited for */
+
+static status_class wait_late(nursery *n, const nursery_child *child, int timeout_ms, nursery_exit *out,
+                              status *st)
+{
+    if (late > 0 && late--)
+        return status_set(st, STATUS_TIMEOUT, "process %d is still running", child->pid);
+    return usual->wait(n, child, timeout_ms, out, st);
+}
+
+static void see_late(int times)
+{
+    usual = usual ? usual : spawner->operations;
+    slow = *usual;
+    slow.wait = wait_late;
+    late = times;
+    spawner->operations = times ? &slow : usual;
+}
+
+/* On a busy machine a dying cell closes its socket seconds before it is gone; how it died is waited for. */
+static void a_cell_that_dies_slowly_says_how(void **state)
+{
+    (void)state;
+    status st;
+    instance_call call = {0};
+    instance_turn turn;
+    uint32_t wait;
+    instance_batch *b;
+    instance *in = stand_instance(&s, "org.penstock.test.echo-source", "{\"rows\": 40}");
+    must(instance_open(in, &call, NULL, 0, &st), &st);
+    see_late(5);
+    pid_t pid = stand_state(&s).pid;
+    kill(pid, SIGKILL);
+    while (kill(pid, 0) == 0) /* until the nursery has taken it away */
+        usleep(1000);
+    assert_int_equal(instance_read(in, &call, 10, &turn, &b, &wait, &st), STATUS_UNAVAILABLE);
+    assert_non_null(strstr(st.text, "killed by signal 9"));
+    assert_int_equal(late, 0);
+    see_late(0);
+    instance_free(in);
+}
+
 static void errors_keep_their_meaning(void **state)
 {
     (void)state;
@@ -432,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_source_hands_over_rows_of_every_type),
         cmocka_unit_test(raw_payloads_pass_as_bytes),
         cmocka_unit_test(a_killed_cell_loses_nothing_that_was_not_acked),
+        cmocka_unit_test(a_cell_that_dies_slowly_says_how),
         cmocka_unit_test(errors_keep_their_meaning),
         cmocka_unit_test(secrets_come_at_use_and_only_by_reference),
         cmocka_unit_test(check_discover_and_push_answer),

@@ -133,6 +133,19 @@ static int open_files(pid_t pid)
     return n;
 }
 
+enum { SETTLE_MS = 20000 };
+
+/* Ends are noticed a little later, on a busy machine much later; what is lost is never noticed. */
+static int open_files_settled(pid_t pid, int most)
+{
+    int n = open_files(pid);
+    for (int i = 0; n > most && i < SETTLE_MS; i++) {
+        usleep(1000);
+        n = open_files(pid);
+    }
+    return n;
+}
+
 static void wait_until_gone(pid_t pid)
 {
     while (kill(pid, 0) == 0)
@@ -220,16 +233,15 @@ static void cells_come_and_go_without_a_trace(void **state)
         assert_int_equal(instance_set_stop_idle(s.set, 0), 1);
     }
     qsort(took, (size_t)starts, sizeof *took, by_length);
-    must(instance_check(in, NULL, &st), &st); /* its admission comes after the ends of all before */
-    assert_int_equal(instance_set_stop_idle(s.set, 0), 1);
-    int after = open_files(broker_pid(s.set->broker));
+    int after =
+        open_files_settled(broker_pid(s.set->broker), before + 1); /* the newest may still be noticed */
     print_message("%d cells: the broker had %d descriptors after 10 and %d at the end\n", starts, before,
                   after);
     print_message("from spawn to configured: p50 %ld us, p99 %ld us\n", (long)took[starts / 2],
                   (long)took[starts * 99 / 100]);
     free(took);
-    assert_true(after <= before + 1); /* the newest may still be noticed */
-    assert_true(open_files(getpid()) <= here);
+    assert_true(after <= before + 1);
+    assert_true(open_files_settled(getpid(), here) <= here);
     instance_free(in);
 }
 

@@ -262,6 +262,18 @@ status_class flow_source_pause(flow *fl, int32_t wid, const char *connector, boo
     return status_set(st, STATUS_NOT_FOUND, "there is no connector %s", connector);
 }
 
+json_t *flow_sink_status(flow *fl, int32_t wid, const char *sink)
+{
+    (void)fl, (void)wid, (void)sink;
+    return NULL;
+}
+
+status_class flow_sink_pause(flow *fl, int32_t wid, const char *sink, bool paused, status *st)
+{
+    (void)fl, (void)wid, (void)paused;
+    return status_set(st, STATUS_NOT_FOUND, "there is no sink %s", sink);
+}
+
 status_class flow_hook(flow *fl, int32_t wid, const char *connector, const instance_request *q,
                        hook_done done, void *arg, status *st)
 {

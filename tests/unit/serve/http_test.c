@@ -12,6 +12,8 @@
 #include "raw_client.h"
 #include "serve/http.h"
 
+enum { KEPT_MAX = 4 };
+
 typedef struct fixture {
     loop *loop;
     lane_pool *pool;
@@ -25,6 +27,8 @@ typedef struct fixture {
     atomic_int last_status;
     _Atomic(http_request *) held;
     atomic_bool hold_head;
+    http_request *kept[KEPT_MAX]; /* of /big-kept, answered by the test */
+    atomic_uint n_kept;
 } fixture;
 
 static fixture f;
@@ -96,7 +100,10 @@ static void on_request(void *self, http_request *r)
 {
     (void)self;
     f.runs++;
-    if (strcmp(r->path, "/later") == 0 || strncmp(r->path, "/big", 4) == 0) {
+    if (strcmp(r->path, "/big-kept") == 0) {
+        f.kept[f.n_kept] = r;
+        f.n_kept++;
+    } else if (strcmp(r->path, "/later") == 0 || strncmp(r->path, "/big", 4) == 0) {
         lane_post(f.lane, answer_length, r);
     } else if (strcmp(r->path, "/never") == 0) {
         f.held = r;
@@ -170,6 +177,23 @@ static int setup_tight(void **state)
     memset(&f, 0, sizeof f);
     http_limits_default(&f.limits);
     f.limits.idle_ms = f.limits.receive_ms = f.limits.send_ms = 400;
+    return start(state);
+}
+
+static int setup_small_and_short(void **state)
+{
+    memset(&f, 0, sizeof f);
+    http_limits_default(&f.limits);
+    f.limits.body_memory = 4 << 20;
+    f.limits.receive_ms = 2000;
+    return start(state);
+}
+
+/* With time enough: who waits for memory longer than a body may take is refused. */
+static int setup_small(void **state)
+{
+    memset(&f, 0, sizeof f);
+    http_limits_default(&f.limits);
     f.limits.body_memory = 4 << 20;
     return start(state);
 }
@@ -467,6 +491,41 @@ static void big_bodies_wait_for_memory_and_arrive_whole(void **state)
     }
 }
 
+static int send_kept(const char *body, size_t len)
+{
+    char head[128];
+    snprintf(head, sizeof head, "POST /big-kept HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", len);
+    int fd = raw_connect(f.port);
+    raw_say(fd, head);
+    if (body)
+        raw_send(fd, body, len);
+    return fd;
+}
+
+static void who_waits_too_long_for_memory_is_refused(void **state)
+{
+    (void)state; /* four bodies take what there is, as long as they are not answered */
+    enum { LEN = 1000000 };
+    int fds[KEPT_MAX];
+    text out = {0};
+    char *body = calloc(1, LEN);
+    for (unsigned i = 0; i < KEPT_MAX; i++) {
+        fds[i] = send_kept(body, LEN);
+        wait_for(&f.n_kept, i + 1);
+    }
+    int fd = send_kept(NULL, LEN);
+    assert_int_equal(raw_answer(fd, &out, 10000), 503);
+    assert_non_null(strstr(out.data, "too many bodies are in memory"));
+    close(fd);
+    for (unsigned i = 0; i < KEPT_MAX; i++) {
+        answer_length(f.kept[i]);
+        assert_int_equal(raw_answer(fds[i], &out, 5000), 200);
+        close(fds[i]);
+    }
+    free(body);
+    text_free(&out);
+}
+
 static void slow_senders_are_cut_at_the_deadline(void **state)
 {
     (void)state;
@@ -595,7 +654,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_answer_to_a_client_that_left_is_harmless, setup, teardown),
         cmocka_unit_test_setup(drain_waits_for_a_running_handler, setup),
         cmocka_unit_test_setup_teardown(thousand_idle_connections_do_not_disturb, setup, teardown),
-        cmocka_unit_test_setup_teardown(big_bodies_wait_for_memory_and_arrive_whole, setup_tight, teardown),
+        cmocka_unit_test_setup_teardown(big_bodies_wait_for_memory_and_arrive_whole, setup_small, teardown),
+        cmocka_unit_test_setup_teardown(who_waits_too_long_for_memory_is_refused, setup_small_and_short,
+                                        teardown),
         cmocka_unit_test_setup_teardown(slow_senders_are_cut_at_the_deadline, setup_tight, teardown),
         cmocka_unit_test_setup_teardown(slow_readers_are_cut_at_the_deadline, setup_tight, teardown),
         cmocka_unit_test_setup_teardown(answers_from_other_threads_under_load, setup, teardown),

@@ -428,7 +428,9 @@ static void put_alert(const char *labels)
                           .before = "ok",
                           .since_us = 1767322800000000,
                           .value = 0.97};
-    OK(alert_state_save(c, calls.wid, &fired, &st));
+    arena *a = arena_create(0);
+    OK(alert_states_save(c, calls.wid, &fired, 1, a, &st));
+    arena_free(a);
     delivery d = {.id = "d1",
                   .wid = calls.wid,
                   .alert = "high",

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "store/connection.h"
+#include "store/pool.h"
 #include "support/cluster.h"
 
 #define NEED_CLUSTER()   \
@@ -25,7 +26,7 @@
 
 /* ---- a fake driver: remembers what it was asked, answers as told ---- */
 static struct {
-    unsigned n;
+    unsigned n, trips;
     driver_action actions[512];
     char sqlstate[6];
     bool broken;
@@ -42,6 +43,7 @@ static status_class fake_exec(void *handle, const driver_request *requests, unsi
                               unsigned *failed, int64_t wait_ms, connection_failure *f, status *st)
 {
     (void)handle, (void)wait_ms;
+    fake.trips++;
     for (unsigned i = 0; i < n; i++) {
         fake.actions[fake.n++] = requests[i].action;
         if (fake.sqlstate[0] && requests[i].action == DRIVER_RUN) {
@@ -102,6 +104,28 @@ static void prepares_once(void **state)
     }
     assert_int_equal(fake.n, 4);
     assert_int_equal(fake.actions[0], DRIVER_PREPARE);
+    assert_int_equal(fake.trips, 3); /* it is prepared on the way to its first call */
+    connection_close(c);
+}
+
+/* Several calls, two of them of one new statement: one trip, each prepared once, just before its first call.
+ */
+static void pipeline_prepares_on_the_way(void **state)
+{
+    (void)state;
+    status st;
+    connection *c = fake_connection();
+    statement one = {"one", "SELECT 1"}, two = {"two", "SELECT 2"};
+    statement_call calls[] = {{&one, NULL, 0, NULL}, {&two, NULL, 0, NULL}, {&one, NULL, 0, NULL}};
+    OK(connection_pipeline(c, calls, 3, NULL, &st));
+    const driver_action expected[] = {DRIVER_PREPARE, DRIVER_RUN, DRIVER_PREPARE, DRIVER_RUN, DRIVER_RUN};
+    assert_int_equal(fake.trips, 1);
+    assert_int_equal(fake.n, 5);
+    assert_memory_equal(fake.actions, expected, sizeof expected);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(rows_integer(calls[i].result, 0, 0), 7);
+        rows_free(calls[i].result);
+    }
     connection_close(c);
 }
 
@@ -160,6 +184,57 @@ static void cache_does_not_thrash(void **state)
     assert_int_equal(done(DRIVER_PREPARE), 1);
     assert_true(done(DRIVER_RUN) > CONNECTION_PREPARED_MAX);
     connection_close(c);
+}
+
+/* A session that keeps more statements than others do is not lent to others. */
+static void repeating_session_is_not_lent_again(void **state)
+{
+    (void)state;
+    status st;
+    connection *c;
+    connection_use(&fake_driver);
+    pool *p = pool_create(&(pool_options){0});
+    OK(pool_borrow(p, NULL, 0, &c, &st));
+    pool_return(p, c);
+    OK(pool_borrow(p, NULL, 0, &c, &st));
+    assert_int_equal(pool_look(p).opened, 1);
+    OK(connection_repeat(c, CONNECTION_PREPARED_MAX + 1, &st));
+    run_each(c, CONNECTION_PREPARED_MAX + 1);
+    run_each(c, CONNECTION_PREPARED_MAX + 1);
+    assert_int_equal(done(DRIVER_RUN), CONNECTION_PREPARED_MAX + 1);
+    run_each(c, CONNECTION_PREPARED_MAX + 2);
+    assert_int_equal(done(DRIVER_ONCE), 1);
+    pool_return(p, c);
+    OK(pool_borrow(p, NULL, 0, &c, &st));
+    assert_int_equal(pool_look(p).opened, 2);
+    assert_int_equal(pool_look(p).broken, 0);
+    assert_false(connection_repeats(c));
+    pool_return(p, c);
+    pool_free(p);
+    connection_use(NULL);
+}
+
+/* Half as many logins again as there are places, in turns: some of them find their connection. */
+static void pool_does_not_thrash(void **state)
+{
+    (void)state;
+    enum { PLACES = 8, LOGINS = 12, ROUNDS = 20 };
+    status st;
+    connection *c;
+    connection_use(&fake_driver);
+    pool *p = pool_create(&(pool_options){.connections_max = PLACES});
+    for (int round = 0; round < ROUNDS; round++)
+        for (int i = 0; i < LOGINS; i++) {
+            char user[16];
+            snprintf(user, sizeof user, "user%d", i);
+            OK(pool_borrow(p, &(pool_login){.user = user}, 0, &c, &st));
+            pool_return(p, c);
+        }
+    assert_int_equal(pool_look(p).borrowed, LOGINS * ROUNDS);
+    assert_true(pool_look(p).opened < LOGINS * ROUNDS * 3 / 4);
+    assert_int_equal(pool_look(p).open, PLACES);
+    pool_free(p);
+    connection_use(NULL);
 }
 
 static void stale_plan_is_made_again(void **state)
@@ -340,6 +415,39 @@ static void *cancel_soon(void *arg)
     return NULL;
 }
 
+/* A plan that was made while the table was empty reads the index all the same. */
+static void repeating_session_plans_once(void **state)
+{
+    NEED_CLUSTER();
+    (void)state;
+    status st;
+    rows *r;
+    connection *c = test_connect("postgres");
+    OK(connection_script(c, "set-up",
+                         "DROP TABLE IF EXISTS kept; CREATE TABLE kept (k text PRIMARY KEY, v int)", &st));
+    OK(connection_repeat(c, 10, &st));
+    const char *keys[] = {"a", "b"};
+    value some = value_texts(keys, 2);
+    statement change = {"change", "UPDATE kept t SET v = 1 FROM unnest($1::text[]) AS i(k) WHERE t.k = i.k"};
+    OK(connection_run(c, &change, &some, 1, NULL, &st));
+    OK(connection_exec(c, "INSERT INTO kept SELECT n::text, 0 FROM generate_series(1, 20000) n", NULL, 0,
+                       NULL, &st));
+    OK(connection_run(c, &change, &some, 1, NULL, &st));
+    OK(connection_exec(c, "SELECT generic_plans, custom_plans FROM pg_prepared_statements", NULL, 0, &r,
+                       &st));
+    assert_int_equal(rows_integer(r, 0, 0), 2);
+    assert_int_equal(rows_integer(r, 0, 1), 0);
+    rows_free(r);
+    OK(connection_exec(c, "EXPLAIN EXECUTE p1('{a}')", NULL, 0, &r, &st));
+    text plan = {0};
+    for (uint32_t i = 0; i < rows_count(r); i++)
+        text_add(&plan, rows_text(r, i, 0));
+    assert_non_null(strstr(plan.data, "Index Scan using kept_pkey"));
+    text_free(&plan);
+    rows_free(r);
+    connection_close(c);
+}
+
 static void endless_statements_end(void **state)
 {
     NEED_CLUSTER();
@@ -398,14 +506,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(prepares_once),
+        cmocka_unit_test(pipeline_prepares_on_the_way),
         cmocka_unit_test(cache_is_bounded),
         cmocka_unit_test(cache_does_not_thrash),
+        cmocka_unit_test(repeating_session_is_not_lent_again),
+        cmocka_unit_test(pool_does_not_thrash),
         cmocka_unit_test(stale_plan_is_made_again),
         cmocka_unit_test(lost_commit_is_told),
         cmocka_unit_test(values_there_and_back),
         cmocka_unit_test(errors_carry_their_class),
         cmocka_unit_test(pipeline_is_one_trip),
         cmocka_unit_test(altered_table_is_planned_again),
+        cmocka_unit_test(repeating_session_plans_once),
         cmocka_unit_test(endless_statements_end),
         cmocka_unit_test(stopped_server_is_no_hang),
         cmocka_unit_test(killed_backend_is_unavailable),

@@ -1,0 +1,490 @@
+#include "flow/sink.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/batch_json.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "flow/back_off.h"
+#include "flow/sink_batch.h"
+#include "flow/sink_position.h"
+#include "flow/store_rows.h"
+
+enum {
+    POOL_WAIT_MS = 5000,
+    DATABASE_AWAY_MS = 1000,
+    UNSETTLED_MS = 200, /* something of the store is on its way into it */
+    IDLE_MS = 60000,    /* rows that are stored wake it */
+    SHORT_REST_MS = 250,
+    HELD_BACK_MS = 2000,
+    SINK_ARENA_BYTES = 256,
+    SPAN_GROWS = 8,
+};
+static const uint64_t first_span =
+    1000000; /* numbers looked through at once, where there is no B-tree on them */
+
+struct sink {
+    sink_parts parts;
+    const datastore_plan *store;
+    lane *lane;
+    char name[JOURNAL_INSTANCE_MAX], store_name[TABLE_NAME_SIZE + 16], scope[SINK_ID_SIZE];
+    atomic_bool news;
+    pthread_mutex_t lock;
+    pthread_cond_t settled;
+    sink_look look; /* under the lock, like the rest of this block */
+    bool turning, paused, ending, renewed;
+    int64_t due_us;
+    /* of the lane alone */
+    unsigned back_off_ms;
+    bool loaded; /* `at` is what the table says */
+    sink_position at;
+    uint64_t seen, span; /* nothing is left up to `seen`; how far is looked at once */
+    bool tried;          /* `at.trying` was handed over before */
+    arena *arena;        /* of one batch */
+};
+
+/* ---- states ---- */
+
+static void set_state(sink *s, source_state state, const char *problem)
+{
+    pthread_mutex_lock(&s->lock);
+    bool changed = s->look.state != state;
+    s->look.state = state;
+    snprintf(s->look.problem, sizeof s->look.problem, "%s", problem);
+    pthread_mutex_unlock(&s->lock);
+    if (changed)
+        log_info("sink", "a sink changed its state", LOG_TEXT("sink", s->name),
+                 LOG_TEXT("state", source_state_name(state)), LOG_TEXT("problem", problem));
+}
+
+static void set_waiting(sink *s, int64_t since_us)
+{
+    pthread_mutex_lock(&s->lock);
+    s->look.waiting_since_us = since_us;
+    s->look.position = s->at.seq;
+    s->look.delivered = s->at.delivered;
+    s->look.refused = s->at.refused;
+    pthread_mutex_unlock(&s->lock);
+}
+
+/* Ends the turn. Rows that come while it does are not overlooked: sink_stored says so first, then looks. */
+static void rest(sink *s, int64_t ms)
+{
+    pthread_mutex_lock(&s->lock);
+    bool now = s->renewed || (ms == IDLE_MS && atomic_load(&s->news));
+    s->turning = false;
+    s->due_us = now ? 0 : ms == INT64_MAX ? INT64_MAX : clock_monotonic_us() + ms * 1000;
+    pthread_cond_broadcast(&s->settled);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void on_turn(void *arg);
+
+static void away(sink *s, const status *why)
+{
+    s->loaded = false;
+    set_state(s, SOURCE_DEGRADED, why->text);
+    rest(s, DATABASE_AWAY_MS);
+}
+
+/* A plugin that died has a back-off of its own. */
+static void failed(sink *s, const instance_call *call, const status *why)
+{
+    bool person = call->fault == PLUGIN_FAULT_CONFIG || call->fault == PLUGIN_FAULT_AUTH ||
+                  call->fault == PLUGIN_FAULT_UNSUPPORTED;
+    unsigned held = call->retry_after_ms < HELD_BACK_MS ? call->retry_after_ms : HELD_BACK_MS;
+    if (call->fault == PLUGIN_FAULT_UNLOADED) {
+        set_state(s, SOURCE_PAUSED, why->text);
+        rest(s, call->retry_after_ms);
+        return;
+    }
+    set_state(s, person ? SOURCE_NEEDS_YOU : SOURCE_DOWN, why->text);
+    rest(s, call->fault == PLUGIN_FAULT_DIED
+                ? held + SHORT_REST_MS
+                : back_off_next(&s->back_off_ms, person ? BACK_OFF_LAST_MS : call->retry_after_ms));
+}
+
+/* ---- where it is ---- */
+
+static status_class check_alone(sink *s, connection *c, status *st)
+{
+    bool alone = true;
+    status_class class = sink_position_alone(c, &s->at, journal_incarnation(s->parts.journal), &alone, st);
+    if (class == STATUS_OK && !alone)
+        class = status_set(
+            st, STATUS_CONFLICT,
+            "%s: another journal may still bring rows to this store; `penstock journal list` names it",
+            s->store_name);
+    return class;
+}
+
+static status_class load(sink *s, connection *c, const journal_settled *settled, status *st)
+{
+    if (s->loaded)
+        return STATUS_OK;
+    s->at = (sink_position){
+        .wid = s->parts.plan->wid, .sink = s->parts.defined->object.key, .store = &s->store->table};
+    status_class class = check_alone(s, c, st);
+    if (class == STATUS_OK)
+        class = sink_position_load(c, &s->at, s->parts.defined->newest ? settled->below - 1 : 0, st);
+    if (class != STATUS_OK)
+        return class;
+    s->loaded = true;
+    s->seen = s->at.seq;
+    s->tried = s->at.trying != 0;
+    set_waiting(s, 0);
+    return STATUS_OK;
+}
+
+/* ---- what to hand over ---- */
+
+typedef struct haul {
+    metric_result rows;
+    uint32_t n;        /* of the rows: what fits into a batch */
+    uint64_t last;     /* the batch stands for everything behind the position up to here */
+    bool full;         /* more will not fit */
+    bool unsettled;    /* rows are on their way into the store */
+    int64_t oldest_us; /* when the first row was received */
+} haul;
+
+static size_t cell_bytes(const column *c, uint32_t row)
+{
+    size_t width = column_width(c->type);
+    return width ? width : c->offsets ? (size_t)(c->offsets[row + 1] - c->offsets[row]) + 4 : 1;
+}
+
+/* How many rows make a batch by their bytes; at least one. */
+static uint32_t rows_that_fit(const batch *rows, size_t most)
+{
+    size_t bytes = 0;
+    for (uint32_t row = 0; row < rows->n_rows; row++) {
+        for (uint32_t i = 0; i < rows->n_columns; i++)
+            bytes += cell_bytes(&rows->columns[i], row);
+        if (bytes > most && row > 0)
+            return row;
+    }
+    return rows->n_rows;
+}
+
+static const int64_t *system_column(const metric_result *r, uint32_t from_behind)
+{
+    return r->rows.columns[r->rows.n_columns - from_behind].values;
+}
+
+static void measure(sink *s, haul *h, uint64_t upto)
+{
+    h->n = rows_that_fit(&h->rows.rows, s->parts.defined->batch_bytes);
+    bool cut = h->n < h->rows.rows.n_rows;
+    h->full = cut || h->n == s->parts.defined->batch_rows;
+    h->last = h->n && h->full ? (uint64_t)system_column(&h->rows, 2)[h->n - 1] : upto;
+    h->oldest_us = h->n ? system_column(&h->rows, 1)[0] : 0;
+}
+
+/* The next rows up to `limit`. Stores with a natural key have a B-tree; others are looked through in spans,
+ * as wide as their rows lie apart. */
+static status_class find_rows(sink *s, connection *c, uint64_t limit, haul *h, status *st)
+{
+    uint32_t most = s->parts.defined->batch_rows;
+    bool tree = s->store->table.n_unique > 0;
+    while (s->seen < limit) {
+        uint64_t upto = tree || limit - s->seen <= s->span ? limit : s->seen + s->span, last;
+        metric_result_free(&h->rows);
+        status_class class =
+            store_rows_between(&s->store->table, c, s->seen, upto, most, s->arena, &h->rows, &last, st);
+        uint32_t n = class == STATUS_OK ? h->rows.rows.n_rows : 0;
+        if (class != STATUS_OK)
+            return class;
+        if (n == most || (n && upto == limit)) {
+            s->span = n == most && last - s->seen > first_span ? last - s->seen : s->span;
+            measure(s, h, upto);
+            return STATUS_OK;
+        }
+        s->span = upto < limit ? s->span * SPAN_GROWS : s->span;
+        s->seen = n ? s->seen : upto;
+    }
+    return STATUS_OK;
+}
+
+/* The batch that was noted comes again as it was; rows that were corrected since are further on by now. */
+static status_class find_noted(sink *s, connection *c, haul *h, status *st)
+{
+    uint64_t last;
+    status_class class = store_rows_between(&s->store->table, c, s->at.seq, s->at.trying, SINK_BATCH_ROWS_MAX,
+                                            s->arena, &h->rows, &last, st);
+    if (class == STATUS_OK) {
+        measure(s, h, s->at.trying);
+        h->n = h->rows.rows.n_rows;
+        h->last = s->at.trying;
+        h->full = true;
+    }
+    return class;
+}
+
+static bool may_go(const sink *s, const haul *h)
+{
+    return h->full || clock_wall_us() - h->oldest_us >= s->parts.defined->every_us;
+}
+
+/* A journal that was made while the clock stood back counts from below what went out. */
+static status_class check_ahead(const sink *s, const journal_settled *settled, status *st)
+{
+    if (s->at.seq < settled->below)
+        return STATUS_OK;
+    return status_set(
+        st, STATUS_CONFLICT,
+        "%s: it stands at row %llu, and the journal counts from %llu on: was the clock set back when the "
+        "journal was made anew?",
+        s->name, (unsigned long long)s->at.seq, (unsigned long long)settled->below);
+}
+
+static status_class take(sink *s, haul *h, status *st)
+{
+    journal_settled settled;
+    connection *c;
+    status_class class = journal_settled_get(s->parts.journal, (uint32_t)s->parts.plan->wid,
+                                             s->store->table.key, &settled, st);
+    if (class == STATUS_OK)
+        class = pool_borrow(*s->parts.data, NULL, POOL_WAIT_MS, &c, st);
+    if (class != STATUS_OK)
+        return class;
+    h->unsettled = settled.waiting;
+    class = load(s, c, &settled, st);
+    if (class == STATUS_OK)
+        class = check_ahead(s, &settled, st);
+    if (class == STATUS_OK && s->at.trying)
+        class = find_noted(s, c, h, st);
+    else if (class == STATUS_OK)
+        class = find_rows(s, c, settled.below - 1, h, st);
+    if (class == STATUS_OK && !s->at.trying && h->n && may_go(s, h))
+        class = sink_position_try(c, &s->at, h->last, st);
+    pool_return(*s->parts.data, c);
+    return class;
+}
+
+/* ---- handing over ---- */
+
+static sink_refused *letters_of(sink *s, const sink_batch *b, const metric_result *rows)
+{
+    sink_refused *letters = arena_zero(s->arena, b->n_refused + 1, sizeof *letters);
+    for (uint32_t i = 0; i < b->n_refused; i++) {
+        text json = {0};
+        batch_row_json(&json, &rows->rows, rows->names, b->refused[i].row);
+        letters[i] = (sink_refused){.reason = b->refused[i].reason,
+                                    .row = arena_string_n(s->arena, text_or_empty(&json), json.len),
+                                    .len = json.len,
+                                    .received_us = system_column(rows, 1)[b->refused[i].row]};
+        text_free(&json);
+    }
+    return letters;
+}
+
+static status_class settle(sink *s, const sink_batch *b, const haul *h, status *st)
+{
+    connection *c;
+    char id[SINK_ID_SIZE];
+    uint64_t delivered = h->n - b->n_refused - b->n_poison;
+    status_class class = pool_borrow(*s->parts.data, NULL, POOL_WAIT_MS, &c, st);
+    if (class != STATUS_OK)
+        return class;
+    sink_batch_id(id, s->scope, b->first_seq, b->last_seq);
+    class = sink_position_move(c, &s->at, delivered, id, &s->parts.letters, letters_of(s, b, &h->rows),
+                               b->n_refused, st);
+    pool_return(*s->parts.data, c);
+    return class;
+}
+
+/* The fault "sink_position": the position moves before the far side has the rows. */
+static status_class move_too_early(sink *s, sink_batch *b, const haul *h, status *st)
+{
+    return fault_active("sink_position") ? settle(s, b, h, st) : STATUS_OK;
+}
+
+static void hand_over(sink *s, haul *h)
+{
+    status st;
+    sink_batch b = {.rows = &h->rows,
+                    .n_rows = h->n,
+                    .store = s->store_name,
+                    .scope = s->scope,
+                    .first_seq = s->at.seq + 1,
+                    .last_seq = h->last,
+                    .again = s->tried,
+                    .place = {s->parts.ward, s->parts.plugin, s->name, s->name},
+                    .arena = s->arena};
+    s->tried = true;
+    status_class class = move_too_early(s, &b, h, &st);
+    if (class == STATUS_OK && h->n)
+        class = sink_batch_deliver(&b, &st);
+    if (class != STATUS_OK) {
+        failed(s, &b.call, &st);
+        sink_batch_free(&b);
+        return;
+    }
+    class = fault_active("sink_position") ? STATUS_OK : settle(s, &b, h, &st);
+    sink_batch_free(&b);
+    if (class != STATUS_OK) {
+        away(s, &st);
+        return;
+    }
+    s->tried = false;
+    s->back_off_ms = 0;
+    s->seen = s->at.seq;
+    pthread_mutex_lock(&s->lock);
+    s->look.last_us = clock_wall_us();
+    pthread_mutex_unlock(&s->lock);
+    set_waiting(s, 0);
+    set_state(s, SOURCE_OK, "");
+    lane_post(s->lane, on_turn, s);
+}
+
+/* ---- the turn ---- */
+
+static bool must_rest(sink *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool stop = s->paused || s->ending;
+    s->renewed = false;
+    pthread_mutex_unlock(&s->lock);
+    if (!stop)
+        return false;
+    set_state(s, SOURCE_PAUSED, "");
+    rest(s, INT64_MAX);
+    return true;
+}
+
+/* Nothing goes now. */
+static void wait_for_rows(sink *s, const haul *h)
+{
+    int64_t left_ms = (h->oldest_us + s->parts.defined->every_us - clock_wall_us()) / 1000;
+    int64_t look_ms = s->parts.defined->every_us / 10000;
+    set_waiting(s, h->oldest_us);
+    if (s->look.state != SOURCE_OK)
+        set_state(s, s->look.last_us ? SOURCE_OK : SOURCE_STARTING, "");
+    if (h->n) {
+        look_ms = look_ms > SHORT_REST_MS ? look_ms : SHORT_REST_MS;
+        rest(s, left_ms < 1 ? 1 : left_ms < look_ms ? left_ms : look_ms);
+    } else {
+        rest(s, h->unsettled ? UNSETTLED_MS : IDLE_MS);
+    }
+}
+
+static void on_turn(void *arg)
+{
+    sink *s = arg;
+    haul h = {0};
+    status st;
+    if (must_rest(s))
+        return;
+    atomic_store(&s->news, false);
+    arena_reset(s->arena);
+    status_class class = take(s, &h, &st);
+    if (class != STATUS_OK) {
+        away(s, &st);
+    } else if (s->at.trying) {
+        set_waiting(s, h.oldest_us);
+        hand_over(s, &h);
+    } else {
+        wait_for_rows(s, &h);
+    }
+    metric_result_free(&h.rows);
+}
+
+/* ---- life ---- */
+
+sink *sink_create(const sink_parts *parts)
+{
+    sink *s = memory_zero(1, sizeof *s);
+    s->parts = *parts;
+    flow_plan_retain(parts->plan);
+    s->store = flow_plan_datastore(parts->plan, parts->defined->from.key);
+    snprintf(s->name, sizeof s->name, "sink:%s", parts->defined->object.key);
+    snprintf(s->store_name, sizeof s->store_name, "datastore:%s", parts->defined->from.key);
+    snprintf(s->scope, sizeof s->scope, "%s/%s", parts->plan->definition->workspace_id,
+             parts->defined->from.key);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->settled, NULL);
+    s->lane = lane_open_in(parts->lanes, s->name);
+    s->arena = arena_create(SINK_ARENA_BYTES);
+    s->span = first_span;
+    s->paused = parts->defined->paused;
+    s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;
+    s->due_us = s->paused ? INT64_MAX : 0;
+    return s;
+}
+
+void sink_tick(sink *s, int64_t now_us)
+{
+    pthread_mutex_lock(&s->lock);
+    bool go = !s->turning && !s->ending && now_us >= s->due_us;
+    s->turning = s->turning || go;
+    pthread_mutex_unlock(&s->lock);
+    if (go)
+        lane_post(s->lane, on_turn, s);
+}
+
+/* One that backs off, or gathers a batch, is not hurried. */
+void sink_stored(sink *s)
+{
+    if (atomic_exchange(&s->news, true))
+        return;
+    pthread_mutex_lock(&s->lock);
+    if ((s->look.state == SOURCE_OK || s->look.state == SOURCE_STARTING) && !s->look.waiting_since_us &&
+        !s->turning)
+        s->due_us = 0;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sink_pause(sink *s, bool paused)
+{
+    pthread_mutex_lock(&s->lock);
+    s->paused = paused;
+    s->due_us = 0;
+    pthread_mutex_unlock(&s->lock);
+}
+
+void sink_renew(sink *s)
+{
+    pthread_mutex_lock(&s->lock);
+    s->renewed = !s->paused;
+    s->due_us = s->paused ? s->due_us : 0;
+    pthread_mutex_unlock(&s->lock);
+}
+
+sink_look sink_look_at(sink *s)
+{
+    pthread_mutex_lock(&s->lock);
+    sink_look look = s->look;
+    pthread_mutex_unlock(&s->lock);
+    char trouble[sizeof look.problem];
+    instance_trouble(s->parts.plugin, trouble, sizeof trouble);
+    if (*trouble && (look.state == SOURCE_OK || look.state == SOURCE_STARTING)) {
+        look.state = SOURCE_DEGRADED;
+        snprintf(look.problem, sizeof look.problem, "%s", trouble);
+    }
+    return look;
+}
+
+void sink_free(sink *s)
+{
+    if (!s)
+        return;
+    instance_cancel(s->parts.plugin);
+    pthread_mutex_lock(&s->lock);
+    s->ending = true;
+    while (s->turning)
+        pthread_cond_wait(&s->settled, &s->lock);
+    pthread_mutex_unlock(&s->lock);
+    lane_close(s->lane);
+    instance_free(s->parts.plugin);
+    flow_plan_release(s->parts.plan);
+    arena_free(s->arena);
+    pthread_cond_destroy(&s->settled);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}

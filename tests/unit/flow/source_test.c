@@ -1,0 +1,150 @@
+/* A source with a real plugin in a real cell, a journal and no database: what the plugin is told, and when.
+ */
+#include "unit/plugin/stand.h"
+
+#include "base/clock.h"
+#include "config/yaml_tree.h"
+#include "flow/source.h"
+#include "journal_stage.h"
+
+#ifdef PENSTOCK_FAULTS
+#define ECHO_SOURCE "org.penstock.test.echo-source"
+
+static const char template_text[] =
+    "apiVersion: penstock/v1\nkind: Template\nmetadata: {key: echoes, version: 1.0.0}\n"
+    "datastores:\n  echoed:\n    schema: {type: object, required: [time, n], properties: {time: {type: "
+    "string, "
+    "format: date-time}, n: {type: integer}}}\n    time: time\n    accept: {past: any, future: any}\n"
+    "connectors:\n  echo: {plugin: " ECHO_SOURCE
+    ", config: {rows: 3, one_stream: true}, into: \"datastore:echoed\"}\n";
+
+enum { ROWS = 3, METRIC_ACKED = 1, PATIENCE_MS = 20000 };
+static const int64_t far_us = 3600 * INT64_C(1000000);
+
+static nursery *spawner;
+static stand plugins;
+
+typedef struct bench {
+    fixture *disk; /* and the journal */
+    const definition *definition;
+    const flow_plan *plan;
+    waiter_table *waiters;
+    intake *intake;
+    lane_pool *pool;
+    lane_group *lanes;
+    source *source;
+} bench;
+
+static int begin(void **state)
+{
+    (void)state;
+    status st;
+    const char *const names[] = {"echo_source", NULL};
+    spawner = nursery_start(&st);
+    stand_up(&plugins, spawner, names);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    stand_down(&plugins);
+    nursery_stop(spawner);
+    return 0;
+}
+
+static void make_plan(bench *b)
+{
+    status st;
+    yaml_tree *tree = NULL;
+    must(yaml_tree_parse("echoes.yaml", template_text, strlen(template_text), &tree, &st), &st);
+    definition_source source = {.template_body = yaml_tree_root(tree),
+                                .wid = 1,
+                                .workspace = "acme",
+                                .workspace_id = "ws_1",
+                                .generation = 1};
+    must(definition_make(&source, &b->definition, &st), &st);
+    yaml_tree_free(tree);
+    must(flow_plan_create(b->definition, 0, &b->plan, &st), &st);
+}
+
+static int make(void **state)
+{
+    bench *b = calloc(1, sizeof *b);
+    *state = b;
+    set_up((void **)&b->disk);
+    make_plan(b);
+    b->waiters = waiter_table_create();
+    b->intake = intake_create(b->disk->j, b->waiters, 1);
+    b->pool = lane_pool_create(2);
+    b->lanes = lane_group_open(b->pool, 0);
+    source_parts parts = {b->intake,
+                          b->disk->j,
+                          b->lanes,
+                          b->plan,
+                          &b->definition->connectors[0],
+                          stand_instance(&plugins, ECHO_SOURCE, "{\"rows\": 3, \"one_stream\": true}")};
+    b->source = source_create(&parts);
+    return 0;
+}
+
+static int unmake(void **state)
+{
+    bench *b = *state;
+    source_free(b->source);
+    lane_group_close(b->lanes);
+    lane_pool_free(b->pool);
+    void *disk = b->disk;
+    tear_down(&disk); /* the journal answers intake until it is closed */
+    intake_free(b->intake);
+    waiter_table_free(b->waiters);
+    flow_plan_release(b->plan);
+    definition_release(b->definition);
+    free(b);
+    return 0;
+}
+
+/* Number of the row that the plugin was told last to be durable. */
+static double acked(void)
+{
+    instance_state seen = stand_state(&plugins);
+    return seen.n_metrics > METRIC_ACKED ? seen.metrics[METRIC_ACKED].value : 0;
+}
+
+static void until(bench *b, source_state want, bool tick)
+{
+    for (int i = 0; source_look_at(b->source).state != want; i++) {
+        if (i == PATIENCE_MS)
+            fail_msg("%s, not %s", source_state_name(source_look_at(b->source).state),
+                     source_state_name(want));
+        if (tick)
+            source_tick(b->source, clock_monotonic_us() + far_us);
+        usleep(1000);
+    }
+}
+
+/* A plugin may forget what it was told to be durable: it is not told so by a commit that failed. */
+static void a_source_is_told_after_the_commit(void **state)
+{
+    bench *b = *state;
+    journal_fault_set(b->disk->j, JOURNAL_FAULT_SYNC, 1);
+    source_tick(b->source, clock_monotonic_us());
+    until(b, SOURCE_DEGRADED, false);
+    assert_true(acked() == 0);
+    until(b, SOURCE_ENDED, true);
+    assert_true(acked() == ROWS);
+    assert_int_equal(journal_backlog_get(b->disk->j, 0, NULL).rows, ROWS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_source_is_told_after_the_commit, make, unmake)};
+    return cmocka_run_group_tests(tests, begin, end);
+}
+#else
+int main(void)
+{
+    return 77;
+}
+#endif
