@@ -25,6 +25,7 @@ enum {
     SETTLED_US = 60000000, /* after so long a run the back-off begins anew */
     LINGER_US = 2000000,   /* so long it may run on without an output */
     SOON_MS = 20,
+    LOOK_US = 1000000,
 };
 
 enum { METRIC_LINES, METRIC_STARTS };
@@ -36,8 +37,11 @@ typedef struct exec {
     const pst_host *host;
     const pst_program_service *program;
     pipe_reader out, errors;
-    bool running, header;
-    char *meta; /* the CSV header of this run */
+    bool running, header,
+        gone; /* gone: it has ended with `code`, and what it started holds its output open */
+    int32_t code;
+    int64_t asked_us; /* when it was looked for last */
+    char *meta;       /* the CSV header of this run */
     int64_t every_us, due_us, began_us,
         silent_us;               /* silent_us: since when it has no output; 0 = it has one */
     uint32_t back_off_ms, lines; /* lines: of standard error, in this read */
@@ -108,6 +112,8 @@ static pst_status start(exec *e, const pst_call *call, pst_error *error)
     pipe_reader_begin(&e->errors, errors);
     e->running = true;
     e->silent_us = 0;
+    e->gone = false;
+    e->asked_us = e->host->now_us(e->host);
     e->began_us = e->host->wall_us(e->host);
     e->host->observe(e->host, METRIC_STARTS, 1);
     return PST_OK;
@@ -139,8 +145,8 @@ static pst_status after_run(exec *e, int32_t code, bool lingered, pst_error *err
 /* It wrote its last: how did it end? A process is gone a moment after its output. */
 static pst_status ended(exec *e, const pst_call *call, pst_batch *out, pst_error *error)
 {
-    int32_t code = 0;
-    pst_status st = e->program->ended(e->host, call, &code, error);
+    int32_t code = e->code;
+    pst_status st = e->gone ? PST_OK : e->program->ended(e->host, call, &code, error);
     int64_t now_us = e->host->now_us(e->host);
     e->silent_us = e->silent_us ? e->silent_us : now_us;
     if (st < 0)
@@ -152,6 +158,20 @@ static pst_status ended(exec *e, const pst_call *call, pst_batch *out, pst_error
     if (st == PST_IDLE)
         e->program->stop(e->host, call);
     return after_run(e, code, st == PST_IDLE, error);
+}
+
+/* A program that is killed may leave children that hold its output open: they end with it. */
+static pst_status look_for(exec *e, const pst_call *call, pst_error *error)
+{
+    int64_t now_us = e->host->now_us(e->host);
+    if (e->gone || now_us - e->asked_us < LOOK_US)
+        return PST_OK;
+    e->asked_us = now_us;
+    pst_status st = e->program->ended(e->host, call, &e->code, error);
+    e->gone = st == PST_OK;
+    if (e->gone)
+        e->program->stop(e->host, call);
+    return st < 0 ? st : PST_OK;
 }
 
 /* ---- What it writes ---- */
@@ -245,7 +265,8 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
     if (has_news(e))
         return pst_builder_finish(e->builder, NULL, (pst_bytes){0}, PST_BATCH_RAW, out, error);
     out->next_in_ms = 1;
-    if (e->out.at_end && (st = ended(e, call, out, error)) < 0)
+    st = e->out.at_end ? ended(e, call, out, error) : look_for(e, call, error);
+    if (st < 0)
         return st;
     return e->running ? PST_IDLE : rest(e, out);
 }
