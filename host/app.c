@@ -150,6 +150,7 @@ status_class app_flow_create(app *a, status *st)
                         .ledger_every_us = settings_integer(a->settings, "ledger.every"),
                         .query_rows = (uint32_t)settings_integer(a->settings, "limits.query_rows"),
                         .hook_rate = (unsigned)settings_integer(a->settings, "limits.hook_rate"),
+                        .rest_us = settings_integer(a->settings, "workspaces.rest"),
                         .query_timeout_ms =
                             (int)(settings_integer(a->settings, "limits.query_timeout") / 1000),
                         .writers = (unsigned)settings_integer(a->settings, "writers"),

@@ -101,6 +101,8 @@ static void collect_sources(flow *f)
                                 METRIC_LABEL("state", source_state_name(s))),
                    counts[s]);
     GAUGE("penstock_workspaces", "Workspaces that run on this host.", flow_workspaces(f));
+    GAUGE("penstock_workspaces_resting", "Those that stand still and keep only what they must remember.",
+          flow_workspaces_resting(f));
 }
 
 static void show_sink(void *arg, const char *workspace, const char *sink, const sink_look *look)

@@ -99,6 +99,10 @@ const setting_key settings_table[] = {
      false, 1, 100, NULL},
     {"weights", SETTING_LIST, NULL,
      "weights of workspaces in turns, as acme=3,trial=0.5; 1 for one that is not named", false, 0, 0, NULL},
+    {"workspaces.rest", SETTING_DURATION, "60s",
+     "a workspace that nobody asked for so long, and in which nothing is due, keeps only what it must "
+     "remember",
+     false, SECOND / 10, 86400 * SECOND, NULL},
     {"writers", SETTING_INTEGER, "2", "datastore writers", false, 1, 64, NULL},
 };
 const size_t settings_table_n = sizeof settings_table / sizeof *settings_table;

@@ -48,6 +48,7 @@ typedef struct flow_parts {
     uint32_t query_rows;              /* of a metric; 0 = METRIC_ROWS_MAX */
     int query_timeout_ms;             /* of its statement; 0 = METRIC_TIMEOUT_MS */
     unsigned hook_rate;               /* requests a second of one hook; 0 = HOOK_RATE_DEFAULT */
+    int64_t rest_us;                  /* a workspace that nobody has asked for so long keeps no plan */
     const settings *settings;         /* weights of workspaces */
     const char *stack_id, *host_name; /* uuid; recorded with the journal's incarnation */
 } flow_parts;
@@ -86,8 +87,11 @@ void flow_make_instances(flow *f, const char *plugin_id);
 void flow_retry_sources(flow *f);
 /* A secret of the workspace has changed: its sources use the new one at once. Any thread but the loop's. */
 void flow_secret_changed(flow *f, int32_t wid);
-/* Retained; NULL if it does not run here. */
+/* Retained; NULL if it does not run here. Wakes a workspace that rests, which takes milliseconds: any thread
+ * but the loop's. */
 const flow_plan *flow_plan_of(flow *f, int32_t wid);
+/* The same, but NULL when it rests. Any thread. */
+const flow_plan *flow_plan_awake(flow *f, int32_t wid);
 
 /* ---- rows ---- */
 
@@ -195,6 +199,7 @@ journal_backlog flow_backlog(flow *f);
 journal_backlog flow_backlog_of(flow *f, int32_t wid, const char *store); /* what waits in the journal */
 writer_figures flow_writer_figures(flow *f);
 uint32_t flow_workspaces(flow *f);
+uint32_t flow_workspaces_resting(flow *f); /* of them */
 /* Every connector of every workspace; `visit` must not call the flow. */
 void flow_each_source(flow *f,
                       void (*visit)(void *arg, const char *workspace, const char *connector,

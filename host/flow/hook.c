@@ -2,6 +2,7 @@
  * lets go last answers. */
 #include "flow/hook.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,12 @@ struct hook {
     unsigned waiting, per_second;
     double tokens;
     int64_t counted_us;
-    source_decode *decoders; /* of the lane */
+    int64_t used_us; /* of the latest request */
+    bool awake;      /* it has a plan, or is about to */
+    /* of the lane */
+    const flow_plan *plan; /* with what lies in it; NULL while it stands still */
+    const defined_connector *defined;
+    source_decode *decoders;
 };
 
 typedef struct visit {
@@ -148,8 +154,7 @@ static intake_order order_for(visit *v, uint32_t target, const rejected_row *ref
     hook *h = v->hook;
     char *id = arena_alloc(v->arena, 27);
     ulid_make(id);
-    return (intake_order){.store =
-                              flow_plan_datastore(h->parts.plan, h->parts.defined->into[target].store.key),
+    return (intake_order){.store = flow_plan_datastore(h->plan, h->defined->into[target].store.key),
                           .origin = h->origin,
                           .request_id = id,
                           .refused = refused,
@@ -204,7 +209,7 @@ static void submit_all(visit *v)
     status st = {0};
     for (size_t i = 0; i < v->reply.n_batches; i++) {
         const instance_batch *b = v->reply.batches[i];
-        int target = source_target(h->parts.defined, b->stream);
+        int target = source_target(h->defined, b->stream);
         if (b->raw && !h->decoders) {
             status_set(&st, STATUS_UNAVAILABLE, "it hands over raw payloads: say their format:");
             set_state(h, SOURCE_NEEDS_YOU, st.text);
@@ -250,16 +255,36 @@ static void on_failure(visit *v, const instance_call *call, const status *st)
     visit_fail(v, &away);
 }
 
-static bool make_decoders(visit *v)
+static status_class take_plan(hook *h, status *st)
+{
+    if (!h->plan)
+        h->plan = h->parts.plan_of(h->parts.arg, st);
+    if (!h->plan)
+        return st->class;
+    h->defined = definition_connector(h->plan->definition, h->instance_name + strlen(SOURCE_PREFIX));
+    assert(h->defined); /* another definition has another hook */
+    return h->decoders ? STATUS_OK : source_decoders_make(h->defined, h->plan, &h->decoders, st);
+}
+
+static bool wake(visit *v)
 {
     hook *h = v->hook;
     status st;
-    if (h->decoders || source_decoders_make(h->parts.defined, h->parts.plan, &h->decoders, &st) == STATUS_OK)
+    if (take_plan(h, &st) == STATUS_OK)
         return true;
     set_state(h, SOURCE_NEEDS_YOU, st.text);
     st.class = STATUS_UNAVAILABLE;
     visit_fail(v, &st);
     return false;
+}
+
+static void let_go(hook *h)
+{
+    source_decoders_free(h->decoders, h->defined);
+    flow_plan_release(h->plan);
+    h->decoders = NULL;
+    h->plan = NULL;
+    h->defined = NULL;
 }
 
 static bool is_closed(visit *v)
@@ -279,7 +304,7 @@ static void on_visit(void *arg)
     visit *v = arg;
     instance_call call = {0};
     status st;
-    if (!is_closed(v) && make_decoders(v)) {
+    if (!is_closed(v) && wake(v)) {
         status_class class = instance_receive(v->hook->parts.plugin, &call, v->request, &v->reply, &st);
         if (class != STATUS_OK && instance_call_suspicious(&call))
             class = receive_again(v, &call, &st);
@@ -324,6 +349,8 @@ static int enter(hook *h, status *st)
         answer = 429;
     } else {
         h->waiting++;
+        h->awake = true;
+        h->used_us = clock_monotonic_us();
         answer = 0;
     }
     pthread_mutex_unlock(&h->lock);
@@ -355,13 +382,30 @@ static void on_begin(void *arg)
     status st;
     if (instance_start(h->parts.plugin, &call, &st) != STATUS_OK)
         note_failure(h, &call, &st);
-    else if (source_decoders_make(h->parts.defined, h->parts.plan, &h->decoders, &st) != STATUS_OK)
+    else if (take_plan(h, &st) != STATUS_OK)
         set_state(h, SOURCE_NEEDS_YOU, st.text);
     else
         set_state(h, SOURCE_OK, "");
 }
 
-hook *hook_create(const source_parts *parts, bool lent, unsigned per_second)
+/* Requests that came since are behind this on the lane: they wake it again. */
+static void on_quiet(void *arg)
+{
+    let_go(arg);
+}
+
+void hook_tick(hook *h, int64_t now_us)
+{
+    pthread_mutex_lock(&h->lock);
+    bool quiet = h->awake && h->waiting == 0 && !h->ending && now_us - h->used_us >= h->parts.rest_us;
+    if (quiet) {
+        h->awake = false;
+        lane_post(h->lane, on_quiet, h);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+hook *hook_create(const source_parts *parts, const defined_connector *defined, bool lent, unsigned per_second)
 {
     hook *h = memory_zero(1, sizeof *h);
     h->parts = *parts;
@@ -370,13 +414,14 @@ hook *hook_create(const source_parts *parts, bool lent, unsigned per_second)
     h->per_second = per_second ? per_second : HOOK_RATE_DEFAULT;
     h->tokens = 2.0 * h->per_second;
     h->counted_us = clock_monotonic_us();
-    flow_plan_retain(parts->plan);
-    snprintf(h->instance_name, sizeof h->instance_name, "connector:%s", parts->defined->object.key);
+    h->used_us = h->counted_us;
+    snprintf(h->instance_name, sizeof h->instance_name, SOURCE_PREFIX "%s", defined->object.key);
     snprintf(h->origin, sizeof h->origin, "%s", h->instance_name);
     pthread_mutex_init(&h->lock, NULL);
     h->lane = lane_open_in(parts->lanes, h->instance_name);
-    h->paused = parts->defined->paused;
+    h->paused = defined->paused;
     h->look.state = h->paused ? SOURCE_PAUSED : SOURCE_STARTING;
+    h->awake = !h->paused;
     if (!h->paused)
         lane_post(h->lane, on_begin, h);
     return h;
@@ -392,7 +437,7 @@ void hook_release(hook *h)
 {
     if (!h || atomic_fetch_sub(&h->references, 1) > 1)
         return;
-    flow_plan_release(h->parts.plan);
+    flow_plan_release(h->plan);
     pthread_mutex_destroy(&h->lock);
     free(h);
 }
@@ -408,7 +453,8 @@ void hook_free(hook *h)
     lane_close(h->lane);
     if (!h->lent)
         instance_free(h->parts.plugin);
-    source_decoders_free(h->decoders, h->parts.defined);
+    source_decoders_free(h->decoders, h->defined);
+    h->decoders = NULL;
     hook_release(h);
 }
 

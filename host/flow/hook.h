@@ -28,13 +28,17 @@ typedef struct hook_answer { /* borrowed for the call */
 typedef void (*hook_done)(void *arg, const hook_answer *answer);
 
 /* The plugin's instance is the hook's from now on, unless it is lent by a source of the same connector. */
-hook *hook_create(const source_parts *parts, bool lent, unsigned per_second);
+hook *hook_create(const source_parts *parts, const defined_connector *defined, bool lent,
+                  unsigned per_second);
 /* Refuses what waits, ends the lane. Requests that wait for the journal are answered later. NULL is fine. */
 void hook_free(hook *h);
 hook *hook_retain(hook *h);
 void hook_release(hook *h);
 /* `q` is borrowed until `done`. [any], never blocks */
 void hook_receive(hook *h, const instance_request *q, hook_done done, void *arg);
+/* After a while without requests it gives the plan back, until the next one. [any], cheap: called by the
+ * flow's tick. */
+void hook_tick(hook *h, int64_t now_us);
 void hook_pause(hook *h, bool paused); /* [any] */
 source_look hook_look(hook *h);        /* [any] */
 #endif

@@ -36,6 +36,11 @@ const flow_plan *flow_plan_retain(const flow_plan *p)
     return p;
 }
 
+bool flow_plan_is_alone(const flow_plan *p)
+{
+    return atomic_load(&((flow_plan *)p)->references) == 1;
+}
+
 static void release_parts(flow_plan *p)
 {
     for (uint32_t i = 0; i < p->definition->n_datastores; i++) {

@@ -103,6 +103,9 @@ struct flow_plan {
 status_class flow_plan_create(const definition *d, uint32_t weight, const flow_plan **out, status *st);
 const flow_plan *flow_plan_retain(const flow_plan *p);
 void flow_plan_release(const flow_plan *p); /* NULL is fine */
+/* The caller's reference is the only one: nobody else can come by another while the caller does not hand one
+ * out. */
+bool flow_plan_is_alone(const flow_plan *p);
 
 const datastore_plan *flow_plan_datastore(const flow_plan *p, const char *key);
 const featurestore_plan *flow_plan_featurestore(const flow_plan *p, const char *key);

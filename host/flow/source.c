@@ -1,5 +1,6 @@
 #include "flow/source.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum {
     POLL_CLOSE_MS = 30000, /* idle for longer: closed, and its cell stopped, until then */
     CLOSED_IN_ROW_MAX = 3,
     SOURCE_ARENA_BYTES = 256, /* kept while it stands still; a batch takes larger blocks */
+    LET_GO_MS = 15000,        /* closed for longer: it keeps no plan */
     HELD_BACK_MS = 2000,      /* asked again so often: it may be released before its time */
 };
 
@@ -24,11 +26,6 @@ const char *source_state_name(source_state state)
 {
     static const char *const names[] = {"starting", "ok", "degraded", "down", "needs_you", "paused", "ended"};
     return names[state];
-}
-
-const char *source_name(const source *s)
-{
-    return s->parts.defined->object.key;
 }
 
 /* ---- states ---- */
@@ -45,8 +42,21 @@ void source_set_state(source *s, source_state state, const char *problem)
                  LOG_TEXT("state", source_state_name(state)), LOG_TEXT("problem", problem));
 }
 
+/* The plan weighs a lot, and a workspace rests only when nobody holds it. */
+static void let_go(source *s)
+{
+    source_decoders_free(s->decoders, s->defined);
+    flow_plan_release(s->plan);
+    text_free(&s->cursor);
+    s->decoders = NULL;
+    s->plan = NULL;
+    s->defined = NULL;
+}
+
 void source_rest(source *s, unsigned ms)
 {
+    if (!s->open && !s->hunt.on && ms >= LET_GO_MS)
+        let_go(s);
     pthread_mutex_lock(&s->lock);
     s->turning = false;
     s->due_us = s->renewed ? 0 : clock_monotonic_us() + (int64_t)ms * 1000;
@@ -56,6 +66,8 @@ void source_rest(source *s, unsigned ms)
 
 void source_rest_for_ever(source *s)
 {
+    if (!s->open && !s->hunt.on)
+        let_go(s);
     pthread_mutex_lock(&s->lock);
     s->turning = false;
     s->due_us = INT64_MAX;
@@ -109,12 +121,28 @@ static void load_cursor(source *s)
     status st;
     text_clear(&s->cursor);
     s->shift_us = SOURCE_NO_SHIFT;
-    if (journal_cursor_get(s->parts.journal, (uint32_t)s->parts.plan->wid, s->instance_name, s->arena, &data,
-                           &len, &st) != STATUS_OK ||
+    if (journal_cursor_get(s->parts.journal, (uint32_t)s->parts.wid, s->instance_name, s->arena, &data, &len,
+                           &st) != STATUS_OK ||
         len < SOURCE_CURSOR_HEAD)
         return;
     memcpy(&s->shift_us, data, SOURCE_CURSOR_HEAD);
     text_add_n(&s->cursor, data, len);
+}
+
+static bool take_plan(source *s)
+{
+    status st;
+    if (s->plan)
+        return true;
+    s->plan = s->parts.plan_of(s->parts.arg, &st);
+    if (!s->plan) {
+        source_set_state(s, SOURCE_DOWN, st.text);
+        source_rest(s, back_off_next(&s->back_off_ms, 0));
+        return false;
+    }
+    s->defined = definition_connector(s->plan->definition, s->instance_name + strlen(SOURCE_PREFIX));
+    assert(s->defined); /* another definition has another source */
+    return true;
 }
 
 static bool open_source(source *s)
@@ -123,8 +151,7 @@ static bool open_source(source *s)
     status st;
     if (s->open)
         return true;
-    if (!s->decoders &&
-        source_decoders_make(s->parts.defined, s->parts.plan, &s->decoders, &st) != STATUS_OK) {
+    if (!s->decoders && source_decoders_make(s->defined, s->plan, &s->decoders, &st) != STATUS_OK) {
         source_set_state(s, SOURCE_NEEDS_YOU, st.text);
         source_rest_for_ever(s);
         return false;
@@ -243,7 +270,7 @@ static void on_turn(void *arg)
     instance_turn turn;
     uint32_t next_ms = 0;
     status st;
-    if (must_rest(s) || !open_source(s))
+    if (must_rest(s) || !take_plan(s) || !open_source(s))
         return;
     if (s->hunt.skip) {
         skip_record(s);
@@ -262,18 +289,17 @@ static void on_turn(void *arg)
 
 /* ---- life ---- */
 
-source *source_create(const source_parts *parts)
+source *source_create(const source_parts *parts, const defined_connector *defined)
 {
     source *s = memory_zero(1, sizeof *s);
     s->parts = *parts;
-    flow_plan_retain(parts->plan);
-    snprintf(s->instance_name, sizeof s->instance_name, "connector:%s", parts->defined->object.key);
+    snprintf(s->instance_name, sizeof s->instance_name, SOURCE_PREFIX "%s", defined->object.key);
     snprintf(s->origin, sizeof s->origin, "%s", s->instance_name);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->settled, NULL);
     s->lane = lane_open_in(parts->lanes, s->instance_name);
     s->arena = arena_create(SOURCE_ARENA_BYTES);
-    s->paused = parts->defined->paused;
+    s->paused = defined->paused;
     s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;
     s->due_us = s->paused ? INT64_MAX : 0;
     return s;
@@ -332,10 +358,8 @@ void source_free(source *s)
     pthread_mutex_unlock(&s->lock);
     lane_close(s->lane);
     instance_free(s->parts.plugin);
-    source_decoders_free(s->decoders, s->parts.defined);
-    flow_plan_release(s->parts.plan);
+    let_go(s);
     arena_free(s->arena);
-    text_free(&s->cursor);
     pthread_cond_destroy(&s->settled);
     pthread_mutex_destroy(&s->lock);
     free(s);

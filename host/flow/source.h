@@ -17,6 +17,8 @@
 
 typedef struct source source;
 
+#define SOURCE_PREFIX "connector:" /* of its name, before the connector's key */
+
 typedef enum source_state {
     SOURCE_STARTING,  /* it has not answered yet */
     SOURCE_OK,        /* rows come, or there are none now */
@@ -38,13 +40,17 @@ typedef struct source_look {
 typedef struct source_parts {
     intake *intake;
     journal *journal;
-    lane_group *lanes;     /* of the workspace */
-    const flow_plan *plan; /* retained by the source */
-    const defined_connector *defined;
+    lane_group *lanes; /* of the workspace */
+    /* The workspace's plan, retained: asked for when there is work, given back when there is none for long.
+     * NULL with the reason. */
+    const flow_plan *(*plan_of)(void *arg, status *st);
+    void *arg;
+    int32_t wid;
+    int64_t rest_us;  /* without work for longer a hook gives the plan back */
     instance *plugin; /* owned by the source from now on */
 } source_parts;
 
-source *source_create(const source_parts *parts);
+source *source_create(const source_parts *parts, const defined_connector *defined);
 /* Stops asking, waits for what is on its way, closes. NULL is fine. Not on the loop thread. */
 void source_free(source *s);
 /* Runs a turn if one is due at `now_us` (monotonic). [any], cheap: called by the flow's tick. */
@@ -54,5 +60,4 @@ void source_pause(source *s, bool paused); /* [any] */
  * [any] */
 void source_renew(source *s);
 source_look source_look_at(source *s); /* [any] */
-const char *source_name(const source *s);
 #endif

@@ -102,7 +102,7 @@ static void find_shift(source *s, const source_decode *d, const source_body *bod
 
 static void submit(source *s, int target, const source_body *body)
 {
-    const defined_connector *c = s->parts.defined;
+    const defined_connector *c = s->defined;
     const instance_batch *b = s->batch;
     char id[27];
     uint32_t n_refused;
@@ -116,8 +116,8 @@ static void submit(source *s, int target, const source_body *body)
     text_add_n(&s->cursor, &s->shift_us, SOURCE_CURSOR_HEAD);
     text_add_n(&s->cursor, b->cursor, b->cursor_len);
     ulid_make(id);
-    journal_cursor cursor = {(uint32_t)s->parts.plan->wid, s->instance_name, s->cursor.data, s->cursor.len};
-    intake_order order = {.store = flow_plan_datastore(s->parts.plan, c->into[target].store.key),
+    journal_cursor cursor = {(uint32_t)s->parts.wid, s->instance_name, s->cursor.data, s->cursor.len};
+    intake_order order = {.store = flow_plan_datastore(s->plan, c->into[target].store.key),
                           .decode = d ? d->plan : NULL,
                           .format = body->format,
                           .origin = s->origin,
@@ -138,7 +138,7 @@ static void submit(source *s, int target, const source_body *body)
 
 void source_take_batch(source *s)
 {
-    int target = source_target(s->parts.defined, s->batch->stream);
+    int target = source_target(s->defined, s->batch->stream);
     source_body body = {0};
     if (target < 0 && s->batch->rows.n_rows == 0)
         target = 0; /* what could not be read belongs to no stream */

@@ -25,6 +25,8 @@ struct source {
     unsigned back_off_ms;
     /* of the lane alone */
     bool open;
+    const flow_plan *plan; /* with what lies in it; NULL while it stands still */
+    const defined_connector *defined;
     int64_t shift_us;        /* SOURCE_NO_SHIFT = not known yet */
     arena *arena;            /* of one batch */
     source_decode *decoders; /* by target of `into` */

@@ -19,8 +19,7 @@ enum { BORROW_WAIT_MS = 10000, AUDIT_WAIT_MS = 1000 };
 static status_class complete_config(tenant *t, const char *plugin, const char *name, const json_t *config,
                                     const plugin_entry **entry_out, json_t **config_out, status *st)
 {
-    const char *workspace = t->plan->definition->workspace_id;
-    const plugin_entry *entry = catalog_find_for(t->parts.flow->catalog, plugin, workspace, name, st);
+    const plugin_entry *entry = catalog_find_for(t->parts.flow->catalog, plugin, t->workspace_id, name, st);
     if (!entry)
         return st->class;
     status_class class = plugin_config_complete(entry, config, config_out, st);
@@ -43,7 +42,7 @@ static void on_instance_event(void *self, const char *name, const char *verb, co
     snprintf(object, sizeof object, "plugin:%s", name);
     snprintf(deed, sizeof deed, "plugin.%s", verb);
     json_t *detail = json_pack("{s:s}", "reason", what);
-    if (audit_add(c, t->plan->wid, "host", deed, object, detail, &st) != STATUS_OK)
+    if (audit_add(c, t->wid, "host", deed, object, detail, &st) != STATUS_OK)
         log_status(LOG_LEVEL_WARN, "tenant", "an event of a plugin is not in the audit", &st);
     json_decref(detail);
     pool_return(t->parts.flow->control, c);
@@ -59,8 +58,8 @@ static instance *make_instance(tenant *t, const char *plugin, const char *kind, 
     if (complete_config(t, plugin, name, config, &entry, &complete, st) != STATUS_OK)
         return NULL;
     instance_settings settings = {.plugin = entry,
-                                  .workspace = t->plan->definition->workspace_id,
-                                  .workspace_key = t->plan->definition->workspace,
+                                  .workspace = t->workspace_id,
+                                  .workspace_key = t->workspace,
                                   .name = name,
                                   .config = complete,
                                   .given = config,
@@ -100,10 +99,9 @@ instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const 
     return there;
 }
 
-void tenant_make_instances(tenant *t, const char *plugin_id)
+static void make_all(tenant *t, const definition *d, const char *plugin_id)
 {
     status st;
-    const definition *d = t->plan->definition;
     for (uint32_t i = 0; i < d->n_models; i++)
         if (!strcmp(d->models[i].plugin, plugin_id))
             tenant_instance(t, &t->models[i], plugin_id, "model", d->models[i].object.key,
@@ -114,16 +112,23 @@ void tenant_make_instances(tenant *t, const char *plugin_id)
                             d->notifiers[i].config, &st);
     for (uint32_t i = 0; i < d->n_metrics; i++)
         if (d->metrics[i].plugin && !strcmp(d->metrics[i].plugin, plugin_id))
-            tenant_engine(t, d->metrics[i].object.key, &st);
+            tenant_engine(t, d, d->metrics[i].object.key, &st);
 }
 
-instance *tenant_engine(tenant *t, const char *metric, status *st)
+void tenant_make_instances(tenant *t, const char *plugin_id)
 {
-    const defined_metric *m = definition_metric(t->plan->definition, metric);
+    const flow_plan *plan = tenant_plan(t, NULL);
+    if (plan)
+        make_all(t, plan->definition, plugin_id);
+    flow_plan_release(plan);
+}
+
+instance *tenant_engine(tenant *t, const definition *d, const char *metric, status *st)
+{
+    const defined_metric *m = definition_metric(d, metric);
     if (!m || !m->plugin)
         return NULL;
-    instance **slot = &t->engines[m - t->plan->definition->metrics];
-    return tenant_instance(t, slot, m->plugin, "metric", m->object.key, m->config, st);
+    return tenant_instance(t, &t->engines[m - d->metrics], m->plugin, "metric", m->object.key, m->config, st);
 }
 
 /* ---- sources ---- */
@@ -152,20 +157,36 @@ static bool look_at(const tenant *t, uint32_t i, source_look *out)
     return is_made(t, i);
 }
 
-static void make_source(tenant *t, uint32_t i)
+static const flow_plan *plan_for_source(void *arg, status *st)
 {
-    const defined_connector *c = &t->plan->definition->connectors[i];
-    status st;
+    return tenant_plan(arg, st);
+}
+
+/* What runs for connector i; nothing of it when its plugin cannot be had. */
+static bool make_runner(tenant *t, const defined_connector *c, source **source_out, hook **hook_out,
+                        status *st)
+{
     instance *plugin = NULL;
-    if (!tenant_instance(t, &plugin, c->plugin, "connector", c->object.key, c->config, &st)) {
+    if (!tenant_instance(t, &plugin, c->plugin, "connector", c->object.key, c->config, st))
+        return false;
+    source_parts parts = {t->parts.intake, t->parts.journal,       t->lanes, plan_for_source, t,
+                          t->wid,          t->parts.flow->rest_us, plugin};
+    bool read = instance_is_source(plugin) || !instance_is_push(plugin);
+    *hook_out = instance_is_push(plugin) ? hook_create(&parts, c, read, t->parts.flow->hook_rate) : NULL;
+    *source_out = read ? source_create(&parts, c) : NULL;
+    return true;
+}
+
+static void make_source(tenant *t, const definition *d, uint32_t i)
+{
+    status st;
+    source *made = NULL;
+    hook *door = NULL;
+    if (!make_runner(t, &d->connectors[i], &made, &door, &st)) {
         note_problem(t, i, st.text);
         log_status(LOG_LEVEL_WARN, "tenant", "a connector cannot run", &st);
         return;
     }
-    source_parts parts = {t->parts.intake, t->parts.journal, t->lanes, t->plan, c, plugin};
-    bool read = instance_is_source(plugin) || !instance_is_push(plugin);
-    hook *door = instance_is_push(plugin) ? hook_create(&parts, read, t->parts.flow->hook_rate) : NULL;
-    source *made = read ? source_create(&parts) : NULL;
     pthread_mutex_lock(&t->lock);
     bool wanted = !t->stopping && !is_made(t, i);
     if (wanted) {
@@ -181,22 +202,30 @@ static void make_source(tenant *t, uint32_t i)
     source_free(made);
 }
 
+static void make_sources(tenant *t)
+{
+    const flow_plan *plan = tenant_plan(t, NULL);
+    for (uint32_t i = 0; plan && i < t->n_connectors; i++)
+        make_source(t, plan->definition, i);
+    flow_plan_release(plan);
+}
+
 void tenant_retry_sources(tenant *t)
 {
+    bool missing = false;
     tenant_sinks_start(t);
-    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
-        pthread_mutex_lock(&t->lock);
-        bool missing = t->started && !t->stopping && !t->paused && !is_made(t, i);
-        pthread_mutex_unlock(&t->lock);
-        if (missing)
-            make_source(t, i);
-    }
+    pthread_mutex_lock(&t->lock);
+    for (uint32_t i = 0; i < t->n_connectors; i++)
+        missing = missing || (t->started && !t->stopping && !t->paused && !is_made(t, i));
+    pthread_mutex_unlock(&t->lock);
+    if (missing)
+        make_sources(t);
 }
 
 void tenant_renew_sources(tenant *t)
 {
     pthread_mutex_lock(&t->lock);
-    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++)
+    for (uint32_t i = 0; i < t->n_connectors; i++)
         if (t->sources[i])
             source_renew(t->sources[i]);
     tenant_sinks_renew(t);
@@ -205,8 +234,8 @@ void tenant_renew_sources(tenant *t)
 
 static int connector_index(const tenant *t, const char *key)
 {
-    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++)
-        if (strcmp(t->plan->definition->connectors[i].object.key, key) == 0)
+    for (uint32_t i = 0; i < t->n_connectors; i++)
+        if (strcmp(t->connector_keys[i], key) == 0)
             return (int)i;
     return -1;
 }
@@ -239,12 +268,11 @@ void tenant_each_source(tenant *t,
                                       source_state state),
                         void *arg)
 {
-    const definition *d = t->plan->definition;
     pthread_mutex_lock(&t->lock); /* sources go away under it */
-    for (uint32_t i = 0; i < d->n_connectors; i++) {
+    for (uint32_t i = 0; i < t->n_connectors; i++) {
         source_look look = {.state = t->started && !t->paused ? SOURCE_NEEDS_YOU : SOURCE_PAUSED};
         look_at(t, i, &look);
-        visit(arg, d->workspace, d->connectors[i].object.key, look.state);
+        visit(arg, t->workspace, t->connector_keys[i], look.state);
     }
     pthread_mutex_unlock(&t->lock);
 }
@@ -285,16 +313,61 @@ static char *name_of(const char *kind, const char *key)
     return memory_string(name);
 }
 
+/* What it must know of its definition while it has none. */
+static void remember(tenant *t, const definition *d)
+{
+    t->wid = d->wid;
+    t->workspace = memory_string(d->workspace);
+    t->workspace_id = memory_string(d->workspace_id);
+    t->seed = definition_seed_take(d);
+    t->n_connectors = d->n_connectors;
+    t->n_sinks = d->n_sinks;
+    t->n_models = d->n_models;
+    t->n_notifiers = d->n_notifiers;
+    t->n_metrics = d->n_metrics;
+    t->n_featurestores = d->n_featurestores;
+    t->n_alerts = d->n_alerts;
+    t->connector_keys = memory_zero(d->n_connectors, sizeof *t->connector_keys);
+    for (uint32_t i = 0; i < d->n_connectors; i++)
+        t->connector_keys[i] = memory_string(d->connectors[i].object.key);
+    t->model_stages = memory_zero(d->n_models, sizeof *t->model_stages);
+    for (uint32_t i = 0; i < d->n_models; i++)
+        t->model_stages[i] = name_of("model", d->models[i].object.key);
+}
+
+static void make_places(tenant *t)
+{
+    t->sources = memory_zero(t->n_connectors, sizeof *t->sources);
+    t->hooks = memory_zero(t->n_connectors, sizeof *t->hooks);
+    t->source_problems = memory_zero(t->n_connectors, sizeof *t->source_problems);
+    t->models = memory_zero(t->n_models, sizeof *t->models);
+    t->loaded = memory_zero(t->n_models, sizeof *t->loaded);
+    t->versions_shown = memory_zero(t->n_models, sizeof *t->versions_shown);
+    t->builds = memory_zero(t->n_featurestores, sizeof *t->builds);
+    t->builds_shown = memory_zero(t->n_featurestores, sizeof *t->builds_shown);
+    t->refresh_due_us = memory_zero(t->n_featurestores, sizeof *t->refresh_due_us);
+    t->dirty = memory_zero(t->n_featurestores, sizeof *t->dirty);
+    t->notifiers = memory_zero(t->n_notifiers, sizeof *t->notifiers);
+    t->engines = memory_zero(t->n_metrics, sizeof *t->engines);
+    t->features = memory_zero(t->n_featurestores, sizeof *t->features);
+    t->scores = memory_zero(t->n_models, sizeof *t->scores);
+    t->trainings = memory_zero(t->n_models, sizeof *t->trainings);
+    t->alerts = memory_zero(t->n_alerts, sizeof *t->alerts);
+}
+
 status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, tenant **out, status *st)
 {
     const flow_plan *plan;
     const definition *d = w->definition;
-    status_class class = flow_plan_create(d, weight_of(parts->flow->settings, d->workspace), &plan, st);
+    uint32_t weight = weight_of(parts->flow->settings, d->workspace);
+    status_class class = flow_plan_create(d, weight, &plan, st);
     if (class != STATUS_OK)
         return class;
     tenant *t = memory_zero(1, sizeof *t);
     t->parts = *parts;
     t->plan = plan;
+    t->weight = weight;
+    t->used_us = clock_monotonic_us();
     t->references = 1;
     t->paused = w->paused;
     t->role = memory_string(w->role);
@@ -303,39 +376,22 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     pthread_mutex_init(&t->lock, NULL);
     t->lanes = lane_group_open(parts->flow->lanes, plan->weight);
     t->lane = lane_open_in(t->lanes, d->workspace);
-    t->sources = memory_zero(d->n_connectors, sizeof *t->sources);
-    t->hooks = memory_zero(d->n_connectors, sizeof *t->hooks);
-    t->source_problems = memory_zero(d->n_connectors, sizeof *t->source_problems);
-    tenant_sinks_init(t);
-    t->models = memory_zero(d->n_models, sizeof *t->models);
-    t->loaded = memory_zero(d->n_models, sizeof *t->loaded);
-    t->versions_shown = memory_zero(d->n_models, sizeof *t->versions_shown);
     t->ward = poison_ward_create(parts->flow->data, d->wid);
-    t->model_stages = memory_zero(d->n_models, sizeof *t->model_stages);
-    for (uint32_t i = 0; i < d->n_models; i++)
-        t->model_stages[i] = name_of("model", d->models[i].object.key);
-    t->builds = memory_zero(d->n_featurestores, sizeof *t->builds);
-    t->builds_shown = memory_zero(d->n_featurestores, sizeof *t->builds_shown);
-    t->refresh_due_us = memory_zero(d->n_featurestores, sizeof *t->refresh_due_us);
-    t->dirty = memory_zero(d->n_featurestores, sizeof *t->dirty);
+    remember(t, d);
+    make_places(t);
+    tenant_sinks_init(t);
     tenant_set_dirty(t);
     t->changed_us = clock_wall_us();
-    for (uint32_t i = 0; i < d->n_featurestores; i++)
+    for (uint32_t i = 0; i < t->n_featurestores; i++)
         build_init(&t->builds[i], &plan->featurestores[i]);
-    t->notifiers = memory_zero(d->n_notifiers, sizeof *t->notifiers);
-    t->engines = memory_zero(d->n_metrics, sizeof *t->engines);
-    t->features = memory_zero(d->n_featurestores, sizeof *t->features);
-    t->scores = memory_zero(d->n_models, sizeof *t->scores);
-    t->trainings = memory_zero(d->n_models, sizeof *t->trainings);
-    t->alerts = memory_zero(d->n_alerts, sizeof *t->alerts);
     *out = t;
     return STATUS_OK;
 }
 
 void tenant_start(tenant *t)
 {
-    for (uint32_t i = 0; i < t->plan->definition->n_connectors && !t->paused; i++)
-        make_source(t, i);
+    if (!t->paused)
+        make_sources(t);
     pthread_mutex_lock(&t->lock);
     t->started = true;
     pthread_mutex_unlock(&t->lock);
@@ -344,12 +400,11 @@ void tenant_start(tenant *t)
 
 static void cancel_calls(tenant *t)
 {
-    const definition *d = t->plan->definition;
     pthread_mutex_lock(&t->lock); /* a new version may just be asking for instances */
-    for (uint32_t i = 0; i < d->n_models; i++)
+    for (uint32_t i = 0; i < t->n_models; i++)
         if (t->models[i])
             instance_cancel(t->models[i]);
-    for (uint32_t i = 0; i < d->n_notifiers; i++)
+    for (uint32_t i = 0; i < t->n_notifiers; i++)
         if (t->notifiers[i])
             instance_cancel(t->notifiers[i]);
     pthread_mutex_unlock(&t->lock);
@@ -363,7 +418,7 @@ void tenant_stop(tenant *t)
     pthread_mutex_unlock(&t->lock);
     if (!first)
         return;
-    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
+    for (uint32_t i = 0; i < t->n_connectors; i++) {
         pthread_mutex_lock(&t->lock);
         source *s = t->sources[i];
         hook *h = t->hooks[i];
@@ -395,22 +450,24 @@ static void free_instances(instance **list, uint32_t n)
 
 static void tenant_free(tenant *t)
 {
-    const definition *d = t->plan->definition;
     tenant_stop(t);
-    free_instances(t->models, d->n_models);
-    free_instances(t->notifiers, d->n_notifiers);
-    free_instances(t->engines, d->n_metrics);
-    for (uint32_t i = 0; i < d->n_models; i++)
+    free_instances(t->models, t->n_models);
+    free_instances(t->notifiers, t->n_notifiers);
+    free_instances(t->engines, t->n_metrics);
+    for (uint32_t i = 0; i < t->n_models; i++)
         model_loaded_free(&t->loaded[i]);
-    for (uint32_t i = 0; i < d->n_connectors; i++)
+    for (uint32_t i = 0; i < t->n_connectors; i++) {
         free(t->source_problems[i]);
-    for (uint32_t i = 0; i < d->n_models; i++)
+        free(t->connector_keys[i]);
+    }
+    free(t->connector_keys);
+    for (uint32_t i = 0; i < t->n_models; i++)
         free(t->model_stages[i]);
     free(t->model_stages);
     poison_ward_free(t->ward);
     free(t->loaded);
     free(t->versions_shown);
-    for (uint32_t i = 0; i < d->n_featurestores; i++)
+    for (uint32_t i = 0; i < t->n_featurestores; i++)
         build_release(&t->builds[i]);
     free(t->builds);
     free(t->builds_shown);
@@ -426,6 +483,9 @@ static void tenant_free(tenant *t)
     free(t->trainings);
     free(t->alerts);
     lane_group_close(t->lanes);
+    definition_seed_free(t->seed);
+    free(t->workspace);
+    free(t->workspace_id);
     free(t->role);
     free(t->password);
     flow_plan_release(t->plan);
@@ -439,9 +499,14 @@ void tenant_release(tenant *t)
         tenant_free(t);
 }
 
-const flow_plan *tenant_plan(const tenant *t)
+int32_t tenant_wid(const tenant *t)
 {
-    return t->plan;
+    return t->wid;
+}
+
+const char *tenant_workspace(const tenant *t)
+{
+    return t->workspace;
 }
 
 poison_ward *tenant_ward(tenant *t)
@@ -479,22 +544,26 @@ void tenant_stored(tenant *t)
 static void tick_sources(tenant *t)
 {
     int64_t now_us = clock_monotonic_us();
-    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++)
+    for (uint32_t i = 0; i < t->n_connectors; i++) {
         if (t->sources[i])
             source_tick(t->sources[i], now_us);
+        if (t->hooks[i])
+            hook_tick(t->hooks[i], now_us);
+    }
 }
 
 void tenant_tick(tenant *t, int64_t now_us, bool read_sources)
 {
     pthread_mutex_lock(&t->lock);
-    bool running = t->started && !t->stopping && !t->paused;
+    bool here = t->started && !t->stopping, running = here && !t->paused;
     bool go = running && !t->working && (now_us >= t->next_look_us || t->requests);
-    t->working = t->working || go;
+    bool rest = here && !go && tenant_may_rest(t, now_us);
+    t->working = t->working || go || rest;
     if (running && read_sources)
         tick_sources(t);
     if (running)
         tenant_sinks_tick(t, clock_monotonic_us());
-    if (go)
-        lane_post(t->lane, tenant_work, t);
+    if (go || rest)
+        lane_post(t->lane, go ? tenant_work : tenant_rest, t);
     pthread_mutex_unlock(&t->lock);
 }

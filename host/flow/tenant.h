@@ -1,6 +1,9 @@
 /* A tenant: one workspace as it runs on this host, for one generation of its definition. Immutable but for
  * its work: a new definition is a new tenant. Counted, so that a request may hold it while it is replaced.
  *
+ * A tenant that stood still for a while rests: it keeps no plan, no decoders and no session of its login,
+ * only what it must remember. Whoever needs the plan gets it made again (tenant_rest.c).
+ *
  * All of its background work (refresh, score, train, alerts, deliveries) runs on one lane, one thing after
  * another, in the order of the flow; sources have lanes of their own. The tick of the flow tells it the time.
  */
@@ -35,8 +38,16 @@ void tenant_start(tenant *t);
 /* Ends sources and the lane; waits for what is in hand. Not on the loop thread. */
 void tenant_stop(tenant *t);
 
-const flow_plan *tenant_plan(const tenant *t); /* borrowed: as long as the tenant is held */
+/* Retained, for flow_plan_release; made again when the tenant rests, which takes milliseconds. NULL with the
+ * reason
+ * (`st` may be NULL). Any thread but the loop's. */
+const flow_plan *tenant_plan(tenant *t, status *st);
+/* The same, but NULL when the tenant rests. Any thread. */
+const flow_plan *tenant_plan_awake(tenant *t);
+int32_t tenant_wid(const tenant *t);
+const char *tenant_workspace(const tenant *t); /* its key; as long as the tenant is held */
 bool tenant_paused(const tenant *t);
+bool tenant_resting(tenant *t);
 /* Loop thread, every tick; cheap. */
 void tenant_tick(tenant *t, int64_t now_us, bool read_sources);
 /* Rows of it were committed. [any], cheap. */
@@ -55,8 +66,8 @@ void tenant_renew_sources(tenant *t);
 json_t *tenant_sink_status(tenant *t, const char *sink);
 void tenant_each_sink(tenant *t, sink_visit visit, void *arg); /* cheap */
 status_class tenant_sink_pause(tenant *t, const char *sink, bool paused, status *st);
-/* The plugin instance of a metric engine; NULL for SQL metrics. */
-instance *tenant_engine(tenant *t, const char *metric, status *st);
+/* The plugin instance of a metric engine; NULL for SQL metrics. `d`: of its plan. */
+instance *tenant_engine(tenant *t, const definition *d, const char *metric, status *st);
 
 /* Asked-for work, on the tenant's lane. */
 void tenant_train(tenant *t, const char *model, const char *actor, flow_done done, void *arg);

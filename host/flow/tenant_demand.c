@@ -59,11 +59,16 @@ static status_class demand_of_store(tenant *t, const flow_demand *d, connection 
 status_class tenant_demand(tenant *t, const flow_demand *d, json_t **out, status *st)
 {
     connection *c;
+    const flow_plan *plan = tenant_plan(t, st);
+    if (!plan)
+        return st->class;
     status_class class = pool_borrow(t->parts.flow->data, NULL, SERVICE_WAIT_MS, &c, st);
-    if (class != STATUS_OK)
+    if (class != STATUS_OK) {
+        flow_plan_release(plan);
         return class;
-    journal_backlog waiting = journal_backlog_get(t->parts.journal, (uint32_t)t->plan->wid, NULL);
-    retention_parts parts = {.plan = t->plan,
+    }
+    journal_backlog waiting = journal_backlog_get(t->parts.journal, (uint32_t)t->wid, NULL);
+    retention_parts parts = {.plan = plan,
                              .c = c,
                              .partitions = t->parts.partitions,
                              .host = t->parts.flow->host_name,
@@ -77,6 +82,7 @@ status_class tenant_demand(tenant *t, const flow_demand *d, json_t **out, status
     else
         class = demand_of_store(t, d, c, out, st);
     pool_return(t->parts.flow->data, c);
+    flow_plan_release(plan);
     if (class == STATUS_OK && d->kind != DEMAND_RETENTION)
         wake(t);
     return class;

@@ -18,7 +18,7 @@ int64_t tenant_next_time(const tenant *t, const schedule_rule *rule, int64_t now
 {
     status st;
     int64_t next, width_us = rule->every_us < spread_us ? rule->every_us : spread_us;
-    uint32_t wid = (uint32_t)t->plan->wid * 2654435769U; /* spreads what is counted up */
+    uint32_t wid = (uint32_t)t->wid * 2654435769U; /* spreads what is counted up */
     int64_t phase_us = width_us > 0 ? (int64_t)((double)wid / 4294967296.0 * (double)width_us) : 0;
     if (schedule_next(rule, now_us - phase_us, &next, &st) == STATUS_OK && next != INT64_MAX)
         return next + phase_us;
@@ -27,7 +27,7 @@ int64_t tenant_next_time(const tenant *t, const schedule_rule *rule, int64_t now
 
 void tenant_set_dirty(tenant *t)
 {
-    for (uint32_t i = 0; i < t->plan->definition->n_featurestores; i++)
+    for (uint32_t i = 0; i < t->n_featurestores; i++)
         t->dirty[i] = true;
 }
 

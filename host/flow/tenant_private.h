@@ -1,10 +1,11 @@
-/* The inside of a tenant, shared by tenant.c (life), tenant_work.c (what its lane does) and tenant_status.c
- * (what people see of it). */
+/* The inside of a tenant, shared by tenant.c (life), tenant_rest.c (its plan, and when it has
+ * none), tenant_work.c (what its lane does) and tenant_status.c (what people see of it). */
 #ifndef PENSTOCK_FLOW_TENANT_PRIVATE_H
 #define PENSTOCK_FLOW_TENANT_PRIVATE_H
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "control/definition_seed.h"
 #include "flow/build.h"
 #include "flow/hook.h"
 #include "flow/model.h"
@@ -26,7 +27,16 @@ typedef struct tenant_request tenant_request;
 
 struct tenant {
     tenant_parts parts;
+    int32_t wid;
+    char *workspace, *workspace_id;
+    uint32_t weight;
+    definition_seed *seed; /* what the plan is made of */
+    /* NULL = it rests. Under the lock; who has retained it (the lane in its turn) may use it without. */
     const flow_plan *plan;
+    int64_t used_us; /* monotonic: when the plan was asked for last; under the lock */
+    uint32_t n_connectors, n_sinks, n_models, n_notifiers, n_metrics, n_featurestores,
+        n_alerts; /* of its definition */
+    char **connector_keys;
     pool_login login;
     char *role, *password;
     bool paused;
@@ -97,6 +107,9 @@ void tenant_refresh_features(work *w, bool now);
 void tenant_expire(work *w); /* retention, when it is due */
 /* Its rows are not all there yet: it is new and being built. */
 bool tenant_is_incomplete(const tenant *t, const store_table *store);
-void tenant_work(void *arg);            /* the lane's turn */
+void tenant_work(void *arg); /* the lane's turn */
+/* Whether it stood still for long enough. Under the lock. */
+bool tenant_may_rest(const tenant *t, int64_t now_us);
+void tenant_rest(void *arg);            /* the lane's turn then */
 void tenant_refuse_requests(tenant *t); /* what was asked for and cannot be done any more */
 #endif

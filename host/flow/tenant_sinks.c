@@ -10,6 +10,7 @@
 #include "base/utc.h"
 #include "flow/tenant_private.h"
 
+/* A workspace with sinks never rests: the plan is there. */
 static const definition *of(const tenant *t)
 {
     return t->plan->definition;
@@ -17,11 +18,11 @@ static const definition *of(const tenant *t)
 
 void tenant_sinks_init(tenant *t)
 {
-    if (of(t)->n_sinks == 0)
+    if (t->n_sinks == 0)
         return;
-    t->sink_lanes = lane_group_open(t->parts.sink_lanes, t->plan->weight);
-    t->sinks = memory_zero(of(t)->n_sinks, sizeof *t->sinks);
-    t->sink_problems = memory_zero(of(t)->n_sinks, sizeof *t->sink_problems);
+    t->sink_lanes = lane_group_open(t->parts.sink_lanes, t->weight);
+    t->sinks = memory_zero(t->n_sinks, sizeof *t->sinks);
+    t->sink_problems = memory_zero(t->n_sinks, sizeof *t->sink_problems);
 }
 
 static void note_problem(tenant *t, uint32_t i, const char *problem)
@@ -77,7 +78,7 @@ static void start_one(tenant *t, uint32_t i)
 
 void tenant_sinks_start(tenant *t)
 {
-    for (uint32_t i = 0; i < of(t)->n_sinks; i++) {
+    for (uint32_t i = 0; i < t->n_sinks; i++) {
         pthread_mutex_lock(&t->lock);
         bool missing = t->started && !t->stopping && !t->paused && !t->sinks[i];
         pthread_mutex_unlock(&t->lock);
@@ -88,7 +89,7 @@ void tenant_sinks_start(tenant *t)
 
 void tenant_sinks_stop(tenant *t)
 {
-    for (uint32_t i = 0; i < of(t)->n_sinks; i++) {
+    for (uint32_t i = 0; i < t->n_sinks; i++) {
         pthread_mutex_lock(&t->lock);
         sink *s = t->sinks[i];
         t->sinks[i] = NULL;
@@ -101,7 +102,7 @@ void tenant_sinks_free(tenant *t)
 {
     if (!t->sink_lanes)
         return;
-    for (uint32_t i = 0; i < of(t)->n_sinks; i++)
+    for (uint32_t i = 0; i < t->n_sinks; i++)
         free(t->sink_problems[i]);
     free(t->sink_problems);
     free(t->sinks);
@@ -110,7 +111,7 @@ void tenant_sinks_free(tenant *t)
 
 static void each(tenant *t, void (*act)(sink *s, int64_t now_us), int64_t now_us)
 {
-    for (uint32_t i = 0; i < of(t)->n_sinks; i++)
+    for (uint32_t i = 0; i < t->n_sinks; i++)
         if (t->sinks[i])
             act(t->sinks[i], now_us);
 }
@@ -146,7 +147,7 @@ void tenant_sinks_renew(tenant *t)
 
 static int sink_index(const tenant *t, const char *key)
 {
-    const defined_sink *d = definition_sink(of(t), key);
+    const defined_sink *d = t->n_sinks ? definition_sink(of(t), key) : NULL;
     return d ? (int)(d - of(t)->sinks) : -1;
 }
 
@@ -189,9 +190,9 @@ json_t *tenant_sink_status(tenant *t, const char *key)
 void tenant_each_sink(tenant *t, sink_visit visit, void *arg)
 {
     pthread_mutex_lock(&t->lock); /* sinks go away under it */
-    for (uint32_t i = 0; i < of(t)->n_sinks; i++) {
+    for (uint32_t i = 0; i < t->n_sinks; i++) {
         sink_look look = look_at(t, i);
-        visit(arg, of(t)->workspace, of(t)->sinks[i].object.key, &look);
+        visit(arg, t->workspace, of(t)->sinks[i].object.key, &look);
     }
     pthread_mutex_unlock(&t->lock);
 }

@@ -55,7 +55,7 @@ static void set_freshness(json_t *o, const store_table *table, connection *c)
 
 static void set_backlog(tenant *t, json_t *o, const char *store)
 {
-    journal_backlog b = journal_backlog_get(t->parts.journal, (uint32_t)t->plan->wid, store);
+    journal_backlog b = journal_backlog_get(t->parts.journal, (uint32_t)t->wid, store);
     json_object_set_new(o, "backlog_rows", json_integer((json_int_t)b.rows));
     json_object_set_new(o, "backlog_bytes", json_integer((json_int_t)b.bytes));
     if (b.records_lost)
@@ -143,7 +143,7 @@ static json_t *stores(tenant *t, connection *c)
 static json_t *models(tenant *t)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < t->plan->definition->n_models; i++) {
+    for (uint32_t i = 0; i < t->n_models; i++) {
         json_t *o = json_pack("{s:s}", "key", t->plan->definition->models[i].object.key);
         set_note(t, o, &t->scores[i]);
         pthread_mutex_lock(&t->lock);
@@ -159,8 +159,8 @@ static json_t *models(tenant *t)
 static json_t *sources(tenant *t)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < t->plan->definition->n_connectors; i++) {
-        const char *key = t->plan->definition->connectors[i].object.key;
+    for (uint32_t i = 0; i < t->n_connectors; i++) {
+        const char *key = t->connector_keys[i];
         json_t *o = tenant_source_status(t, key);
         json_object_set_new(o, "key", json_string(key));
         json_array_append_new(list, o);
@@ -179,7 +179,7 @@ static json_t *sinks(tenant *t)
 static json_t *alerts(tenant *t)
 {
     json_t *list = json_array();
-    for (uint32_t i = 0; i < t->plan->definition->n_alerts; i++) {
+    for (uint32_t i = 0; i < t->n_alerts; i++) {
         json_t *o = json_pack("{s:s}", "key", t->plan->definition->alerts[i].object.key);
         set_note(t, o, &t->alerts[i]);
         json_array_append_new(list, o);
@@ -191,7 +191,10 @@ json_t *tenant_status(tenant *t)
 {
     connection *c = NULL;
     status st;
-    const definition *d = t->plan->definition;
+    const flow_plan *plan = tenant_plan(t, NULL);
+    if (!plan)
+        return NULL;
+    const definition *d = plan->definition;
     bool connected = tenant_borrow(t, &c, &st) == STATUS_OK;
     json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "workspace", d->workspace, "id", d->workspace_id,
                           "template", d->template_key, "version", d->template_version, "state",
@@ -204,5 +207,6 @@ json_t *tenant_status(tenant *t)
     json_object_set_new(o, "models", models(t));
     json_object_set_new(o, "alerts", alerts(t));
     pool_return(t->parts.flow->data, c);
+    flow_plan_release(plan);
     return o;
 }

@@ -110,8 +110,9 @@ static void score_models(work *w, bool now)
         const model_plan *m = &t->plan->models[i];
         uint64_t rows = 0;
         status st;
-        bool due =
-            now || (m->defined->infer.on_change ? w->changed : false) || w->now_us >= t->scores[i].due_us;
+        bool let_go = t->versions_shown[i] > 0 && !t->loaded[i].ready; /* the tenant has rested */
+        bool due = now || let_go || (m->defined->infer.on_change ? w->changed : false) ||
+                   w->now_us >= t->scores[i].due_us;
         if (!m->from || !due)
             continue;
         uint32_t retry_ms = 0;
@@ -207,7 +208,7 @@ static void evaluate_alerts(work *w)
                              .now_us = w->now_us,
                              .ward = t->ward};
         status_class class = STATUS_OK;
-        parts.engine = tenant_engine(t, rule->metric, &st);
+        parts.engine = tenant_engine(t, t->plan->definition, rule->metric, &st);
         do {
             class = alert_evaluate(&parts, &r, &st);
             w->told = w->told || (class == STATUS_OK && (r.fired || r.resolved));
@@ -442,11 +443,38 @@ static void run_stages(work *w)
     deliver(w);
 }
 
+static void end_turn(const work *w, bool connected)
+{
+    tenant *t = w->t;
+    pthread_mutex_lock(&t->lock);
+    t->working = false;
+    t->wake_due_us = wake_due(w);
+    t->next_look_us = w->more ? 0 : connected ? next_look(w) : w->now_us + retry_us;
+    if (atomic_load(&t->stored) && t->wake_due_us < t->next_look_us)
+        t->next_look_us = t->wake_due_us;
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* What was asked for cannot be done without a plan. */
+static void skip_turn(tenant *t)
+{
+    tenant_refuse_requests(t);
+    pthread_mutex_lock(&t->lock);
+    t->working = false;
+    t->next_look_us = clock_wall_us() + retry_us;
+    pthread_mutex_unlock(&t->lock);
+}
+
 void tenant_work(void *arg)
 {
     tenant *t = arg;
     work w = {.t = t, .now_us = clock_wall_us()};
     status st;
+    const flow_plan *plan = tenant_plan(t, &st);
+    if (!plan) {
+        skip_turn(t);
+        return;
+    }
     begin_turn(&w);
     bool connected = open_connections(&w, &st) == STATUS_OK;
     if (connected)
@@ -456,11 +484,6 @@ void tenant_work(void *arg)
     pool_return(t->parts.flow->data, w.data);
     pool_return(t->parts.flow->data, w.service);
     pool_return(t->parts.flow->control, w.control);
-    pthread_mutex_lock(&t->lock);
-    t->working = false;
-    t->wake_due_us = wake_due(&w);
-    t->next_look_us = w.more ? 0 : connected ? next_look(&w) : w.now_us + retry_us;
-    if (atomic_load(&t->stored) && t->wake_due_us < t->next_look_us)
-        t->next_look_us = t->wake_due_us;
-    pthread_mutex_unlock(&t->lock);
+    end_turn(&w, connected);
+    flow_plan_release(plan);
 }

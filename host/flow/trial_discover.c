@@ -7,7 +7,7 @@
 #include "base/name.h"
 #include "flow/trial_private.h"
 #include "flow/trial_rows.h"
-#include "schema/infer.h"
+#include "schema/infer_text.h"
 
 /* The same key twice: the later one gets a number. */
 static void key_alone(const json_t *streams, char key[NAME_KEY_MAX + 1])
@@ -28,16 +28,28 @@ static void key_alone(const json_t *streams, char key[NAME_KEY_MAX + 1])
     }
 }
 
-/* Rows out of an example: a row, a list of rows, or a payload's text that is one of them. */
+/* Rows out of an example: a row, a list of rows, or a payload's text that is one of them. NULL: it is none of
+ * them. */
 static json_t *rows_of(const json_t *example)
 {
     json_t *parsed = json_is_string(example) ? json_loads(json_string_value(example), JSON_DECODE_ANY, NULL)
                                              : json_incref((json_t *)example);
-    json_t *rows = json_is_array(parsed) ? json_incref(parsed) : json_array();
+    json_t *rows = json_is_array(parsed) ? json_incref(parsed) : json_is_object(parsed) ? json_array() : NULL;
     if (json_is_object(parsed))
         json_array_append(rows, parsed);
     json_decref(parsed);
     return rows;
+}
+
+/* Lines of JSON, or CSV with its header. */
+static status_class infer_lines(const char *key, const json_t *example, text *yaml, status *st)
+{
+    FILE *from = fmemopen((void *)json_string_value(example), json_string_length(example), "r");
+    status_class class = from ? schema_infer_text(key, from, 0, yaml, st)
+                              : status_set(st, STATUS_INTERNAL, "the example cannot be read");
+    if (from)
+        fclose(from);
+    return class;
 }
 
 /* JSON is YAML. */
@@ -72,11 +84,14 @@ static status_class propose(const trial *t, const char *key, const json_t *strea
     json_t *decoded = trial_rows(t->parts->connector, json_object_get(stream, "payloads"));
     status_class class = STATUS_OK;
     text one = {0};
-    json_t *rows = decoded ? decoded : rows_of(json_object_get(stream, "example"));
+    const json_t *example = json_object_get(stream, "example");
+    json_t *rows = decoded ? decoded : rows_of(example);
     if (!decoded && json_is_object(json_object_get(stream, "schema")))
         yaml_by_schema(key, stream, &one);
     else if (json_array_size(rows) > 0)
         class = schema_infer_rows(key, rows, &one, st);
+    else if (!rows && json_string_length(example) > 0)
+        class = infer_lines(key, example, &one, st);
     if (class == STATUS_OK && one.len)
         text_add(yaml, below_heading(one.data));
     else if (class != STATUS_OK || !one.len)

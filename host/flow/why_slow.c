@@ -220,10 +220,7 @@ static const char *first_detail(const answer *a)
 
 json_t *why_slow(const why_slow_parts *parts)
 {
-    answer a = {.parts = parts,
-                .plan = tenant_plan(parts->tenant),
-                .reasons = json_array(),
-                .now_us = clock_wall_us()};
+    answer a = {.parts = parts, .plan = parts->plan, .reasons = json_array(), .now_us = clock_wall_us()};
     a.waiting = journal_backlog_get(parts->journal, (uint32_t)a.plan->wid, NULL);
     a.age_us = a.waiting.rows ? a.now_us - a.waiting.oldest_received_us : 0;
     sum_shares(&a);

@@ -14,6 +14,7 @@
 
 typedef struct why_slow_parts {
     tenant *tenant;
+    const flow_plan *plan; /* its */
     journal *journal;
     writer *const *writers; /* NULL where none runs */
     unsigned n_writers;

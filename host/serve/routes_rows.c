@@ -87,12 +87,13 @@ static bool read_order(http_request *r, const flow_plan *plan, intake_order *ord
            row_request_wait(r, &order->wait_stored);
 }
 
-/* A few rows whose checks take no time: decoding them costs less than waking a lane for it. */
+/* A few rows whose checks take no time: decoding them costs less than waking a lane for it. A workspace that
+ * rests is woken on a lane. */
 static bool append_is_quick(http_request *r)
 {
     if (r->body_len > QUICK_BODY || http_request_header(r, "Content-Encoding"))
         return false;
-    const flow_plan *plan = flow_plan_of(r->services->flow, (int32_t)r->wid);
+    const flow_plan *plan = flow_plan_awake(r->services->flow, (int32_t)r->wid);
     const datastore_plan *store = plan ? flow_plan_datastore(plan, http_request_param(r, "k")) : NULL;
     bool quick = store && decode_plan_is_plain(store->decode);
     flow_plan_release(plan);

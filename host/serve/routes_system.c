@@ -89,7 +89,7 @@ static const route table[] = {
          ",\"version\":" RESOURCE_TEXT ",\"host\":" RESOURCE_TEXT ",\"stack\":" RESOURCE_TEXT
          ",\"uptime_seconds\":" RESOURCE_INTEGER ",\"journal\":{\"type\":\"object\"},\"writers\":{"
          "\"type\":\"object\"},\"ledgers_wrong\":" RESOURCE_INTEGER ",\"workspaces\":" RESOURCE_INTEGER
-         ",\"instances\":{\"type\":\"array\"}}}",
+         ",\"workspaces_resting\":" RESOURCE_INTEGER ",\"instances\":{\"type\":\"array\"}}}",
      .success = 200,
      .handler = system_show},
     {.method = HTTP_POST,

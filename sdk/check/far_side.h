@@ -18,8 +18,8 @@ typedef struct far_side {
     char told[64]; /* its path */
 } far_side;
 
-/* `protocol`: lines, http, smtp, mqtt, modbus or postgres; `answer`: what http answers. Child only: failures end the
- * case. It dies with the process that started it. */
+/* `protocol`: lines, http, smtp, mqtt, modbus, postgres or s3; `answer`: what http answers, or the object of
+ * s3. Child only: failures end the case. It dies with the process that started it. */
 void far_side_start(const char *protocol, const char *answer, far_mode mode, far_side *out);
 void far_side_stop(far_side *f); /* zeroed is fine */
 #endif

@@ -287,7 +287,7 @@ typedef struct pst_command {
 /* What streams are there. JSON: [{stream, title, key (of a datastore, proposed), schema (JSON Schema of a row), time, entity,
  * unique, example, payloads, config}], each but `stream` may be absent. time, entity, unique: columns of the schema.
  * payloads: [{payload, meta}], some that came, which are read by the connector's `decode`. example: a row, a list of
- * rows, or a payload's text. The datastore follows from the payloads, else the schema, else the example. config:
+ * rows, or a payload's text (of JSON, of lines of it, or of CSV with its header). The datastore follows from the payloads, else the schema, else the example. config:
  * settings that go with the stream. */
 #define PST_IF_DISCOVER "penstock.connector.discover/1/draft"
 typedef struct pst_discover {

@@ -10,13 +10,14 @@ processes of PostgreSQL in a window of a minute, in which every workspace is ref
 windows, with their range. PostgreSQL's share is told apart by who took it: the service's sessions (the writers), sessions
 that come and go (those of workspaces, autovacuum), the rest (checkpoints, log, the postmaster).
 
-Idle: workspaces of the template that ships (pump-station) get rows once, their source is paused, and they stand still:
-how many relations each has (tables, indexes, TOAST), how much the host's own memory has grown, what CPU they take.
+Idle: workspaces of the template that ships (pump-station), each with parameters of its own, get rows once, their source is
+paused, and they stand still: how many relations each has (tables, indexes, TOAST), how much the host's own memory has grown,
+what CPU they take, how long the first request takes then. About five minutes; PENSTOCK_GROUPS=idle runs it alone.
 
-    measure.py [--steps 1,10,100,1000] [--rounds 3] [--rate 10000] [--batch 100] [--seconds 60] [--idle 200]
+    measure.py [--steps 1,10,100,1000] [--rounds 3] [--rate 10000] [--batch 100] [--seconds 60] [--idle 400]
                [--only load,idle]
 
-The load takes about 20 minutes, standing still 6.
+The load takes about 20 minutes, standing still 7.
 """
 import argparse
 import asyncio
@@ -34,6 +35,7 @@ from harness import say, wait_for  # noqa: E402
 from host_figures import anonymous_mib, cpu_seconds, postgres_parts, postgres_seconds  # noqa: E402
 
 P99_BAR_S, CPU_BAR, MEMORY_BAR_KIB, RELATIONS_BAR = 5.0, 2.0, 32, 24
+GIVEN_BACK_S = 65
 DEVICES, EPOCH = 10, 1767225600  # 2026-01-01
 TEMPLATE = """apiVersion: penstock/v1
 kind: Template
@@ -153,7 +155,7 @@ def make_workspaces(host, template, names):
     began = time.monotonic()
 
     def make(name):
-        host.api("POST", "/workspaces", {"key": name, "template": template, "parameters": PARAMETERS.get(template, {})},
+        host.api("POST", "/workspaces", {"key": name, "template": template, "parameters": parameters_of(template, name)},
                  timeout=300)
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -161,7 +163,8 @@ def make_workspaces(host, template, names):
     return (time.monotonic() - began) / max(1, len(names))
 
 
-PARAMETERS = {"pump-station": {"ops_email": "ops@example.org"}}
+def parameters_of(template, name):
+    return {"ops_email": f"ops@{name}.example.org"} if template == "pump-station" else {}
 
 
 def used(host):
@@ -257,25 +260,60 @@ def rows_once(n):
 
 
 def measure_idle(options):
-    host = harness.Host(settings=["--limits-cells", "64"]).start()
+    """Parameters differ from workspace to workspace, as those of customers do. What each costs is the slope between the first
+    hundred and all: what the host keeps anyway, and what the first ones bring with them, is in both."""
+    host = harness.Host(settings=["--limits-cells", "64", "--workspaces-rest", f"{options.rest}s"]).start()
     host.apply(harness.SOURCE / "templates" / "pump-station" / "template.yaml")
-    stand = lambda names: feed(host, names)  # noqa: E731
-    stand(make(host, ["idle-first"]))  # what the first one brings with it is not what each costs
-    time.sleep(options.rest)
-    before = anonymous_mib(host.process.pid) * 1024, relations(host)
     names = [f"idle{i}" for i in range(options.idle)]
-    stand(make(host, names))
-    wait_for("features are computed", lambda: features(host, names[-1]), 180)
-    time.sleep(options.rest)
-    after = anonymous_mib(host.process.pid) * 1024, relations(host)
-    each = [(b - a) / options.idle for a, b in zip(before, after)]
-    say(f"an idle pump-station of {options.idle}: {each[0]:.1f} KiB of the host's memory (goal {MEMORY_BAR_KIB}: "
-        f"{'met' if each[0] <= MEMORY_BAR_KIB else 'MISSED'}), {each[1]:.1f} relations with indexes and TOAST (goal "
-        f"{RELATIONS_BAR}: {'met' if each[1] <= RELATIONS_BAR else 'MISSED'})")
+    stand(host, names[:options.few])
+    before = weigh(host, options.few)
+    stand(host, names[options.few:])
+    after = weigh(host, options.idle)
+    each = [(b - a) / (options.idle - options.few) for a, b in zip(before, after)]
+    say(f"an idle pump-station ({options.few} to {options.idle}, each fed, each with parameters of its own): {each[0]:.1f} KiB of the"
+        f" host's memory (goal {MEMORY_BAR_KIB}: {'met' if each[0] <= MEMORY_BAR_KIB else 'MISSED'}; all of it"
+        f" {after[0] / 1024:.1f} MiB), {each[1]:.1f} relations with indexes and TOAST (goal {RELATIONS_BAR}: "
+        f"{'met' if each[1] <= RELATIONS_BAR else 'MISSED'})")
     cpu = used(host)
-    time.sleep(options.seconds)
-    cpu = [(b - a) / options.seconds * 1e3 / options.idle for a, b in zip(cpu, used(host))]
+    time.sleep(options.idle_seconds)
+    cpu = [(b - a) / options.idle_seconds * 1e3 / options.idle for a, b in zip(cpu, used(host))]
     say(f"an idle pump-station: CPU host {cpu[0]:.3f} ms/s, PostgreSQL {cpu[1]:.3f} ms/s")
+    wake(host, names)
+
+
+def stand(host, names):
+    """They are made, get rows once, are read by whoever collects figures, and stand still."""
+    feed(host, make(host, names))
+    host.request("GET", "/metrics", admin=True)
+
+
+def weigh(host, n):
+    """KiB of the host and its helpers, and relations, once every workspace rests and what that freed is given back."""
+    began = time.monotonic()
+    wait_for("every workspace rests", lambda: host.api("GET", "/system").json["workspaces_resting"] == n or time.sleep(1), 600)
+    say(f"  {n} workspaces rest after {time.monotonic() - began:.0f} s")
+    kib, still = 0, time.monotonic()
+    while time.monotonic() - still < GIVEN_BACK_S:  # the host gives memory back once a minute
+        time.sleep(1)
+        kib = anonymous_mib(host.process.pid) * 1024
+    say(f"  {kib / 1024:.1f} MiB, {len(sessions_of(host))} sessions of workspaces")
+    return kib, relations(host)
+
+
+def sessions_of(host):
+    return host.sql("SELECT 1 FROM pg_stat_activity WHERE usename ~ '_wid[0-9]+$'")
+
+
+def wake(host, names):
+    """The first request of a workspace that rests beside its second."""
+    took = [[], []]
+    for name in names[:50]:
+        for times in took:
+            began = time.monotonic()
+            host.ingest(name, "sensor_data", rows_once(4), wait=None)
+            times.append(time.monotonic() - began)
+    say(f"rows into a workspace that rests: p50 {percentile(took[0], 0.5) * 1e3:.1f} ms, p99 {percentile(took[0], 0.99) * 1e3:.1f} until"
+        f" durable; into one that does not: p50 {percentile(took[1], 0.5) * 1e3:.1f} ms")
 
 
 def make(host, names):
@@ -290,10 +328,6 @@ def feed(host, names):
         host.api("POST", f"/workspaces/{name}/connectors/rig:pause")
 
 
-def features(host, name):
-    return host.rows(name, "featurestore:pump_metrics_10min")
-
-
 def main():
     words = argparse.ArgumentParser()
     words.add_argument("--steps", type=lambda s: [int(n) for n in s.split(",")], default=[1, 10, 100, 1000])
@@ -302,9 +336,11 @@ def main():
     words.add_argument("--rounds", type=int, default=3, help="windows a step")
     words.add_argument("--seconds", type=int, default=60, help="of a window")
     words.add_argument("--settle", type=int, default=60, help="seconds of load before it counts")
-    words.add_argument("--rest", type=int, default=70, help="seconds of standing still before memory is weighed")
-    words.add_argument("--idle", type=int, default=200)
-    words.add_argument("--only", type=lambda s: s.split(","), default=["load", "idle"])
+    words.add_argument("--rest", type=int, default=5, help="seconds after which a workspace that stands still may rest")
+    words.add_argument("--few", type=int, default=100, help="idle workspaces that the others are counted on top of")
+    words.add_argument("--idle", type=int, default=400)
+    words.add_argument("--idle-seconds", type=int, default=60)
+    words.add_argument("--only", type=lambda s: s.split(","), default=os.environ.get("PENSTOCK_GROUPS", "load,idle"))
     options = words.parse_args()
     sys.argv[1:] = []  # the words are ours, not names of tests
     parts = {"load": lambda: measure_load(options), "idle": lambda: measure_idle(options)}

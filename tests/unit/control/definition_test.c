@@ -1,11 +1,13 @@
 /* The effective definition: parameters, layers, typed objects, order, round trip. */
 #include "support/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/utc.h"
 #include "config/yaml_tree.h"
 #include "control/definition.h"
+#include "control/definition_seed.h"
 #include "schema/row_plan.h"
 
 #define HEAD "apiVersion: penstock/v1\nkind: Template\nmetadata: {key: t, version: 1.0.0}\n"
@@ -216,6 +218,43 @@ static void goes_to_json_and_back(void **state)
     definition_release(d);
 }
 
+static char *form_of(const definition *d)
+{
+    json_t *document = definition_to_json(d);
+    char *form = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(document);
+    return form;
+}
+
+/* A seed outlives its definition, and grows the same one: names, layers, parameters, columns, order. */
+static void grows_again_from_a_seed(void **state)
+{
+    (void)state;
+    status st;
+    const definition *again,
+        *d = made(HEAD "parameters:\n  days: {type: string, default: 30d}\n" STORE FEATURES,
+                  "notifiers: {ops: {plugin: a.b, config: {rate: 0.1}}}\n", "days: 7d\n");
+    json_t *columns = yaml("a: [{name: bucket, type: timestamp, required: true}, {name: n, type: integer}]");
+    const definition *whole;
+    assert_int_equal(definition_with_columns(d, columns, &whole, &st), STATUS_OK);
+    json_decref(columns);
+    definition_release(d);
+    char *before = form_of(whole), hash[33];
+    memcpy(hash, definition_object(whole, CLASS_NOTIFIER, "ops")->hash, sizeof hash);
+    definition_seed *seed = definition_seed_take(whole);
+    definition_release(whole); /* the last one: its body is gone */
+    assert_int_equal(definition_seed_grow(seed, &again, &st), STATUS_OK);
+    char *after = form_of(again);
+    assert_string_equal(after, before);
+    assert_string_equal(definition_object(again, CLASS_NOTIFIER, "ops")->hash, hash);
+    assert_int_equal(definition_featurestore(again, "a")->n_columns, 2);
+    definition_seed_free(seed);
+    assert_string_equal(again->workspace, "acme");
+    definition_release(again);
+    free(before);
+    free(after);
+}
+
 static void parses_references(void **state)
 {
     (void)state;
@@ -256,10 +295,15 @@ static void shares_what_is_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_a_datastore),     cmocka_unit_test(shares_what_is_the_same),
-        cmocka_unit_test(fills_parameters),      cmocka_unit_test(a_local_layer_only_adds),
-        cmocka_unit_test(reads_alerts),          cmocka_unit_test(puts_featurestores_behind_what_they_read),
-        cmocka_unit_test(goes_to_json_and_back), cmocka_unit_test(parses_references),
+        cmocka_unit_test(reads_a_datastore),
+        cmocka_unit_test(shares_what_is_the_same),
+        cmocka_unit_test(fills_parameters),
+        cmocka_unit_test(a_local_layer_only_adds),
+        cmocka_unit_test(reads_alerts),
+        cmocka_unit_test(puts_featurestores_behind_what_they_read),
+        cmocka_unit_test(goes_to_json_and_back),
+        cmocka_unit_test(parses_references),
+        cmocka_unit_test(grows_again_from_a_seed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,13 @@ static void make_plan(bench *b)
     must(flow_plan_create(b->definition, 0, &b->plan, &st), &st);
 }
 
+static const flow_plan *plan_of(void *arg, status *st)
+{
+    bench *b = arg;
+    (void)st;
+    return flow_plan_retain(b->plan);
+}
+
 static int make(void **state)
 {
     bench *b = calloc(1, sizeof *b);
@@ -78,13 +85,15 @@ static int make(void **state)
     b->intake = intake_create(b->disk->j, b->waiters, 1);
     b->pool = lane_pool_create(2);
     b->lanes = lane_group_open(b->pool, 0);
-    source_parts parts = {b->intake,
-                          b->disk->j,
-                          b->lanes,
-                          b->plan,
-                          &b->definition->connectors[0],
-                          stand_instance(&plugins, ECHO_SOURCE, "{\"rows\": 3, \"one_stream\": true}")};
-    b->source = source_create(&parts);
+    source_parts parts = {
+        .intake = b->intake,
+        .journal = b->disk->j,
+        .lanes = b->lanes,
+        .plan_of = plan_of,
+        .arg = b,
+        .wid = 1,
+        .plugin = stand_instance(&plugins, ECHO_SOURCE, "{\"rows\": 3, \"one_stream\": true}")};
+    b->source = source_create(&parts, &b->definition->connectors[0]);
     return 0;
 }
 
@@ -136,10 +145,23 @@ static void a_source_is_told_after_the_commit(void **state)
     assert_int_equal(journal_backlog_get(b->disk->j, 0, NULL).rows, ROWS);
 }
 
+/* What stands still holds no plan: its workspace could not rest. */
+static void a_source_that_ended_gives_the_plan_back(void **state)
+{
+    bench *b = *state;
+    assert_true(flow_plan_is_alone(b->plan));
+    source_tick(b->source, clock_monotonic_us());
+    until(b, SOURCE_ENDED, true);
+    for (int i = 0; !flow_plan_is_alone(b->plan) && i < PATIENCE_MS; i++)
+        usleep(1000);
+    assert_true(flow_plan_is_alone(b->plan));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_source_is_told_after_the_commit, make, unmake)};
+        cmocka_unit_test_setup_teardown(a_source_is_told_after_the_commit, make, unmake),
+        cmocka_unit_test_setup_teardown(a_source_that_ended_gives_the_plan_back, make, unmake)};
     return cmocka_run_group_tests(tests, begin, end);
 }
 #else

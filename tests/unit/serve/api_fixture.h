@@ -46,6 +46,11 @@ const flow_plan *flow_plan_of(flow *fl, int32_t wid)
     return f.plan && wid == f.plan->wid ? flow_plan_retain(f.plan) : NULL;
 }
 
+const flow_plan *flow_plan_awake(flow *fl, int32_t wid)
+{
+    return flow_plan_of(fl, wid);
+}
+
 intake *flow_intake(flow *fl)
 {
     (void)fl;
