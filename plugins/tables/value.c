@@ -130,9 +130,10 @@ static bool read_date(driver_value from, int64_t *days)
     struct tm t = take_date(&c), back;
     if (!c.ok || c.at != c.end)
         return false;
+    int day = t.tm_mday;
     time_t seconds = timegm(&t);
     *days = seconds / DAY_S - (seconds % DAY_S < 0);
-    return gmtime_r(&seconds, &back) && back.tm_mday == t.tm_mday; /* not the 30th of February */
+    return gmtime_r(&seconds, &back) && back.tm_mday == day; /* not the 30th of February */
 }
 
 /* ---- Other kinds ---- */

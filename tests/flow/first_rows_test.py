@@ -11,6 +11,7 @@ import harness
 import mqtt_peer
 import postgres_peer
 from harness import BUILD, SOURCE, check, equal, say, wait_for
+from s3_server import Bucket
 
 PAGE = SOURCE / "docs" / "first-rows.md"
 SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -52,8 +53,17 @@ def sql(folder):
     return {"db.example.com": peer.address}
 
 
+def s3(folder):
+    bucket = Bucket(access="AKID", secret="s3cr3t/+key").serve()
+    lines = ["time,device,level", *(f"2026-03-28T18:00:0{n}Z,d{n},{n + 0.5}" for n in range(3))]
+    bucket.put("plant/2026-03-28.csv", ("\n".join(lines) + "\n").encode())
+    (folder / "access.txt").write_text("AKID")
+    (folder / "secret.txt").write_text("s3cr3t/+key")
+    return {"http://bucket.s3.example.com": bucket.url}
+
+
 # A section of the page and its server: gives what the example's names are here.
-SOURCES = {"MQTT": mqtt, "HTTP": http_poll, "SQL": sql}
+SOURCES = {"MQTT": mqtt, "HTTP": http_poll, "S3": s3, "SQL": sql}
 
 
 def run(command, folder, env):
