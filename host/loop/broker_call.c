@@ -180,7 +180,7 @@ static void take_mode(guest *g, const struct seccomp_notif *call)
 
 /* ---- Everything else ---- */
 
-static void refuse(guest *g, const struct seccomp_notif *call)
+void broker_call_refuse(guest *g, const struct seccomp_notif *call)
 {
     char *name = seccomp_syscall_resolve_num_arch(call->data.arch, call->data.nr);
     const uint64_t *args = (const uint64_t *)call->data.args;
@@ -205,6 +205,7 @@ void broker_call_take(guest *g)
     case SYS_sendto:
     case SYS_sendmsg:
     case SYS_sendmmsg:
+    case SYS_setsockopt:
         broker_network_take(g, &call);
         break;
     case SYS_fchmod:
@@ -219,6 +220,6 @@ void broker_call_take(guest *g)
         break;
 #endif
     default:
-        refuse(g, &call);
+        broker_call_refuse(g, &call);
     }
 }

@@ -92,7 +92,8 @@ typedef struct pst_call {
 
 enum {
     PST_BATCH_RAW = 1,    /* column `_payload` (z or u): one undecoded record a row, cut at record ends; `_meta` (u),
-                             optional: a CSV header or a topic. The host decodes. */
+                             optional: a CSV header, or a topic, behind which facts may stand, each as
+                             U+001F name=value. The host decodes. */
     PST_BATCH_ALIGNED = 2 /* row i of this answer belongs to row i of the input "rows" */
 };
 
