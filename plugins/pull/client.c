@@ -222,9 +222,9 @@ static pst_status add_headers(const pull_client *c, const pull_request *r, struc
               add_header(list, "If-None-Match", r->etag) &&
               add_header(list, "If-Modified-Since", r->modified) &&
               add_header(list, "Expect", r->body ? "" : NULL);
+    size_t n = r->bare ? 0 : host->config_count(host, "/headers");
     for (size_t i = 0; ok && !r->bare && i < r->n_headers; i++)
         ok = add_header(list, r->headers[i].key, r->headers[i].value);
-    size_t n = r->bare ? 0 : host->config_count(host, "/headers");
     for (size_t i = 0; ok && i < n; i++) {
         const char *name = host->config_key(host, "/headers", i);
         snprintf(path, sizeof path, "/headers/%s", name);
@@ -391,4 +391,33 @@ pst_status pull_ask(pull_client *c, const pst_call *call, const pull_request *r,
             break;
     }
     return st ? st : pull_judge(c, error);
+}
+
+/* The beginning of what the far side said, on one line. */
+static int first_words(const pull_answer *a, char *out, size_t size)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->body.len && n + 1 < size; i++) {
+        char ch = a->body.data[i];
+        if (ch >= ' ' && ch <= '~')
+            out[n++] = ch;
+        else if (n && out[n - 1] != ' ')
+            out[n++] = ' ';
+    }
+    out[n] = '\0';
+    return (int)n;
+}
+
+pst_status pull_post(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error)
+{
+    static const long refusals[] = {400, 409, 413, 415, 422};
+    char words[160];
+    pst_status st = pull_ask(c, call, r, error);
+    for (size_t i = 0; st && i < sizeof refusals / sizeof refusals[0]; i++)
+        if (c->answer.status == refusals[i]) {
+            int len = first_words(&c->answer, words, sizeof words);
+            return pst_fail(error, PST_E_DATA, NULL, "%s answered %ld%s%.*s", c->answer.place,
+                            c->answer.status, len ? ": " : "", len, words);
+        }
+    return st;
 }

@@ -60,6 +60,9 @@ void pull_rest(pull_client *c);
 /* Asks; answers are in c->answer, also those that are a failure (then its status is set). A refused token is
  * renewed once. PST_E_UNAVAILABLE with retry_after_ms: the far side, or the rate, says when. */
 pst_status pull_ask(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
+/* Posts rows: pull_ask, but what the far side does not take (400, 409, 413, 415, 422) is PST_E_DATA: it comes
+ * again in halves. */
+pst_status pull_post(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
 /* One transfer, nothing followed and nothing judged: for login.c. */
 pst_status pull_exchange(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
 /* What the status of the answer means. */
