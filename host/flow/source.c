@@ -114,19 +114,26 @@ void source_failed(source *s, const instance_call *call, const status *st)
 
 /* ---- opening ---- */
 
-static void load_cursor(source *s)
+/* Without a cursor it begins at the beginning. One that is there and cannot be read is an error: to begin
+ * again would bring everything twice into stores without a key. */
+static status_class load_cursor(source *s, status *st)
 {
     const void *data;
     size_t len;
-    status st;
     text_clear(&s->cursor);
     s->shift_us = SOURCE_NO_SHIFT;
-    if (journal_cursor_get(s->parts.journal, (uint32_t)s->parts.wid, s->instance_name, s->arena, &data, &len,
-                           &st) != STATUS_OK ||
-        len < SOURCE_CURSOR_HEAD)
-        return;
+    status_class class = journal_cursor_get(s->parts.journal, (uint32_t)s->parts.wid, s->instance_name,
+                                            s->arena, &data, &len, st);
+    if (class == STATUS_NOT_FOUND)
+        return STATUS_OK;
+    if (class == STATUS_OK && len < SOURCE_CURSOR_HEAD)
+        class = status_set(st, STATUS_INTERNAL, "journal: the cursor of %s has %zu bytes, not %d or more",
+                           s->instance_name, len, (int)SOURCE_CURSOR_HEAD);
+    if (class != STATUS_OK)
+        return class;
     memcpy(&s->shift_us, data, SOURCE_CURSOR_HEAD);
     text_add_n(&s->cursor, data, len);
+    return STATUS_OK;
 }
 
 static bool take_plan(source *s)
@@ -156,7 +163,10 @@ static bool open_source(source *s)
         source_rest_for_ever(s);
         return false;
     }
-    load_cursor(s);
+    if (load_cursor(s, &st) != STATUS_OK) {
+        source_failed(s, &call, &st);
+        return false;
+    }
     size_t len = s->cursor.len > SOURCE_CURSOR_HEAD ? s->cursor.len - SOURCE_CURSOR_HEAD : 0;
     if (instance_open(s->parts.plugin, &call, len ? s->cursor.data + SOURCE_CURSOR_HEAD : NULL, len, &st) !=
         STATUS_OK) {

@@ -143,6 +143,9 @@ def rows_arrive_as_they_are():
     equal(json.loads(first["_extra"]), {"colour": "grün\t\"x\"\\"}, "what was added")
     equal((second["device"], second["value"], second["on"]), ("d\n'", None, None), "what was not given is null")
     wait_for("it is well", lambda: sink_of(host)["state"] == "ok")
+    check("the far side is there" in host.cli("sink", "check", "olap", "-w", "one").errors, "penstock sink check")
+    server.stop()
+    check(host.cli("sink", "check", "olap", "-w", "one", code=None).returncode != 0, "a server that is away is noticed")
     host.stop()
 
 
