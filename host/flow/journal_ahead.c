@@ -114,7 +114,7 @@ status_class journal_read_ahead(journal *j, uint32_t stream, uint64_t after_seq,
     if (!s || last_seq > after_seq || !read_shown(j, s, after_seq, max_bytes, a, &copies, &n, commit))
         return journal_read(j, stream, after_seq, max_bytes, a, records_out, n_out, st);
     journal_record *records = arena_zero(a, n + 1, sizeof *records);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; copies && i < n; i++) {
         if (!record_decode(copies[i].data, copies[i].len, a, &records[i]))
             return status_set(st, STATUS_INTERNAL, "journal: a record that it has written cannot be read");
         records[i].stream = stream;
