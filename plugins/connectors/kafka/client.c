@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_US = 4000000, DOUBT_US = 1200000, BROKERS_TEXT = 20000 };
+enum { ANSWER_US = 4000000, DOUBT_US = 600000, BROKERS_TEXT = 20000 };
 
 void client_init(client *c, const pst_host *host)
 {
