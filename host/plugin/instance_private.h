@@ -81,6 +81,8 @@ struct instance {
     char trouble[INSTANCE_TROUBLE_MAX]; /* what the plugin told through penstock.health */
     uint64_t *denied_seen; /* hashes of what was logged, INSTANCE_DENIALS_TOLD; NULL until something is */
     int64_t last_used_us;
+    struct program
+        *program; /* what it runs, under the call lock; NULL = never asked for (services_program.c) */
     swap_place swap;
 };
 
@@ -124,6 +126,9 @@ void instance_drop_cell(instance *in, int timeout_ms);
 /* The cell that is dead: what became of it goes into the call (which may be NULL), the state and the policy.
  */
 void instance_bury(instance *in, instance_call *call);
+/* Ends the program that the cell started, with everything in its group; politely: it is asked first. None is
+ * fine. */
+void program_end(instance *in, bool politely);
 /* A cell that says it lacks resources: it is replaced after the call. */
 void instance_worn(instance *in, instance_call *call, const char *why);
 /* A cell that did not come to life. */

@@ -20,5 +20,6 @@ void far_talk_modbus(far_peer *p);
 void far_talk_nats(far_peer *p);
 /* Not one connection, but all of them. */
 void far_program_start(const char *program, far_mode mode, far_side *out);
+void far_talk_postgres(far_peer *p);
 void far_talk_s3(far_peer *p);
 #endif
