@@ -80,10 +80,10 @@ static bool execute(odbc *o)
 {
     SQLFreeStmt(o->statement, SQL_CLOSE);
     SQLFreeStmt(o->statement, SQL_RESET_PARAMS);
-    SQLSetStmtAttr(
-        o->statement, SQL_ATTR_QUERY_TIMEOUT,
-        (SQLPOINTER)(uintptr_t)(o->base.host->config_int(o->base.host, "/statement_timeout_ms") / 1000 + 1),
-        0); /* NOLINT */
+    uintptr_t seconds = (uintptr_t)(o->base.host->config_int(o->base.host, "/statement_timeout_ms") / 1000);
+    SQLSetStmtAttr(o->statement, SQL_ATTR_QUERY_TIMEOUT,
+                   (SQLPOINTER)seconds, /* NOLINT(performance-no-int-to-ptr) */
+                   0);
     bool ok = session_well(o, SQLPrepare(o->statement, (SQLCHAR *)o->text.data, SQL_NTS), SQL_HANDLE_STMT,
                            o->statement);
     for (size_t i = 0; ok && i < o->n_parameters; i++)
@@ -132,14 +132,21 @@ static void do_fetch(void *arg)
     }
 }
 
+static bool make_room(odbc *o)
+{
+    void *cells = realloc(o->cells, (size_t)o->most * (size_t)o->n_columns * sizeof *o->cells);
+    if (!cells)
+        return false;
+    o->cells = cells;
+    return true;
+}
+
 static pst_status fetch(odbc *o, const pst_call *call, uint32_t most, pst_error *error)
 {
     if (!o->job.running) {
         o->most = most < BLOCK_ROWS ? most : BLOCK_ROWS;
-        cell *cells = realloc(o->cells, (size_t)o->most * (size_t)o->n_columns * sizeof *cells);
-        o->cells = cells ? cells : o->cells;
         o->failed = false;
-        if (!cells || !job_start(&o->job, do_fetch, o))
+        if (!make_room(o) || !job_start(&o->job, do_fetch, o))
             return pst_fail(error, PST_E_RESOURCE, NULL, "no memory, or no thread");
     }
     pst_status st = job_wait(&o->job, o->base.host, call, DRIVER_SLICE_US, error);
@@ -160,9 +167,11 @@ static pst_status on_next(driver *d, const pst_call *call, uint32_t most, driver
             return st;
     }
     const cell *row = &o->cells[o->next++ * (size_t)o->n_columns];
-    for (SQLSMALLINT i = 0; i < o->n_columns; i++)
-        values[i] = row[i].len == SIZE_MAX ? (driver_value){0}
-                                           : (driver_value){wording_text(&o->bytes) + row[i].at, row[i].len};
+    for (SQLSMALLINT i = 0; i < o->n_columns; i++) {
+        values[i] = (driver_value){0};
+        if (row[i].len != SIZE_MAX)
+            values[i] = (driver_value){wording_text(&o->bytes) + row[i].at, row[i].len};
+    }
     return PST_OK;
 }
 
