@@ -75,7 +75,7 @@ static const statement position_read = {
     "SELECT seq FROM penstock.position WHERE incarnation = $1 AND wid = $2::int AND store = $3"
     " AND lane = $4::smallint AND shard = $5::smallint"};
 
-enum { POSITION_PARAMS = 7, PIPELINE_MAX = 64, FEW_ROWS = 64 };
+enum { POSITION_PARAMS = 7, PIPELINE_MAX = 64, FEW_ROWS = 24 };
 
 static void stream_params(const uint8_t incarnation[16], const journal_record *r, value out[POSITION_PARAMS])
 {
