@@ -119,7 +119,8 @@ static const void *on_get_service(const pst_host *host, const char *id)
     } all[] = {
         {PST_SERVICE_FILES, &service_files, false},       {PST_SERVICE_HEALTH, &service_health, false},
         {PST_SERVICE_JSON, &service_json, true},          {PST_SERVICE_LIMIT, &service_limit, false},
-        {PST_SERVICE_MATERIAL, &service_material, false}, {PST_SERVICE_STATE, &service_state, false},
+        {PST_SERVICE_MATERIAL, &service_material, false}, {PST_SERVICE_PROGRAM, &service_program, false},
+        {PST_SERVICE_STATE, &service_state, false},
     };
     const char *kind = session_of(host)->plugin->kind;
     bool pure = !strcmp(kind, PST_KIND_METRIC) || !strcmp(kind, PST_KIND_MODEL);

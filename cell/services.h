@@ -11,5 +11,6 @@ extern const pst_health_service service_health;
 extern const pst_json_service service_json;
 extern const pst_limit_service service_limit;
 extern const pst_material_service service_material;
+extern const pst_program_service service_program;
 extern const pst_state_service service_state;
 #endif

@@ -8,7 +8,7 @@
 
 #include "base/utc.h"
 #include "complaint.h"
-#include "csv.h"
+#include "base/csv.h"
 
 #define ENTITY "file"
 

@@ -13,8 +13,9 @@
 #include "base/text.h"
 
 static const char *const settings_name[] = {
-    [GRANT_FOLDERS] = "files.allow", [GRANT_NETWORKS] = "networks.allow"};
-static const char *const value_name[] = {[GRANT_FOLDERS] = "folder", [GRANT_NETWORKS] = "network"};
+    [GRANT_FOLDERS] = "files.allow", [GRANT_NETWORKS] = "networks.allow", [GRANT_PROGRAMS] = "exec.allow"};
+static const char *const value_name[] = {
+    [GRANT_FOLDERS] = "folder", [GRANT_NETWORKS] = "network", [GRANT_PROGRAMS] = "program"};
 
 __attribute__((format(printf, 4, 5))) static status_class wrong(status *st, grant_kind kind,
                                                                 const char *where, const char *fmt, ...)
@@ -50,6 +51,17 @@ static status_class take_folder(arena *a, const char *value, const char *where, 
     if (len == 1) {
         wrong(st, GRANT_FOLDERS, where, "/ is the whole machine");
         return status_hint(st, "name the folders that plugins shall read");
+    }
+    g->value = arena_string_n(a, value, len);
+    return STATUS_OK;
+}
+
+static status_class take_program(arena *a, const char *value, const char *where, grant *g, status *st)
+{
+    size_t len = strlen(value);
+    if (*value != '/' || has_dots(value) || len > GRANT_FOLDER_MAX || value[len - 1] == '/') {
+        wrong(st, GRANT_PROGRAMS, where, "\"%.80s\" is no absolute path of a program", value);
+        return status_hint(st, "write its whole path, without . and .., at most %d bytes", GRANT_FOLDER_MAX);
     }
     g->value = arena_string_n(a, value, len);
     return STATUS_OK;
@@ -115,7 +127,9 @@ static status_class take_value(arena *a, grant_kind kind, const char *value, con
                          settings_name[kind], GRANTS_MAX);
     grant *g = &list->items[list->n++];
     *g = (grant){0};
-    return kind == GRANT_FOLDERS ? take_folder(a, value, where, g, st) : take_network(a, value, where, g, st);
+    return kind == GRANT_FOLDERS    ? take_folder(a, value, where, g, st)
+           : kind == GRANT_PROGRAMS ? take_program(a, value, where, g, st)
+                                    : take_network(a, value, where, g, st);
 }
 
 static status_class take_workspace(arena *a, grant_kind kind, const char *key, const char *where, grant *g,
@@ -288,6 +302,15 @@ size_t grant_files(const settings *s, const char *workspace, const char *ret[GRA
         if (holds_for(&list->items[i], workspace))
             ret[n++] = list->items[i].value;
     return n;
+}
+
+bool grant_program(const settings *s, const char *workspace, const char *path)
+{
+    const grant_list *list = settings_grants(s, settings_name[GRANT_PROGRAMS]);
+    for (size_t i = 0; list && i < list->n; i++)
+        if (!strcmp(list->items[i].value, path) && holds_for(&list->items[i], workspace))
+            return true;
+    return false;
 }
 
 size_t grant_networks(const settings *s, const char *workspace, grant_network ret[GRANTS_MAX])

@@ -1,10 +1,11 @@
-/* What the platform lets plugins reach: folders (`files.allow`) and networks (`networks.allow`). Grants stand
- * in the host's settings and nowhere else: a template cannot give itself one.
+/* What the platform lets plugins reach: folders (`files.allow`), networks (`networks.allow`) and programs
+ * (`exec.allow`). Grants stand in the host's settings and nowhere else: a template cannot give itself one.
  *
  * In YAML an item is a plain value, which holds for every workspace, or a mapping:
  *
  *   files:    {allow: [/srv/shared, {folder: /srv/pump, workspaces: [pump-station]}]}
  *   networks: {allow: [10.0.0.0/8, {network: 127.0.0.0/8, workspaces: [demo]}]}
+ *   exec:     {allow: [{program: /usr/bin/telegraf, workspaces: [demo]}]}
  *
  * As a flag or variable it is one text: items between commas, workspaces after @ with + between:
  * `/srv/shared,/srv/pump@pump-station+demo`. A comma or an @ in a folder's name needs the YAML form.
@@ -27,7 +28,7 @@
 #define GRANT_WORKSPACES_MAX 200 /* of one item */
 #define GRANT_FOLDER_MAX 1024    /* bytes */
 
-typedef enum grant_kind { GRANT_FOLDERS, GRANT_NETWORKS } grant_kind;
+typedef enum grant_kind { GRANT_FOLDERS, GRANT_NETWORKS, GRANT_PROGRAMS } grant_kind;
 
 typedef struct grant_network {
     int family;          /* AF_INET or AF_INET6 */
@@ -36,7 +37,8 @@ typedef struct grant_network {
 } grant_network;
 
 typedef struct grant {
-    const char *value; /* the folder (absolute, without a slash at its end), or the network as written */
+    const char
+        *value; /* folder or program (absolute, without a slash at its end), or the network as written */
     grant_network network;
     const char **workspaces;
     size_t n_workspaces; /* 0 = all */
@@ -63,6 +65,8 @@ char *grant_list_text(arena *a, const grant_list *list);
 /* Folders of the workspace in the order of the settings; a relative path means below the first. The texts
  * live as long as the settings. Gives how many. */
 size_t grant_files(const settings *s, const char *workspace, const char *ret[GRANTS_MAX]);
+/* Is it one of the workspace's programs? By its path as the settings write it. */
+bool grant_program(const settings *s, const char *workspace, const char *path);
 size_t grant_networks(const settings *s, const char *workspace, grant_network ret[GRANTS_MAX]);
 /* An IPv4 address inside IPv6 (::ffff:a.b.c.d) counts as IPv4. False for other families. */
 bool grant_network_contains(const grant_network *network, const struct sockaddr *address);

@@ -136,14 +136,16 @@ static bool fits_choices(const setting_key *key, const entry *e)
 
 static bool is_grant(const setting_key *key)
 {
-    return key->kind == SETTING_FOLDERS || key->kind == SETTING_NETWORKS;
+    return key->kind == SETTING_FOLDERS || key->kind == SETTING_NETWORKS || key->kind == SETTING_PROGRAMS;
 }
 
 /* Takes grants for key number i: `v` from a file, or `value` as text. */
 static status_class set_grants(settings *s, size_t i, const yaml_tree *t, const char *pointer,
                                const json_t *v, const char *value, const char *origin, status *st)
 {
-    grant_kind kind = settings_table[i].kind == SETTING_FOLDERS ? GRANT_FOLDERS : GRANT_NETWORKS;
+    grant_kind kind = settings_table[i].kind == SETTING_FOLDERS    ? GRANT_FOLDERS
+                      : settings_table[i].kind == SETTING_PROGRAMS ? GRANT_PROGRAMS
+                                                                   : GRANT_NETWORKS;
     entry e = {.origin = arena_string(s->arena, origin)};
     status_class class = v ? grant_list_read(s->arena, kind, t, pointer, v, &e.grants, st)
                            : grant_list_parse(s->arena, kind, value, origin, &e.grants, st);

@@ -27,6 +27,7 @@ typedef enum setting_kind {
     SETTING_LIST,
     SETTING_FOLDERS,  /* grants: grant.h */
     SETTING_NETWORKS, /* grants */
+    SETTING_PROGRAMS, /* grants */
 } setting_kind;
 
 /* In the order in which the table is read. */

@@ -54,6 +54,10 @@ const setting_key settings_table[] = {
     {"networks.allow", SETTING_NETWORKS, NULL,
      "private networks that plugins may reach, as 10.0.0.0/8 or 10.0.0.0/8@workspace; unset = none", false, 0,
      0, NULL},
+    {"exec.allow", SETTING_PROGRAMS, NULL,
+     "programs that the exec connector may run, as /usr/bin/telegraf or /usr/bin/telegraf@workspace; unset = "
+     "none",
+     false, 0, 0, NULL},
     {"journal.size", SETTING_BYTES, "4GiB", "most bytes the journal takes", false, 64 * MIB, 1024 * GIB,
      NULL},
     {"journal.keep_free", SETTING_INTEGER, "5",

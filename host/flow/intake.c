@@ -364,12 +364,14 @@ void intake_body(intake *in, const intake_order *order, const char *body, size_t
 {
     ticket *t = intake_ticket_create(in, order);
     worker *w = intake_worker_take(in);
-    decode_context context = {.now_us = clock_wall_us(),
-                              .time_shift_us = order->time_shift_us,
-                              .rows = order->rows_max,
-                              .format = order->format,
-                              .precision = order->precision,
-                              .measurement = order->store->table.key};
+    decode_context context = {
+        .now_us = clock_wall_us(),
+        .time_shift_us = order->time_shift_us,
+        .rows = order->rows_max,
+        .format = order->format,
+        .precision = order->precision,
+        /* of a connector, which has a plan of its own, it does not matter: `into` says where */
+        .measurement = order->decode == order->store->decode ? order->store->table.key : NULL};
     decode_result decoded;
     rejected_form form = rejected_form_of(order->format, order->precision);
     status st;

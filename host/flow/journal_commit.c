@@ -365,19 +365,22 @@ static bool end_doubts(journal *j)
     return true;
 }
 
-/* Waits for work, then for company. Under the lock. */
+/* Waits for work, then for company: woken when that is there, not for each that comes. Under the lock. */
 static void gather(journal *j)
 {
+    j->wanted = 1;
     while (!j->waiting.n && !j->closing && !j->failed && !has_trims(j) && !doubts_are_over(j))
         pthread_cond_wait(&j->wake, &j->lock);
     if (!j->waiting.n && !j->closing && !doubts_are_over(j))
         wait_us(j, j->failed ? JOURNAL_REOPEN_US : JOURNAL_TRIM_IDLE_US);
+    j->wanted = j->group_before;
     while (j->waiting.n && !j->closing && j->waiting.n < j->group_before) {
         int64_t left = j->waiting_since_us + j->window_us - clock_monotonic_us();
-        if (left <= 0 || j->pending_bytes >= JOURNAL_GROUP_BYTES / 4)
-            return;
+        if (left <= 0 || j->pending_bytes >= JOURNAL_GROUP_ENOUGH)
+            break;
         wait_us(j, left);
     }
+    j->wanted = SIZE_MAX;
 }
 
 /* Workspace by workspace as their turns come, each in its own order. None while rows find no room and there

@@ -18,11 +18,12 @@
 #include "flow/journal_record.h"
 
 #define JOURNAL_WINDOW_MAX_US 5000U
-#define JOURNAL_GROUP_BYTES (16U << 20) /* of one commit */
-#define JOURNAL_FULL_PERCENT 90U        /* input is refused above; the rest is for trimming and bookkeeping */
-#define JOURNAL_HEADROOM (2U << 20)     /* disk space beyond what is in use: emptying it takes pages, too */
-#define JOURNAL_TRIM_MIN_PAGES 256U     /* trimmed by any commit, beside twice what it writes */
-#define JOURNAL_TRIM_IDLE_PAGES 4096U   /* trimmed by a commit for nothing else */
+#define JOURNAL_GROUP_BYTES (16U << 20)                /* of one commit */
+#define JOURNAL_GROUP_ENOUGH (JOURNAL_GROUP_BYTES / 4) /* so many bytes wait for no company */
+#define JOURNAL_FULL_PERCENT 90U      /* input is refused above; the rest is for trimming and bookkeeping */
+#define JOURNAL_HEADROOM (2U << 20)   /* disk space beyond what is in use: emptying it takes pages, too */
+#define JOURNAL_TRIM_MIN_PAGES 256U   /* trimmed by any commit, beside twice what it writes */
+#define JOURNAL_TRIM_IDLE_PAGES 4096U /* trimmed by a commit for nothing else */
 #define JOURNAL_TRIM_IDLE_US 50000
 #define READ_RECORDS_MAX 4096U /* by one call */
 #define JOURNAL_EXPIRE_MAX 64U /* keys forgotten by one commit */
@@ -100,6 +101,7 @@ struct journal {
     uint32_t era;
 
     turn_queue waiting;       /* submissions, by workspace; a turn costs bytes */
+    size_t wanted;            /* submissions that wake the thread; it is not woken for less */
     int64_t waiting_since_us; /* the first of them, or when the last group was taken */
     uint64_t pending_bytes;   /* submitted, not yet committed or refused */
     uint64_t used_pages;      /* after the last commit */

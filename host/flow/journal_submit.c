@@ -183,7 +183,8 @@ status_class journal_submit(journal *j, const journal_submission *from, status *
         if (j->waiting.n == 0)
             j->waiting_since_us = s->queued_us;
         turn_queue_add(&j->waiting, s->wid, s->weight, &s->item);
-        pthread_cond_signal(&j->wake);
+        if (j->waiting.n >= j->wanted || j->pending_bytes >= JOURNAL_GROUP_ENOUGH)
+            pthread_cond_signal(&j->wake);
     }
     pthread_mutex_unlock(&j->lock);
     if (class != STATUS_OK)

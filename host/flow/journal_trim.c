@@ -19,7 +19,8 @@ void journal_trim(journal *j, uint32_t stream, uint64_t upto_seq)
         }
         s->trim_queued = true;
         j->trims[j->n_trims++] = stream;
-        pthread_cond_signal(&j->wake);
+        if (j->n_trims == 1)
+            pthread_cond_signal(&j->wake);
     }
     pthread_mutex_unlock(&j->lock);
 }

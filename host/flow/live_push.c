@@ -229,7 +229,7 @@ void live_unsettled(live_hub *h, int32_t wid, const char *store)
 
 void live_settled(live_hub *h, int32_t wid, const char *store)
 {
-    if (!h || !atomic_load(&h->n_doubts))
+    if (!h || !atomic_load(&h->n_doubts) || fault_active("late_commit"))
         return;
     pthread_mutex_lock(&h->lock);
     live_doubt **at = find_doubt(h, wid, store), *d = *at;

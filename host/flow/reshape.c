@@ -140,10 +140,17 @@ static void put_path(reshaper *r, uint32_t i, uint32_t row, const json_place *pl
         put_found(r, e, &found); /* so that the row is refused for what it is */
 }
 
+/* What a connector says: the topic, and behind it facts, each as RESHAPE_FACT name = value. */
+static size_t topic_len(const reshape_payload *from)
+{
+    const char *fact = from->topic ? memchr(from->topic, RESHAPE_FACT, from->topic_len) : NULL;
+    return fact ? (size_t)(fact - from->topic) : from->topic_len;
+}
+
 /* The n-th segment of the topic, or from its end. */
 static bool find_segment(const reshape_payload *from, int32_t n, const char **at, size_t *len)
 {
-    const char *p = from->topic, *end = p + from->topic_len;
+    const char *p = from->topic, *end = p + topic_len(from);
     int32_t count = 1;
     for (const char *q = p; q < end; q++)
         count += *q == '/';
@@ -158,10 +165,26 @@ static bool find_segment(const reshape_payload *from, int32_t n, const char **at
     return true;
 }
 
+static void put_fact(reshaper *r, const reshape_entry *e)
+{
+    const char *p = r->from->topic, *end = p + r->from->topic_len;
+    while (p && (p = memchr(p, RESHAPE_FACT, (size_t)(end - p))) != NULL) {
+        const char *name = p + 1, *stop = memchr(name, RESHAPE_FACT, (size_t)(end - name));
+        stop = stop ? stop : end;
+        size_t len = (size_t)(stop - name), n = e->constant_len;
+        if (len > n && name[n] == '=' && memcmp(name, e->constant, n) == 0) {
+            begin_entry(r, e);
+            add_text_as(r->out, e, name + n + 1, len - n - 1);
+            return;
+        }
+        p = stop;
+    }
+}
+
 static void put_topic(reshaper *r, const reshape_entry *e)
 {
     const char *s = r->from->topic;
-    size_t len = r->from->topic_len;
+    size_t len = topic_len(r->from);
     if (!s || (e->from == RESHAPE_SEGMENT && !find_segment(r->from, e->segment, &s, &len)))
         return;
     begin_entry(r, e);
@@ -179,6 +202,9 @@ static void put_entry(reshaper *r, uint32_t i, uint32_t row, const json_place *p
     case RESHAPE_TOPIC:
     case RESHAPE_SEGMENT:
         put_topic(r, e);
+        break;
+    case RESHAPE_META:
+        put_fact(r, e);
         break;
     case RESHAPE_RECEIVED:
         begin_entry(r, e);

@@ -1,6 +1,6 @@
 /* Reshape: a JSON payload of any form becomes lines of NDJSON, one a row, whose members are the columns of a
- * store; decode then reads them like any others. What a connector's `decode` says (path, map, set, $topic) is
- * a reshape_plan; docs/decode.md is its manual.
+ * store; decode then reads them like any others. What a connector's `decode` says (path, map, set, $topic,
+ * $meta) is a reshape_plan; docs/decode.md is its manual.
  *
  * Values are copied byte by byte, so numbers keep their digits. What cannot be a row at all (broken text, a
  * path that leads nowhere) is reported payload by payload. A plan is immutable and shared by threads, a
@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "schema/row_plan.h"
 
+#define RESHAPE_FACT '\x1f'     /* before each fact: name = value */
 #define RESHAPE_TOPIC_MAX 65535 /* bytes of what a connector says beside a payload */
 #define RESHAPE_PAYLOAD_MAX (64U << 20)
 
@@ -31,7 +32,7 @@ void reshaper_free(reshaper *r); /* NULL is fine */
 typedef struct reshape_payload {
     const char *data;
     size_t len;
-    const char *topic; /* not NUL-terminated; NULL = nothing is said */
+    const char *topic; /* not NUL-terminated; NULL = nothing is said; facts with names may stand behind it */
     size_t topic_len;
     int64_t received_us;
 } reshape_payload;

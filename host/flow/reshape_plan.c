@@ -7,6 +7,7 @@
 #include "base/name.h"
 
 #define TOPIC "$topic"
+#define META "$meta."
 #define RECEIVED "$received"
 
 static status_class at_column(status *st, const char *section, const char *column, const char *what)
@@ -37,6 +38,12 @@ static status_class parse_from(reshape_plan *p, const char *column, const char *
     if (strncmp(from, TOPIC, strlen(TOPIC)) == 0)
         return parse_topic(from, e) ? STATUS_OK
                                     : at_column(st, "map", column, "it is $topic or a segment, $topic[1]");
+    if (strncmp(from, META, strlen(META)) == 0) {
+        e->from = RESHAPE_META;
+        e->constant = arena_string(p->a, from + strlen(META));
+        e->constant_len = (uint32_t)strlen(e->constant);
+        return e->constant_len ? STATUS_OK : at_column(st, "map", column, "$meta. and the name of a fact");
+    }
     if (strcmp(from, RECEIVED) == 0) {
         e->from = RESHAPE_RECEIVED;
         return STATUS_OK;

@@ -9,6 +9,7 @@ typedef enum reshape_from {
     RESHAPE_PATH,
     RESHAPE_TOPIC, /* `$topic` */
     RESHAPE_SEGMENT,
+    RESHAPE_META, /* `$meta.name` */
     RESHAPE_RECEIVED,
     RESHAPE_CONSTANT
 } reshape_from;
@@ -22,7 +23,8 @@ typedef struct reshape_entry { /* one column */
     bool convert;
     json_path path;       /* of a member too: one step */
     int32_t segment;      /* from 0, negative from the end */
-    const char *constant; /* JSON */
+    const char *constant; /* JSON; of a fact beside the payload its name */
+    uint32_t constant_len;
 } reshape_entry;
 
 typedef struct reshape_name {

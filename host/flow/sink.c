@@ -9,7 +9,6 @@
 #include "base/arena.h"
 #include "base/batch_json.h"
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/log.h"
 #include "flow/back_off.h"
 #include "flow/sink_batch.h"
@@ -299,12 +298,6 @@ static status_class settle(sink *s, const sink_batch *b, const haul *h, status *
     return class;
 }
 
-/* The fault "sink_position": the position moves before the far side has the rows. */
-static status_class move_too_early(sink *s, sink_batch *b, const haul *h, status *st)
-{
-    return fault_active("sink_position") ? settle(s, b, h, st) : STATUS_OK;
-}
-
 static void hand_over(sink *s, haul *h)
 {
     status st;
@@ -318,15 +311,13 @@ static void hand_over(sink *s, haul *h)
                     .place = {s->parts.ward, s->parts.plugin, s->name, s->name},
                     .arena = s->arena};
     s->tried = true;
-    status_class class = move_too_early(s, &b, h, &st);
-    if (class == STATUS_OK && h->n)
-        class = sink_batch_deliver(&b, &st);
+    status_class class = h->n ? sink_batch_deliver(&b, &st) : STATUS_OK;
     if (class != STATUS_OK) {
         failed(s, &b.call, &st);
         sink_batch_free(&b);
         return;
     }
-    class = fault_active("sink_position") ? STATUS_OK : settle(s, &b, h, &st);
+    class = settle(s, &b, h, &st);
     sink_batch_free(&b);
     if (class != STATUS_OK) {
         away(s, &st);

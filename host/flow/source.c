@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "flow/back_off.h"
 #include "flow/source_private.h"
@@ -48,6 +49,8 @@ static void let_go(source *s)
     source_decoders_free(s->decoders, s->defined);
     flow_plan_release(s->plan);
     text_free(&s->cursor);
+    arena_free(s->arena);
+    s->arena = NULL;
     s->decoders = NULL;
     s->plan = NULL;
     s->defined = NULL;
@@ -114,19 +117,26 @@ void source_failed(source *s, const instance_call *call, const status *st)
 
 /* ---- opening ---- */
 
-static void load_cursor(source *s)
+/* Without a cursor it begins at the beginning. One that is there and cannot be read is an error: to begin
+ * again would bring everything twice into stores without a key. */
+static status_class load_cursor(source *s, status *st)
 {
     const void *data;
     size_t len;
-    status st;
     text_clear(&s->cursor);
     s->shift_us = SOURCE_NO_SHIFT;
-    if (journal_cursor_get(s->parts.journal, (uint32_t)s->parts.wid, s->instance_name, s->arena, &data, &len,
-                           &st) != STATUS_OK ||
-        len < SOURCE_CURSOR_HEAD)
-        return;
+    status_class class = journal_cursor_get(s->parts.journal, (uint32_t)s->parts.wid, s->instance_name,
+                                            s->arena, &data, &len, st);
+    if (class == STATUS_NOT_FOUND)
+        return STATUS_OK;
+    if (class == STATUS_OK && len < SOURCE_CURSOR_HEAD)
+        class = status_set(st, STATUS_INTERNAL, "journal: the cursor of %s has %zu bytes, not %d or more",
+                           s->instance_name, len, (int)SOURCE_CURSOR_HEAD);
+    if (class != STATUS_OK)
+        return class;
     memcpy(&s->shift_us, data, SOURCE_CURSOR_HEAD);
     text_add_n(&s->cursor, data, len);
+    return STATUS_OK;
 }
 
 static bool take_plan(source *s)
@@ -142,6 +152,7 @@ static bool take_plan(source *s)
     }
     s->defined = definition_connector(s->plan->definition, s->instance_name + strlen(SOURCE_PREFIX));
     assert(s->defined); /* another definition has another source */
+    s->arena = arena_create(SOURCE_ARENA_BYTES);
     return true;
 }
 
@@ -156,7 +167,10 @@ static bool open_source(source *s)
         source_rest_for_ever(s);
         return false;
     }
-    load_cursor(s);
+    if (load_cursor(s, &st) != STATUS_OK) {
+        source_failed(s, &call, &st);
+        return false;
+    }
     size_t len = s->cursor.len > SOURCE_CURSOR_HEAD ? s->cursor.len - SOURCE_CURSOR_HEAD : 0;
     if (instance_open(s->parts.plugin, &call, len ? s->cursor.data + SOURCE_CURSOR_HEAD : NULL, len, &st) !=
         STATUS_OK) {
@@ -291,14 +305,13 @@ static void on_turn(void *arg)
 
 source *source_create(const source_parts *parts, const defined_connector *defined)
 {
-    source *s = memory_zero(1, sizeof *s);
+    source *s = keep_zero(1, sizeof *s);
     s->parts = *parts;
     snprintf(s->instance_name, sizeof s->instance_name, SOURCE_PREFIX "%s", defined->object.key);
     snprintf(s->origin, sizeof s->origin, "%s", s->instance_name);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->settled, NULL);
     s->lane = lane_open_in(parts->lanes, s->instance_name);
-    s->arena = arena_create(SOURCE_ARENA_BYTES);
     s->paused = defined->paused;
     s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;
     s->due_us = s->paused ? INT64_MAX : 0;
@@ -359,8 +372,7 @@ void source_free(source *s)
     lane_close(s->lane);
     instance_free(s->parts.plugin);
     let_go(s);
-    arena_free(s->arena);
     pthread_cond_destroy(&s->settled);
     pthread_mutex_destroy(&s->lock);
-    free(s);
+    keep_free(s);
 }

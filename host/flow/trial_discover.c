@@ -1,12 +1,13 @@
-/* Each stream of the plugin becomes a datastore: by the schema that it gives, else by what its examples look
- * like. */
+/* Each stream of the plugin becomes a datastore: by its payloads as the connector's `decode` reads them, else
+ * by the schema that it gives, else by what its examples look like. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/name.h"
 #include "flow/trial_private.h"
-#include "schema/infer.h"
+#include "flow/trial_rows.h"
+#include "schema/infer_text.h"
 
 /* The same key twice: the later one gets a number. */
 static void key_alone(const json_t *streams, char key[NAME_KEY_MAX + 1])
@@ -27,23 +28,48 @@ static void key_alone(const json_t *streams, char key[NAME_KEY_MAX + 1])
     }
 }
 
-/* Rows out of an example: a row, a list of rows, or a payload's text that is one of them. */
+/* Rows out of an example: a row, a list of rows, or a payload's text that is one of them. NULL: it is none of
+ * them. */
 static json_t *rows_of(const json_t *example)
 {
     json_t *parsed = json_is_string(example) ? json_loads(json_string_value(example), JSON_DECODE_ANY, NULL)
                                              : json_incref((json_t *)example);
-    json_t *rows = json_is_array(parsed) ? json_incref(parsed) : json_array();
+    json_t *rows = json_is_array(parsed) ? json_incref(parsed) : json_is_object(parsed) ? json_array() : NULL;
     if (json_is_object(parsed))
         json_array_append(rows, parsed);
     json_decref(parsed);
     return rows;
 }
 
-static void yaml_by_schema(const char *key, const json_t *schema, text *out)
+/* Lines of JSON, or CSV with its header. */
+static status_class infer_lines(const char *key, const json_t *example, text *yaml, status *st)
 {
-    char *printed = json_dumps(schema, JSON_COMPACT);
-    text_printf(out, "datastores:\n  %s:\n    schema: %s\n", key, printed);
+    FILE *from = fmemopen((void *)json_string_value(example), json_string_length(example), "r");
+    status_class class = from ? schema_infer_text(key, from, 0, yaml, st)
+                              : status_set(st, STATUS_INTERNAL, "the example cannot be read");
+    if (from)
+        fclose(from);
+    return class;
+}
+
+/* JSON is YAML. */
+static void add_value(text *out, const char *before, const json_t *value)
+{
+    char *printed = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    if (printed)
+        text_printf(out, "%s%s\n", before, printed);
     free(printed);
+}
+
+static void yaml_by_schema(const char *key, const json_t *stream, text *out)
+{
+    text_printf(out, "datastores:\n  %s:\n", key);
+    add_value(out, "    schema: ", json_object_get(stream, "schema"));
+    add_value(out, "    time: ", json_object_get(stream, "time"));
+    add_value(out, "    entity: ", json_object_get(stream, "entity"));
+    add_value(out, "    unique: ", json_object_get(stream, "unique"));
+    if (!json_object_get(stream, "time"))
+        text_add(out, "    # time: name the event time here\n");
 }
 
 /* What schema_infer writes begins with a comment and `datastores:`, which all streams have together. */
@@ -53,16 +79,19 @@ static const char *below_heading(const char *yaml)
     return heading ? heading + strlen("datastores:\n") : yaml;
 }
 
-static status_class propose(const char *key, const json_t *stream, text *yaml, status *st)
+static status_class propose(const trial *t, const char *key, const json_t *stream, text *yaml, status *st)
 {
-    const json_t *schema = json_object_get(stream, "schema"), *example = json_object_get(stream, "example");
+    json_t *decoded = trial_rows(t->parts->connector, json_object_get(stream, "payloads"));
     status_class class = STATUS_OK;
     text one = {0};
-    json_t *rows = rows_of(example);
-    if (json_is_object(schema))
-        yaml_by_schema(key, schema, &one);
+    const json_t *example = json_object_get(stream, "example");
+    json_t *rows = decoded ? decoded : rows_of(example);
+    if (!decoded && json_is_object(json_object_get(stream, "schema")))
+        yaml_by_schema(key, stream, &one);
     else if (json_array_size(rows) > 0)
         class = schema_infer_rows(key, rows, &one, st);
+    else if (!rows && json_string_length(example) > 0)
+        class = infer_lines(key, example, &one, st);
     if (class == STATUS_OK && one.len)
         text_add(yaml, below_heading(one.data));
     else if (class != STATUS_OK || !one.len)
@@ -72,17 +101,28 @@ static status_class propose(const char *key, const json_t *stream, text *yaml, s
     return class;
 }
 
-static void add_stream(const trial *t, const json_t *stream, json_t *streams, text *yaml)
+/* The store that the connector names for the stream; NULL: none, or one for several. */
+static const char *named_store(const trial *t, const char *stream, bool only)
+{
+    const defined_connector *c = t->parts->connector;
+    for (uint32_t i = 0; i < c->n_into; i++)
+        if (c->into[i].stream ? stream && !strcmp(c->into[i].stream, stream) : only)
+            return c->into[i].store.key;
+    return NULL;
+}
+
+static void add_stream(const trial *t, const json_t *stream, bool only, json_t *streams, text *yaml)
 {
     char key[NAME_KEY_MAX + 1];
     status st;
     const char *name = json_string_value(json_object_get(stream, "stream"));
     const char *title = json_string_value(json_object_get(stream, "title"));
-    const char *guess = json_string_value(json_object_get(stream, "key"));
-    const char *from = guess ? guess : name ? name : title ? title : "";
+    const char *guess = json_string_value(json_object_get(stream, "key")),
+               *named = named_store(t, name, only);
+    const char *from = named ? named : guess ? guess : name ? name : title ? title : "";
     name_key_from(from, strlen(from), "stream", key);
     key_alone(streams, key);
-    propose(key, stream, yaml, &st);
+    propose(t, key, stream, yaml, &st);
     json_t *example = json_object_get(stream, "example");
     char *printed = example ? json_dumps(example, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
     json_array_append_new(streams,
@@ -109,6 +149,23 @@ static void add_into(const json_t *streams, text *yaml)
     }
 }
 
+/* Settings of the connector that go with a stream, where the plugin knows some. */
+static void add_config(const json_t *found, text *yaml)
+{
+    size_t i;
+    json_t *s;
+    bool any = false;
+    json_array_foreach(found, i, s)
+    {
+        const json_t *config = json_object_get(s, "config");
+        if (i >= TRIAL_STREAMS_MAX || !json_is_object(config))
+            continue;
+        text_add(yaml, any ? "" : "# config, one connector each:\n");
+        add_value(yaml, "#   ", config);
+        any = true;
+    }
+}
+
 status_class trial_discover(const trial_parts *parts, json_t **out, status *st)
 {
     trial t;
@@ -126,9 +183,10 @@ status_class trial_discover(const trial_parts *parts, json_t **out, status *st)
         json_array_foreach(found, i, stream)
         {
             if (i < TRIAL_STREAMS_MAX)
-                add_stream(&t, stream, streams, &yaml);
+                add_stream(&t, stream, json_array_size(found) == 1, streams, &yaml);
         }
         add_into(streams, &yaml);
+        add_config(found, &yaml);
         *out =
             json_pack("{s:O,s:b,s:o}", "streams", streams, "more", json_array_size(found) > TRIAL_STREAMS_MAX,
                       "yaml", json_stringn(yaml.data, yaml.len));

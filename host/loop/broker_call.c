@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -158,9 +159,28 @@ static void take_open(guest *g, const struct seccomp_notif *call, uint64_t path_
         open_for(g, call->id, path);
 }
 
+/* Files in memory (memfd) are the plugin's own; what libraries want of a key that lies in one is that nobody
+ * else may read it. Not other files, which it may have been handed for reading. */
+static void take_mode(guest *g, const struct seccomp_notif *call)
+{
+    const uint64_t *args = (const uint64_t *)call->data.args;
+    struct stat is;
+    int file = (int)syscall(SYS_pidfd_getfd, g->process, (int)args[0], 0), failed = file < 0 ? errno : 0;
+    bool own = !failed && fcntl(file, F_GET_SEALS) >= 0 && fstat(file, &is) == 0 && is.st_nlink == 0;
+    if (!failed && (!own || args[1] & ~(uint64_t)(S_IRUSR | S_IWUSR))) {
+        guest_denied(g, "the call fchmod was refused: it is for files in memory, and makes them private");
+        failed = EPERM;
+    }
+    if (!failed && fchmod(file, (mode_t)args[1]) != 0)
+        failed = errno;
+    broker_call_answer(g->listener, call->id, 0, failed);
+    if (file >= 0)
+        close(file);
+}
+
 /* ---- Everything else ---- */
 
-static void refuse(guest *g, const struct seccomp_notif *call)
+void broker_call_refuse(guest *g, const struct seccomp_notif *call)
 {
     char *name = seccomp_syscall_resolve_num_arch(call->data.arch, call->data.nr);
     const uint64_t *args = (const uint64_t *)call->data.args;
@@ -185,7 +205,11 @@ void broker_call_take(guest *g)
     case SYS_sendto:
     case SYS_sendmsg:
     case SYS_sendmmsg:
+    case SYS_setsockopt:
         broker_network_take(g, &call);
+        break;
+    case SYS_fchmod:
+        take_mode(g, &call);
         break;
     case SYS_openat:
         take_open(g, &call, args[1], args[2]);
@@ -196,6 +220,6 @@ void broker_call_take(guest *g)
         break;
 #endif
     default:
-        refuse(g, &call);
+        broker_call_refuse(g, &call);
     }
 }

@@ -315,6 +315,27 @@ static void take_sendmmsg(guest *g, const struct seccomp_notif *call)
         close(socket);
 }
 
+/* Options that the filter did not let through. Lingering is done here unless it takes time: then closing our
+ * duplicate of the socket could keep us waiting. */
+static void take_option(guest *g, const struct seccomp_notif *call)
+{
+    const uint64_t *args = (const uint64_t *)call->data.args;
+    struct linger asked = {.l_linger = 1};
+    bool lingers =
+        (int)args[1] == SOL_SOCKET && (int)args[2] == SO_LINGER && (uint32_t)args[4] == sizeof asked;
+    if (!g->network || !lingers || !broker_memory_read(g, args[3], &asked, sizeof asked) ||
+        (asked.l_onoff && asked.l_linger)) {
+        broker_call_refuse(g, call);
+        return;
+    }
+    int socket = take_socket(g, args[0], false), failed = socket < 0 ? errno : 0;
+    if (!failed)
+        failed = setsockopt(socket, SOL_SOCKET, SO_LINGER, &asked, sizeof asked) == 0 ? 0 : errno;
+    broker_call_answer(g->listener, call->id, 0, failed);
+    if (socket >= 0)
+        close(socket);
+}
+
 void broker_network_take(guest *g, const struct seccomp_notif *call)
 {
     switch (call->data.nr) {
@@ -329,6 +350,9 @@ void broker_network_take(guest *g, const struct seccomp_notif *call)
         break;
     case SYS_sendmsg:
         take_sendmsg(g, call);
+        break;
+    case SYS_setsockopt:
+        take_option(g, call);
         break;
     default:
         take_sendmmsg(g, call);

@@ -58,9 +58,16 @@ void guest_unreached(guest *g); /* what was just denied was a place in the netwo
 void broker_orders_take(void);  /* every order that has arrived */
 void guest_release(guest *g);   /* one job less; frees a guest that is gone with its last */
 
+/* broker_report.c: an event for the host, now or as soon as it reads; false: too many wait, count it with the
+ * next. With the lock held. */
+void broker_report_begin(int socket, int epoll);
+bool broker_report(const broker_event *e);
+void broker_report_more(void); /* the socket has room */
+
 /* broker_call.c: one notification of the guest, if there is one. With the lock held. */
 void broker_call_take(guest *g);
 void broker_call_answer(int listener, uint64_t id, int64_t value, int error);
+void broker_call_refuse(guest *g, const struct seccomp_notif *call); /* and says so */
 /* Copies out of the guest's memory; false if it is not there. */
 bool broker_memory_read(const guest *g, uint64_t at, void *out, size_t len);
 bool broker_memory_write(const guest *g, uint64_t at, void *data, size_t len);

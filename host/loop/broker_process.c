@@ -41,7 +41,7 @@ static void tell(guest *g, const char *what)
 {
     broker_event e = {.tag = g->tag, .count = g->untold};
     snprintf(e.what, sizeof e.what, "%s", what);
-    if (send(host_socket, &e, sizeof e, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+    if (broker_report(&e))
         g->untold = 0;
 }
 
@@ -275,16 +275,20 @@ static void take_ask(guest *g)
 static void take_event(const struct epoll_event *e)
 {
     const watched *w = e->data.ptr;
-    if (!w)
-        broker_orders_take();
-    else if (w->guest->gone)
+    if (!w) {
+        if (e->events & EPOLLOUT)
+            broker_report_more();
+        if (e->events & ~(uint32_t)EPOLLOUT)
+            broker_orders_take();
+    } else if (w->guest->gone) {
         return;
-    else if (!w->call)
+    } else if (!w->call) {
         take_ask(w->guest);
-    else if (e->events & EPOLLIN)
+    } else if (e->events & EPOLLIN) {
         broker_call_take(w->guest);
-    else
+    } else {
         close_fd(&w->guest->listener); /* every thread with the filter has ended */
+    }
 }
 
 static void become(int socket)
@@ -314,6 +318,7 @@ _Noreturn void broker_process_run(int socket)
     host_socket = socket;
     watch = epoll_create1(EPOLL_CLOEXEC);
     watch_add(host_socket, NULL);
+    broker_report_begin(host_socket, watch);
     struct epoll_event events[EVENTS_MAX];
     for (;;) {
         int n = epoll_wait(watch, events, EVENTS_MAX, -1);

@@ -165,6 +165,7 @@ void instance_drop_cell(instance *in, int timeout_ms)
 {
     cell *old = in->cell;
     in->cell = NULL;
+    program_end(in, false);
     in->too_big = false;
     cell_stop(old, timeout_ms);
     if (old)

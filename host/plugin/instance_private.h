@@ -81,6 +81,8 @@ struct instance {
     char trouble[INSTANCE_TROUBLE_MAX]; /* what the plugin told through penstock.health */
     uint64_t *denied_seen; /* hashes of what was logged, INSTANCE_DENIALS_TOLD; NULL until something is */
     int64_t last_used_us;
+    struct program
+        *program; /* what it runs, under the call lock; NULL = never asked for (services_program.c) */
     swap_place swap;
 };
 
@@ -124,6 +126,9 @@ void instance_drop_cell(instance *in, int timeout_ms);
 /* The cell that is dead: what became of it goes into the call (which may be NULL), the state and the policy.
  */
 void instance_bury(instance *in, instance_call *call);
+/* Ends the program that the cell started, with everything in its group; politely: it is asked first. None is
+ * fine. */
+void program_end(instance *in, bool politely);
 /* A cell that says it lacks resources: it is replaced after the call. */
 void instance_worn(instance *in, instance_call *call, const char *why);
 /* A cell that did not come to life. */
@@ -158,6 +163,9 @@ status_class network_start(instance *in, const plugin_entry *plugin, const char 
 bool network_lost(const instance *in);
 /* A secret is about to be handed out: if it is a URL, the plugin may go there. */
 void network_secret(instance *in, const text *value);
+
+/* A configuration as it is kept, for keep_free. */
+char *instance_config_text(const json_t *config);
 
 /* Hooks for instance_swap.c; those with "lock" are called with the call lock held. */
 void swap_place_init(instance *in);

@@ -96,6 +96,7 @@ void instance_close(instance *in)
         return;
     exchange x = {.type = WIRE_CLOSE};
     instance_exchange(in, NULL, &x, &st);
+    program_end(in, true);
     instance_exchange_end(in, &x);
 }
 

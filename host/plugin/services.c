@@ -9,8 +9,8 @@
 #include "base/arena.h"
 #include "plugin/instance_private.h"
 
-static const service *const all[] = {&service_secrets, &service_files, &service_health, &service_limit,
-                                     &service_state};
+static const service *const all[] = {&service_secrets, &service_files,   &service_health,
+                                     &service_limit,   &service_program, &service_state};
 
 const char *service_take_text(service_call *call, frame_tag tag)
 {

@@ -29,7 +29,8 @@ typedef struct service {
     size_t n_functions;
 } service;
 
-extern const service service_secrets, service_files, service_health, service_limit, service_state;
+extern const service service_secrets, service_files, service_health, service_limit, service_program,
+    service_state;
 
 /* Text that must stand next; NULL: the question cannot be read. */
 const char *service_take_text(service_call *call, frame_tag tag);

@@ -207,6 +207,17 @@ static void memory_settings(text *t, uint64_t bytes)
                                             : mb / 16));
 }
 
+/* Workspaces have many small tables that change all the time. By the usual thresholds (50 rows) each of them
+ * is analysed every minute, and every analysis makes all sessions forget what they know of the table, their
+ * plans with it: a thousand workspaces cost the machine more so than by their rows. A table of some thousand
+ * rows needs no statistics; what is larger gets them by its scale factor as ever. */
+static void autovacuum_settings(text *t)
+{
+    text_add(t, "autovacuum_naptime = 30s\nautovacuum_vacuum_cost_limit = 1000\n"
+                "autovacuum_vacuum_insert_scale_factor = 0.1\nautovacuum_vacuum_insert_threshold = 10000\n"
+                "autovacuum_vacuum_threshold = 1000\nautovacuum_analyze_threshold = 5000\n");
+}
+
 static status_class write_settings(const cluster_options *o, const cluster *c, status *st)
 {
     text t = {0};
@@ -219,10 +230,9 @@ static status_class write_settings(const cluster_options *o, const cluster *c, s
              "unix_socket_permissions = 0700\nmax_connections = 100\nsuperuser_reserved_connections = 3\n");
     text_add(&t, "max_locks_per_transaction = 256\npassword_encryption = 'scram-sha-256'\njit = off\n");
     text_add(&t, "timezone = 'UTC'\nlog_timezone = 'UTC'\ndatestyle = 'ISO'\nlc_messages = 'C'\n");
+    autovacuum_settings(&t);
     memory_settings(&t, o->ephemeral ? 256ull << 20 : machine_memory(o));
     text_add(&t, "checkpoint_timeout = 15min\ncheckpoint_completion_target = 0.9\nwal_compression = lz4\n"
-                 "autovacuum_naptime = 30s\nautovacuum_vacuum_cost_limit = "
-                 "1000\nautovacuum_vacuum_insert_scale_factor = 0.1\n"
                  "idle_in_transaction_session_timeout = 60s\ntcp_keepalives_idle = 60\n");
     if (o->ephemeral)
         text_add(&t,

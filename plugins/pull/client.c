@@ -147,7 +147,7 @@ void pull_close(pull_client *c)
 
 /* ---- One transfer ---- */
 
-static void take_value(const char *line, size_t len, const char *name, char *out, size_t cap, bool join)
+void pull_take(const char *line, size_t len, const char *name, char *out, size_t cap, bool join)
 {
     size_t n = strlen(name);
     if (len <= n || strncasecmp(line, name, n) != 0)
@@ -166,10 +166,13 @@ static void take_value(const char *line, size_t len, const char *name, char *out
 
 static void on_line(void *arg, const char *line, size_t len)
 {
+    const pull_client *c = arg;
     pull_answer *a = &((pull_client *)arg)->answer;
-    take_value(line, len, "etag:", a->etag, sizeof a->etag, false);
-    take_value(line, len, "last-modified:", a->modified, sizeof a->modified, false);
-    take_value(line, len, "link:", a->link, sizeof a->link, true);
+    pull_take(line, len, "etag:", a->etag, sizeof a->etag, false);
+    pull_take(line, len, "last-modified:", a->modified, sizeof a->modified, false);
+    pull_take(line, len, "link:", a->link, sizeof a->link, true);
+    if (c->asking->on_line)
+        c->asking->on_line(c->asking->arg, line, len);
 }
 
 static pst_status begin(pull_client *c, const pst_call *call, pst_error *error)
@@ -194,7 +197,6 @@ static pst_status begin(pull_client *c, const pst_call *call, pst_error *error)
     c->t.arg = c;
     c->t.limit_ms = (long)c->host->config_int(c->host, "/timeout_ms");
     curl_easy_setopt(c->t.curl, CURLOPT_USERAGENT, "penstock");
-    curl_easy_setopt(c->t.curl, CURLOPT_ACCEPT_ENCODING, "gzip");
     return PST_OK;
 }
 
@@ -221,6 +223,8 @@ static pst_status add_headers(const pull_client *c, const pull_request *r, struc
               add_header(list, "If-Modified-Since", r->modified) &&
               add_header(list, "Expect", r->body ? "" : NULL);
     size_t n = r->bare ? 0 : host->config_count(host, "/headers");
+    for (size_t i = 0; ok && !r->bare && i < r->n_headers; i++)
+        ok = add_header(list, r->headers[i].key, r->headers[i].value);
     for (size_t i = 0; ok && i < n; i++) {
         const char *name = host->config_key(host, "/headers", i);
         snprintf(path, sizeof path, "/headers/%s", name);
@@ -246,17 +250,26 @@ static void forget_answer(pull_answer *a, const char *url)
         snprintf(a->place, sizeof a->place, "the URL");
 }
 
+static CURLcode prepare(CURL *curl, const pull_request *r)
+{
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, r->url);
+    code = code ? code : curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    if (r->body && !code) {
+        size_t len = r->body_len ? r->body_len : strlen(r->body);
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+        code = code ? code : curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body);
+    }
+    code = code ? code : curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, r->method);
+    code = code ? code : curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, r->as_it_is ? 1L : 0L);
+    return code ? code : curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, r->as_it_is ? NULL : "gzip");
+}
+
 static pst_status run(pull_client *c, const pst_call *call, const pull_request *r, struct curl_slist *headers,
                       pst_error *error)
 {
     CURL *curl = c->t.curl;
     char detail[CURL_ERROR_SIZE] = "";
-    CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, r->url);
-    code = code ? code : curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
-    if (r->body && !code) {
-        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(r->body));
-        code = code ? code : curl_easy_setopt(curl, CURLOPT_POSTFIELDS, r->body);
-    }
+    CURLcode code = prepare(curl, r);
     code = code ? code : curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     code = code ? code : curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
     if (code)
@@ -264,6 +277,7 @@ static pst_status run(pull_client *c, const pst_call *call, const pull_request *
     c->t.body = &c->answer.body;
     c->t.detail = detail;
     c->call = call;
+    c->asking = r;
     pst_status st = transport_run(&c->t, call, c->answer.place, &c->answer.status, error);
     waited(c, call);
     c->t.detail = NULL;
@@ -377,4 +391,33 @@ pst_status pull_ask(pull_client *c, const pst_call *call, const pull_request *r,
             break;
     }
     return st ? st : pull_judge(c, error);
+}
+
+/* The beginning of what the far side said, on one line. */
+static int first_words(const pull_answer *a, char *out, size_t size)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->body.len && n + 1 < size; i++) {
+        char ch = a->body.data[i];
+        if (ch >= ' ' && ch <= '~')
+            out[n++] = ch;
+        else if (n && out[n - 1] != ' ')
+            out[n++] = ' ';
+    }
+    out[n] = '\0';
+    return (int)n;
+}
+
+pst_status pull_post(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error)
+{
+    static const long refusals[] = {400, 409, 413, 415, 422};
+    char words[160];
+    pst_status st = pull_ask(c, call, r, error);
+    for (size_t i = 0; st && i < sizeof refusals / sizeof refusals[0]; i++)
+        if (c->answer.status == refusals[i]) {
+            int len = first_words(&c->answer, words, sizeof words);
+            return pst_fail(error, PST_E_DATA, NULL, "%s answered %ld%s%.*s", c->answer.place,
+                            c->answer.status, len ? ": " : "", len, words);
+        }
+    return st;
 }

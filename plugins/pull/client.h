@@ -16,7 +16,14 @@ enum { PULL_ETAG_MAX = 200, PULL_URL_MAX = 4096, PULL_PLACE_MAX = 200, PULL_ORIG
 
 typedef struct pull_request {
     const char *url;
-    const char *body, *type;     /* posted; NULL = GET */
+    const char *body, *type;  /* posted; NULL = GET */
+    size_t body_len;          /* 0 = up to its NUL */
+    const pst_field *headers; /* beside those that are configured; not sent to other origins */
+    size_t n_headers;
+    const char *method; /* instead of GET or POST, or NULL */
+    bool as_it_is;      /* dots in the path stay, and nothing is unpacked */
+    void (*on_line)(void *arg, const char *line, size_t len); /* each header line of the answer, or NULL */
+    void *arg;
     const char *etag, *modified; /* of the answer that is known already, or NULL */
     const char *user, *password; /* sent as basic authorization, or NULL */
     bool bare;                   /* without the configured headers and credential */
@@ -38,8 +45,9 @@ typedef struct pull_client {
     pst_rate rate;
     char provider[128], home[PULL_ORIGIN_MAX];
     char trouble[PST_HEALTH_TEXT_MAX];
-    const pst_call *call; /* of the question that runs */
-    bool waits;           /* and people have been told */
+    const pst_call *call;       /* of the question that runs */
+    const pull_request *asking; /* that one */
+    bool waits;                 /* and people have been told */
     pull_answer answer;
 } pull_client;
 
@@ -52,6 +60,9 @@ void pull_rest(pull_client *c);
 /* Asks; answers are in c->answer, also those that are a failure (then its status is set). A refused token is
  * renewed once. PST_E_UNAVAILABLE with retry_after_ms: the far side, or the rate, says when. */
 pst_status pull_ask(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
+/* Posts rows: pull_ask, but what the far side does not take (400, 409, 413, 415, 422) is PST_E_DATA: it comes
+ * again in halves. */
+pst_status pull_post(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
 /* One transfer, nothing followed and nothing judged: for login.c. */
 pst_status pull_exchange(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
 /* What the status of the answer means. */
@@ -60,6 +71,8 @@ pst_status pull_judge(const pull_client *c, pst_error *error);
 bool pull_resolve(const char *base, const char *url, char out[PULL_URL_MAX]);
 /* PST_E_CONFIG: neither the origin of `url` nor named by redirect_to. */
 pst_status pull_allowed(const pull_client *c, const char *url, bool *home_out, pst_error *error);
+/* The value of the header `name` ("etag:"), if `line` is that one and it fits; with `join` behind a comma. */
+void pull_take(const char *line, size_t len, const char *name, char *out, size_t cap, bool join);
 /* What people should know while it works; "" = nothing. */
 void pull_tell(pull_client *c, const pst_call *call, const char *text);
 #endif

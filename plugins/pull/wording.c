@@ -96,6 +96,33 @@ void wording_add_query(wording *w, const char *name, const char *value)
     wording_add_text(w, WORDING_URL, value);
 }
 
+void wording_add_word(wording *w, const char *text)
+{
+    bool minus = !strcmp(text, "-"); /* which stands for an empty text */
+    wording_add_text(w, WORDING_PLAIN, minus ? " %2D" : *text ? " " : " -");
+    if (!minus)
+        wording_add_text(w, WORDING_URL, text);
+}
+
+static int digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+bool wording_read_word(const char *word, char *out, size_t cap)
+{
+    size_t n = 0;
+    for (const char *p = strcmp(word, "-") ? word : ""; *p; p++) {
+        bool coded = *p == '%';
+        if (n + 1 >= cap || (coded && (digit(p[1]) < 0 || digit(p[2]) < 0)))
+            return false;
+        out[n++] = coded ? (char)(digit(p[1]) * 16 + digit(p[2])) : *p;
+        p += coded ? 2 : 0;
+    }
+    out[n] = '\0';
+    return true;
+}
+
 const char *wording_text(const wording *w)
 {
     return w->data && w->len ? w->data : "";

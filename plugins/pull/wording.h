@@ -20,5 +20,8 @@ void wording_add(wording *w, wording_as as, const char *text, size_t len);
 void wording_add_text(wording *w, wording_as as, const char *text);
 /* name=value behind `?` or `&`, whichever must stand there; both are encoded. */
 void wording_add_query(wording *w, const char *name, const char *value);
+/* A text as one word that sscanf's %s reads, behind a blank; and back. False: it is none, or does not fit. */
+void wording_add_word(wording *w, const char *text);
+bool wording_read_word(const char *word, char *out, size_t cap);
 const char *wording_text(const wording *w); /* never NULL */
 #endif

@@ -1,6 +1,6 @@
 /* One connection at a time. "lines": each line is answered by "ok". "http": each request by 200 and the
- * answer that check.json names (401 when it refuses). "smtp": the least of a session. "mqtt" and "modbus"
- * have files of their own. */
+ * answer that check.json names (401 when it refuses). "smtp": the least of a session. "mqtt", "modbus",
+ * "nats", "postgres" and "s3" have files of their own, and so has the program that an author brings. */
 #include "check/far_side.h"
 
 #include <arpa/inet.h>
@@ -109,11 +109,9 @@ static void talk_smtp(far_peer *p)
 static const struct {
     const char *name;
     void (*talk)(far_peer *p);
-} protocols[] = {{"lines", talk_lines},
-                 {"http", talk_http},
-                 {"smtp", talk_smtp},
-                 {"mqtt", far_talk_mqtt},
-                 {"modbus", far_talk_modbus}};
+} protocols[] = {{"lines", talk_lines},           {"http", talk_http},         {"smtp", talk_smtp},
+                 {"mqtt", far_talk_mqtt},         {"modbus", far_talk_modbus}, {"nats", far_talk_nats},
+                 {"postgres", far_talk_postgres}, {"s3", far_talk_s3}};
 
 static int protocol_find(const char *name)
 {
@@ -144,10 +142,16 @@ static void serve(int listener, int protocol, const char *answer, far_mode mode,
 void far_side_start(const char *protocol, const char *answer, far_mode mode, far_side *out)
 {
     memset(out, 0, sizeof *out);
+    if (!strcmp(protocol, "program")) {
+        far_program_start(answer, mode, out);
+        return;
+    }
     int known = protocol_find(protocol);
     if (known < 0)
-        verdict_fail("check.json: far_side",
-                     "there is no far side called %s: lines, http, smtp, mqtt or modbus", protocol);
+        verdict_fail(
+            "check.json: far_side",
+            "there is no far side called %s: lines, http, smtp, mqtt, modbus, nats, postgres, s3 or program",
+            protocol);
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof at;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -177,5 +181,7 @@ void far_side_stop(far_side *f)
     }
     if (f->told[0])
         close(f->told_fd);
+    if (f->in_fd)
+        close(f->in_fd);
     memset(f, 0, sizeof *f);
 }

@@ -16,10 +16,12 @@ typedef struct far_side {
     pid_t pid;
     int told_fd;   /* what it was told: a file in memory, gone with the process */
     char told[64]; /* its path */
+    int in_fd;     /* of a program: it ends when this is closed */
 } far_side;
 
-/* `protocol`: lines, http, smtp, mqtt or modbus; `answer`: what http answers. Child only: failures end the
- * case. It dies with the process that started it. */
+/* `protocol`: lines, http, smtp, mqtt, modbus, nats, postgres, s3 or program; `answer`: what http answers,
+ * the object of s3, or which program. Child only: failures end the case. It dies with the process that
+ * started it. */
 void far_side_start(const char *protocol, const char *answer, far_mode mode, far_side *out);
 void far_side_stop(far_side *f); /* zeroed is fine */
 #endif

@@ -11,9 +11,9 @@
 
 #define FILE_MAX_BYTES (4UL << 20)
 
-static const char *const known[] = {"config", "far_side",   "clock",      "input",   "inputs",
-                                    "train",  "definition", "parameters", "message", "expected",
-                                    "rows",   "order",      "answer"};
+static const char *const known[] = {"config",   "far_side", "program",    "clock",      "input",
+                                    "inputs",   "train",    "definition", "parameters", "message",
+                                    "expected", "rows",     "order",      "answer"};
 
 static status_class read_object(const char *path, json_t **out, status *st)
 {

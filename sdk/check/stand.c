@@ -71,7 +71,12 @@ stand *stand_open(const subject *s, far_mode mode)
     if (!utc_parse(clock, strlen(clock), &t->wall_us))
         verdict_fail("check.json: clock", "%s is no date-time", clock);
     if (protocol) {
-        text answer = answer_of(s);
+        const char *program = project_text(&s->project, "program");
+        text answer = {0};
+        if (program)
+            text_add(&answer, program);
+        else
+            answer = answer_of(s);
         far_side_start(protocol, text_or_empty(&answer), mode, &t->far);
         text_free(&answer);
     }

@@ -57,4 +57,5 @@ void *stand_guarded(size_t size);
 
 void stand_host_fill(stand *t);     /* stand_host.c */
 extern const pst_files stand_files; /* stand_files.c: what check.json's folder holds */
+extern const pst_program_service stand_program;
 #endif

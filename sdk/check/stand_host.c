@@ -124,7 +124,8 @@ static const void *on_service(const pst_host *host, const char *id)
     } services[] = {
         {PST_SERVICE_JSON, &service_json, true},          {PST_SERVICE_FILES, &stand_files, false},
         {PST_SERVICE_STATE, &stand_state, false},         {PST_SERVICE_LIMIT, &stand_limit, false},
-        {PST_SERVICE_MATERIAL, &service_material, false}, {PST_SERVICE_HEALTH, &stand_health, false}};
+        {PST_SERVICE_MATERIAL, &service_material, false}, {PST_SERVICE_HEALTH, &stand_health, false},
+        {PST_SERVICE_PROGRAM, &stand_program, false}};
     plugin_kind kind = of(host)->subject->entry->kind;
     bool pure = kind == PLUGIN_METRIC || kind == PLUGIN_MODEL;
     for (size_t i = 0; !of(host)->no_services && i < sizeof services / sizeof *services; i++)

@@ -1,5 +1,6 @@
 """penstock-check: our own plugins keep the contract; each case finds the plugin that is wrong in just that; quirks."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import tempfile
 BUILD, SOURCE = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 CHECK = BUILD / "sdk/check/penstock-check"
 DEFECTS = BUILD / "tests/defects"
+os.environ["PATH"] = f"{BUILD / 'tests/flow'}:{os.environ['PATH']}"  # far sides that are programs
 OWN = sorted(str(p.parent.relative_to(SOURCE / "plugins")) for p in (SOURCE / "plugins").glob("*/*/config.schema.json"))
 # case: the plugin that must fail it
 WRONG = {name: name.replace("-", "_") for name in (
@@ -18,7 +20,7 @@ SINK = {"input": "rows.ndjson", "far_side": "lines", "config": {"host": "{host}"
 
 
 def check(plugin, *flags, expect):
-    done = subprocess.run([CHECK, plugin, "--report", "json", *flags], stdout=subprocess.PIPE, check=False, text=True, timeout=100)
+    done = subprocess.run([CHECK, plugin, "--report", "json", *flags], stdout=subprocess.PIPE, check=False, text=True, timeout=250)
     if done.returncode != expect:
         raise SystemExit(f"{plugin.name} {flags}: exit code {done.returncode}, not {expect}\n{done.stdout}")
     return json.loads(done.stdout)

@@ -173,6 +173,11 @@ static pst_status on_check(void *self, const pst_call *call, pst_error *error)
     const pst_health_service *health = host->get_service(host, PST_SERVICE_HEALTH);
     LOOK(material, pst_material_service);
     LOOK(health, pst_health_service);
+    const pst_program_service *program = host->get_service(host, PST_SERVICE_PROGRAM);
+    LOOK(program, pst_program_service);
+    int fds[2];
+    if (program->start(host, call, &fds[0], &fds[1], error) != PST_E_UNSUPPORTED)
+        return pst_fail(error, PST_E_INTERNAL, NULL, "a plugin that is not trusted may start programs");
     if (host->get_service(host, "penstock.time_travel/1") || host->get_service(host, ""))
         return pst_fail(error, PST_E_INTERNAL, NULL, "a service that nobody has was offered");
     if (the_one.cut && !strcmp(the_one.cut, "pst_rate"))

@@ -176,6 +176,8 @@ def database_filled():
             client.stop()
         finish(host, clients, "database filled", ())
     finally:
+        host.stop()
+        host.end_database()  # while its folder is still to be seen
         disk.close()
 
 

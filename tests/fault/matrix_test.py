@@ -24,7 +24,7 @@ from harness import check, equal, say, wait_for
 from matrix_cases import DEADLINE_S, KINDS, Case
 
 TIMES = int(os.environ.get("PENSTOCK_MATRIX", "0"))
-ONLY = os.environ.get("PENSTOCK_MATRIX_FAULTS", "").split()  # empty = all
+ONLY = os.environ.get("PENSTOCK_MATRIX_FAULTS", "").split()  # empty = all; "spin", "model" or "model/spin"
 RATE = 2500 if TIMES else 500  # rows/s into each of the two workspaces
 WINDOW_S = float(os.environ.get("PENSTOCK_MATRIX_WINDOW", "4"))  # of a pair: some hundred requests, or p99 is the slowest
 BATCH = 10
@@ -147,7 +147,7 @@ def each_fault_again_and_again():
     host, calm = set_up()
     before, wid, missed = held(host), itertools.count(2), []
     pairs = collections.defaultdict(list)
-    for kind, fault in [c for c in matrix_cases.ALL if not ONLY or c[1] in ONLY]:
+    for kind, fault in [c for c in matrix_cases.ALL if not ONLY or {*c, "/".join(c)} & {*ONLY}]:
         for _ in range(TIMES):
             without = run_case(host, calm, Case(kind, None, next(wid)))
             pairs[kind, fault].append((without, run_case(host, calm, Case(kind, fault, next(wid)))))

@@ -86,7 +86,7 @@ def folder(prefix="penstock-flow-"):
     """A folder that is gone after the test. Others may walk through: PostgreSQL runs as a user of its own."""
     path = pathlib.Path(tempfile.mkdtemp(prefix=prefix))
     path.chmod(0o711)
-    _stack.callback(shutil.rmtree, path, ignore_errors=True)
+    _stack.callback(_leave, path)
     return path
 
 
@@ -129,6 +129,28 @@ def family(pid):
                 if int(stat.read().rsplit(")", 1)[1].split()[1]) == pid:
                     children.append(int(entry))
     return [pid] + children
+
+
+def using(path):
+    """The processes whose command line names this folder."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as line:
+                if os.fsencode(path) in line.read():
+                    found.append(int(entry))
+    return found
+
+
+def _leave(path):
+    """The folder goes away, and with it whatever still runs on it, which is a fault of the test."""
+    shutil.rmtree(path, ignore_errors=True)
+    try:
+        wait_for("no process is left behind", lambda: not using(path), STOP_S)
+    except Failed as failed:
+        raise Failed(f"{failed}: {using(path)}") from None
+    finally:
+        signal_all(using(path), signal.SIGKILL)
 
 
 def signal_all(pids, number):

@@ -2,18 +2,15 @@
 fail. What must hold throughout: every row is in the store once, and the connector's state says within five seconds what is
 wrong."""
 import base64
-import http.server
 import json
-import ssl
-import subprocess
 import threading
 import time
 import urllib.parse
 
 import harness
+from far_http import Server, again, authority, look, look_ok, ok, tls_server, wait_state
 from harness import check, equal, wait_for
 
-STATE_S = 5.0
 TEMPLATE = """
 apiVersion: penstock/v1
 kind: Template
@@ -41,55 +38,6 @@ def row(n, device="d1", value=None):
     return {"time": f"2026-03-01T{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z", "device": device, "value": n if value is None else value}
 
 
-class Api:
-    """Answers each GET and POST by `answer(request)`: (status, headers, body), or None = the connection is cut. A request has
-    path, query (the first value of each name), headers, body, n (how many of that path came before)."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self):
-            api = self.server.sink
-            url = urllib.parse.urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = {"path": url.path, "query": dict(urllib.parse.parse_qsl(url.query)), "headers": self.headers, "body": body,
-                     "n": sum(r["path"] == url.path for r in api.all()), "at": time.monotonic(), "connection": self.connection}
-            api.keep(asked)
-            said = api.answer(asked)
-            if said is None:
-                self.close_connection = True
-                return
-            status, headers, body = said
-            body = body if isinstance(body, bytes) else json.dumps(body).encode()
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = answer
-
-        def log_message(self, *words):
-            pass
-
-
-class Server(harness.Sink):
-    def __init__(self, answer, tls=None, port=0):
-        self.answer, self.tls = answer, tls
-        super().__init__(Api.Handler, lambda _, handler: harness._Server(("127.0.0.1", port), handler))
-        if tls:
-            self.server.socket = tls.wrap_socket(self.server.socket, server_side=True)
-
-    @property
-    def url(self):
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
-
-
-def ok(body, **headers):
-    return 200, {k.replace("_", "-"): v for k, v in headers.items()}, body
-
-
 def connector(name, config, decode=None):
     config.setdefault("every_s", 1)
     settings = {"plugin": "org.penstock.connector.http-poll", "config": config, "format": "json", "into": "datastore:readings"}
@@ -112,24 +60,6 @@ def give(host, *connectors):
 def stored(host):
     return {(r[0], int(r[1])): float(r[2]) for r in host.sql(
         "SELECT device, extract(epoch from time)::bigint, value FROM datastore.readings_wid1")}
-
-
-def look(host, name):
-    for c in host.api("GET", "/workspaces/one/connectors").json["items"]:
-        if c["key"] == name:
-            return c
-    return None
-
-
-def wait_state(host, name, state, words="", within=STATE_S):
-    def probe():
-        seen = look(host, name)
-        return seen if seen and seen["state"] == state and words in (seen.get("error") or "") else None
-    began = time.monotonic()
-    try:
-        return wait_for(f"{name} is {state} {words}", probe, within)
-    except harness.Failed as e:
-        raise harness.Failed(f"{e}: {look(host, name)} after {time.monotonic() - began:.1f} s") from None
 
 
 def api(name, server, path=None, decode=None, **config):
@@ -347,17 +277,6 @@ def credentials():
         check(secret not in host.log(), "no secret in the log", secret)
 
 
-def again(host, *names):
-    """At once, not when the minute is over."""
-    for name in names:
-        for verb in ("pause", "resume"):
-            host.api("POST", f"/workspaces/one/connectors/{name}:{verb}")
-
-
-def look_ok(host, name, within=STATE_S):
-    wait_for(f"{name} is well", lambda: look(host, name)["state"] in ("live", "backfilling"), within)
-
-
 class Moody:
     """Answers as its path says until it is told to be well."""
 
@@ -502,34 +421,6 @@ def sites_and_rates():
     times = sorted(r["at"] for r in server.all() if r["path"].startswith("/fine") and r["path"] != "/fine")
     took = times[-1] - times[0]
     check(len(times) > 8 and len(times) <= took * 4 + 2, "one rate for all of a provider", len(times), took)
-
-
-def authority(folder):
-    """A throwaway authority, a server's and a client's certificate of it, another server's that signed itself."""
-    def openssl(*words):
-        out = subprocess.run(["openssl", *words], cwd=folder, capture_output=True, text=True, timeout=60)
-        check(out.returncode == 0, f"openssl {words}", out.stderr)
-
-    def request(name, *more):
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-keyout",
-                f"{name}.key", *more)
-
-    request("ca", "-x509", "-days", "2", "-out", "ca.pem")
-    request("lonely", "-x509", "-days", "2", "-out", "lonely.pem", "-addext", "subjectAltName=IP:127.0.0.1")
-    for name in ("server", "client"):
-        request(name, "-out", f"{name}.csr")
-        (folder / "san").write_text("subjectAltName=IP:127.0.0.1")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-out",
-                f"{name}.pem", "-extfile", "san")
-
-
-def tls_server(folder, name, answer, client=False):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
-    if client:
-        context.verify_mode = ssl.CERT_REQUIRED
-        context.load_verify_locations(folder / "ca.pem")
-    return Server(answer, tls=context)
 
 
 def trust():

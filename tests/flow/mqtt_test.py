@@ -5,6 +5,7 @@ import subprocess
 
 import harness
 import mqtt_peer
+import pems as certificate
 from harness import check, equal, say, wait_for
 from mqtt_peer import STATE_S, WS, state, wait_state
 
@@ -81,25 +82,6 @@ def restarts():
     say(f"{sent} messages of each, 3 kills of the host, 1 restart of the broker")
 
 
-def openssl(folder, *words):
-    subprocess.run(["openssl", *words], cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def certificates(folder):
-    """A throwaway authority, a certificate of the broker and one of ours."""
-    openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
-            "/CN=throwaway", "-keyout", "ca.key", "-out", "ca.pem")
-    for name, extension in (("broker", "subjectAltName=IP:127.0.0.1"), ("client", "subjectAltName=DNS:client")):
-        openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
-                "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        (folder / f"{name}.ext").write_text(extension + "\n")
-        openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
-                "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
-    for path in folder.iterdir():
-        path.chmod(0o644)
-    return folder
-
-
 def with_password(folder):
     passwords = folder / "passwords"
     passwords.write_text("pump:right\n")
@@ -110,7 +92,7 @@ def with_password(folder):
 
 def states():
     """What goes wrong with one broker or its messages is said by its connector, within seconds, and stays with it."""
-    pems = certificates(harness.folder())
+    pems = certificate.make(harness.folder(), "broker")
     tls = mqtt_peer.Broker(listener=(f"cafile {pems}/ca.pem", f"certfile {pems}/broker.pem", f"keyfile {pems}/broker.key",
                                      "require_certificate true")).start()
     strict = mqtt_peer.Broker(f"password_file {with_password(harness.folder())}", anonymous=False).start()
@@ -207,7 +189,7 @@ def tried():
     equal(sorted(found["streams"][0]["schema"]["properties"]), ["n", "t"], "members that were seen")
     check("4 messages of 4 topics" in found["streams"][0]["title"], "what was seen", found)
     yaml = host.cli("connector", "discover", "resting", "-w", WS).text
-    check("datastores:" in yaml and '"n":{"type":["number","null"]}' in yaml, "a proposal", yaml)
+    check("  keyed:" in yaml and "time: time" in yaml and "entity: [device]" in yaml and "n: {type: integer" in yaml, "a proposal", yaml)
     said = host.cli("connector", "discover", "away", "-w", WS, code=7)
     check("Connection refused" in said.errors, "a broker that is away", said)
 

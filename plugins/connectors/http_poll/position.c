@@ -11,14 +11,6 @@
 #define HEAD "v1 "
 enum { FIELD_MAX = 3 * POSITION_NEXT_MAX };
 
-static void write_text(wording *out, const char *text)
-{
-    wording_add_text(out, WORDING_PLAIN, " ");
-    wording_add_text(out, WORDING_PLAIN, strcmp(text, "-") == 0 ? "%2D" : "");
-    if (strcmp(text, "-") != 0)
-        wording_add_text(out, *text ? WORDING_URL : WORDING_PLAIN, *text ? text : "-");
-}
-
 void position_begin(const char *last, wording *out)
 {
     wording_clear(out);
@@ -41,30 +33,11 @@ void position_write(const position *p, const char *site, wording *out)
              p->due_us, p->from_us, p->to_us, p->number, p->pages);
     snprintf(print, sizeof print, " %" PRIu64, p->print);
     wording_add_text(out, WORDING_PLAIN, numbers);
-    write_text(out, p->next);
+    wording_add_word(out, p->next);
     wording_add_text(out, WORDING_PLAIN, print);
-    write_text(out, p->etag);
-    write_text(out, p->modified);
+    wording_add_word(out, p->etag);
+    wording_add_word(out, p->modified);
     wording_add_text(out, WORDING_PLAIN, "\n");
-}
-
-static int digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static bool read_text(const char *field, char *out, size_t cap)
-{
-    size_t n = 0;
-    for (const char *p = strcmp(field, "-") ? field : ""; *p; p++) {
-        bool coded = *p == '%';
-        if (n + 1 >= cap || (coded && (digit(p[1]) < 0 || digit(p[2]) < 0)))
-            return false;
-        out[n++] = coded ? (char)(digit(p[1]) * 16 + digit(p[2])) : *p;
-        p += coded ? 2 : 0;
-    }
-    out[n] = '\0';
-    return true;
 }
 
 static bool read_line(const char *line, position *out)
@@ -75,8 +48,8 @@ static bool read_line(const char *line, position *out)
                "%*s %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNu64 " %" SCNu32 " %6143s %" SCNu64
                " %599s %191s",
                &p.due_us, &p.from_us, &p.to_us, &p.number, &p.pages, next, &p.print, etag, modified) != 9 ||
-        !read_text(next, p.next, sizeof p.next) || !read_text(etag, p.etag, sizeof p.etag) ||
-        !read_text(modified, p.modified, sizeof p.modified))
+        !wording_read_word(next, p.next, sizeof p.next) || !wording_read_word(etag, p.etag, sizeof p.etag) ||
+        !wording_read_word(modified, p.modified, sizeof p.modified))
         return false;
     *out = p;
     return true;

@@ -10,7 +10,14 @@
 #include "identity.h"
 #include "session.h"
 
-enum { TOPICS_MAX = 200, MEMBERS_MAX = 200, NAME_MAX = 128, EXAMPLE_MAX = 2000, OUT_MAX = 262144 };
+enum {
+    TOPICS_MAX = 200,
+    MEMBERS_MAX = 200,
+    NAME_MAX = 128,
+    EXAMPLE_MAX = 2000,
+    PAYLOADS_MAX = 20,
+    OUT_MAX = 524288
+};
 
 typedef struct member {
     char name[NAME_MAX];
@@ -24,7 +31,10 @@ typedef struct look {
     size_t n_topics, n_messages, n_unread; /* unread: no JSON */
     member members[MEMBERS_MAX];
     size_t n_members;
-    char example[EXAMPLE_MAX + 1];
+    struct {
+        char topic[NAME_MAX], text[EXAMPLE_MAX + 1];
+    } payloads[PAYLOADS_MAX]; /* the first that are JSON */
+    size_t n_payloads;
 } look;
 
 /* ---- The session ---- */
@@ -117,8 +127,10 @@ static void note(look *l, const mqtt_packet *p)
     l->n_unread += !value;
     if (!value)
         return;
-    if (!l->example[0] && p->payload.len <= EXAMPLE_MAX)
-        memcpy(l->example, p->payload.data, p->payload.len);
+    if (l->n_payloads < PAYLOADS_MAX && p->payload.len <= EXAMPLE_MAX && p->topic.len < NAME_MAX) {
+        snprintf(l->payloads[l->n_payloads].topic, NAME_MAX, "%.*s", (int)p->topic.len, p->topic.data);
+        memcpy(l->payloads[l->n_payloads++].text, p->payload.data, p->payload.len);
+    }
     bool object = l->json->kind(value, "") == PST_JSON_OBJECT;
     for (size_t i = 0; object && i < l->json->count(value, ""); i++)
         note_member(l, l->json->key(value, "", i), l->json->kind(l->json->item(value, i), ""));
@@ -193,8 +205,16 @@ static void put_look(writer *w, const look *l)
         put(w, i ? "," : "");
         put_text(w, l->topics[i]);
     }
+    put(w, "],\"payloads\":[");
+    for (size_t i = 0; i < l->n_payloads; i++) {
+        put(w, i ? ",{\"payload\":" : "{\"payload\":");
+        put_text(w, l->payloads[i].text);
+        put(w, ",\"meta\":");
+        put_text(w, l->payloads[i].topic);
+        put(w, "}");
+    }
     put(w, "],\"example\":");
-    put(w, "%s}]", l->example[0] ? l->example : "null");
+    put(w, "%s}]", l->n_payloads ? l->payloads[0].text : "null");
 }
 
 pst_status check_discover(const settings *set, const pst_call *call, pst_blob *json_out, pst_error *error)

@@ -16,8 +16,6 @@ typedef struct identity {
 pst_status identity_read(const settings *set, const pst_call *call, identity *out, pst_error *error);
 /* Somebody else, who takes nobody's session: for a look beside what runs. */
 void identity_disguise(identity *i);
-/* Is this only a trial of the configuration? Then no session must be taken, and none left at the broker. */
-bool identity_is_trial(const settings *set);
 void identity_wipe(identity *i);
 /* A number for the broker and the client identifier: whose cursor it is. */
 uint64_t identity_place(const settings *set, const identity *i);

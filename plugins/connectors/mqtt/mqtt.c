@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "credential.h"
 #include "flight.h"
 #include "follow.h"
 #include "identity.h"
@@ -96,7 +97,7 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
 {
     mqtt *m = self;
     identity who;
-    bool trial = identity_is_trial(&m->set);
+    bool trial = credential_is_trial(m->host); /* no session must be taken, and none left at the broker */
     on_close(m);
     pst_status st = identity_read(&m->set, call, &who, error);
     if (trial)

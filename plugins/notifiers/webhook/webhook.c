@@ -1,6 +1,5 @@
 /* Posts the event as JSON, signed. The delivery id is in a header and the same on every retry, so the
  * receiver can leave out what it has seen. What the answers mean is in transport.h. */
-#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include <strings.h>
 
 #include "penstock/define.h"
+#include "signature.h"
 #include "transport.h"
 
 enum { SECRET_MAX = 4096, HEADER_MAX = SECRET_MAX + 64 };
@@ -82,30 +82,6 @@ static bool add(struct curl_slist **list, const char *line)
     return longer != NULL;
 }
 
-/* `t=…,v1=…` over "<seconds>.<body>". */
-static pst_status sign(const webhook *w, const pst_call *call, const char *body, char *header, size_t cap,
-                       pst_error *error)
-{
-    char key[SECRET_MAX], seconds[24], hex[2 * crypto_auth_hmacsha256_BYTES + 1];
-    unsigned char mac[crypto_auth_hmacsha256_BYTES];
-    size_t len = 0;
-    pst_status st = w->host->secret(w->host, call, "/secret", key, sizeof key, &len, error);
-    if (st)
-        return st;
-    int digits = snprintf(seconds, sizeof seconds, "%" PRId64, w->host->wall_us(w->host) / 1000000);
-    crypto_auth_hmacsha256_state state;
-    crypto_auth_hmacsha256_init(&state, (const unsigned char *)key, len);
-    crypto_auth_hmacsha256_update(&state, (const unsigned char *)seconds, (size_t)digits);
-    crypto_auth_hmacsha256_update(&state, (const unsigned char *)".", 1);
-    crypto_auth_hmacsha256_update(&state, (const unsigned char *)body, strlen(body));
-    crypto_auth_hmacsha256_final(&state, mac);
-    sodium_memzero(key, sizeof key);
-    sodium_memzero(&state, sizeof state);
-    sodium_bin2hex(hex, sizeof hex, mac, sizeof mac);
-    snprintf(header, cap, "Penstock-Signature: t=%s,v1=%s", seconds, hex);
-    return PST_OK;
-}
-
 static pst_status add_secrets(const webhook *w, const pst_call *call, const char *body,
                               struct curl_slist **list, pst_error *error)
 {
@@ -119,7 +95,9 @@ static pst_status add_secrets(const webhook *w, const pst_call *call, const char
     }
     sodium_memzero(line, sizeof line);
     if (!st && w->host->config_has(w->host, "/secret")) {
-        st = sign(w, call, body, line, sizeof line, error);
+        char signature[SIGNATURE_SIZE];
+        st = signature_make(w->host, call, "/secret", body, strlen(body), signature, error);
+        snprintf(line, sizeof line, "Penstock-Signature: %s", st ? "" : signature);
         if (!st && !add(list, line))
             st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     }

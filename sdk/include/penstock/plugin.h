@@ -92,7 +92,8 @@ typedef struct pst_call {
 
 enum {
     PST_BATCH_RAW = 1,    /* column `_payload` (z or u): one undecoded record a row, cut at record ends; `_meta` (u),
-                             optional: a CSV header or a topic. The host decodes. */
+                             optional: a CSV header, or a topic, behind which facts may stand, each as
+                             U+001F name=value. The host decodes. */
     PST_BATCH_ALIGNED = 2 /* row i of this answer belongs to row i of the input "rows" */
 };
 
@@ -284,9 +285,11 @@ typedef struct pst_command {
     pst_status (*cancel)(void *self, const pst_call *, const char *external_id, pst_error *);
 } pst_command;
 
-/* What streams are there. JSON: [{stream, title, key (of a datastore, proposed), schema (JSON Schema of a row), example}],
- * each but `stream` may be absent. example: a row, a list of rows, or a payload's text; without a schema the datastore is
- * guessed from it. */
+/* What streams are there. JSON: [{stream, title, key (of a datastore, proposed), schema (JSON Schema of a row), time, entity,
+ * unique, example, payloads, config}], each but `stream` may be absent. time, entity, unique: columns of the schema.
+ * payloads: [{payload, meta}], some that came, which are read by the connector's `decode`. example: a row, a list of
+ * rows, or a payload's text (of JSON, of lines of it, or of CSV with its header). The datastore follows from the payloads, else the schema, else the example. config:
+ * settings that go with the stream. */
 #define PST_IF_DISCOVER "penstock.connector.discover/1/draft"
 typedef struct pst_discover {
     uint32_t struct_size, flags;
@@ -520,6 +523,22 @@ typedef struct pst_health_service { /* all [lane] */
     uint32_t struct_size, flags;
     void (*tell)(const pst_host *, const pst_call *, const char *text); /* without secrets */
 } pst_health_service;
+
+/* A program of the machine, for the one connector that the host trusts with it (org.penstock.connector.exec; for others
+ * the functions answer PST_E_UNSUPPORTED). Which program, with which arguments and variables, the host takes from
+ * the configuration itself (`program`, `arguments`, `environment`, `secrets`, `memory_mb`, `files`); the platform's
+ * `exec.allow` grants it to the workspace. One at a time; it ends, with all that it started in its process group, when
+ * the plugin's process ends. */
+#define PST_SERVICE_PROGRAM "penstock.program/1/draft"
+typedef struct pst_program_service { /* all [lane] */
+    uint32_t struct_size, flags;
+    /* Starts it; one that runs is ended first. What it writes to its standard output and error comes out of the
+     * descriptors, which are the plugin's to close. PST_E_CONFIG: not granted, or it cannot be run. */
+    pst_status (*start)(const pst_host *, const pst_call *, int *output_fd, int *error_fd, pst_error *);
+    /* PST_IDLE: it runs. PST_OK: it has ended, with `code`; below 0: by that signal. PST_END: none was started. */
+    pst_status (*ended)(const pst_host *, const pst_call *, int32_t *code, pst_error *);
+    void (*stop)(const pst_host *, const pst_call *); /* SIGTERM, and soon SIGKILL */
+} pst_program_service;
 
 #ifdef __cplusplus
 }

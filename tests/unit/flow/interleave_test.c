@@ -19,6 +19,7 @@ static struct {
     void *arg;
     void *refresher; /* the login's session: the first one that runs a statement while `learn` is set */
     bool learn, refresher_only;
+    bool lose_commit; /* the refresher's next one: it is not sent, and nobody knows how it went */
     unsigned number;
     _Atomic bool armed;
 } hook;
@@ -41,6 +42,12 @@ static status_class watching_exec(void *handle, const driver_request *requests, 
                                   status *st)
 {
     stand_before(handle);
+    if (hook.lose_commit && handle == hook.refresher && requests[0].sql &&
+        strcmp(requests[0].sql, "COMMIT") == 0) {
+        hook.lose_commit = false;
+        *failed_out = 0;
+        return status_set(st, STATUS_UNAVAILABLE, "no answer");
+    }
     return connection_libpq.exec(handle, requests, n, results, failed_out, wait_ms, failure, st);
 }
 
@@ -225,11 +232,98 @@ static void a_refresh_may_be_anywhere_in_a_write(void **state)
     fprintf(stderr, "a refresh before each of %u statements\n", n);
 }
 
+/* ---- a COMMIT that is carried out late ---- */
+
+typedef struct view {
+    live_watch *watch;
+    const char *ended; /* why */
+} view;
+
+static bool on_events(void *arg, const char *events, size_t len)
+{
+    (void)arg, (void)events, (void)len;
+    return true;
+}
+
+static void on_end(void *arg, const char *why)
+{
+    ((view *)arg)->ended = why;
+}
+
+static void view_open(view *v, live_hub *hub)
+{
+    status st;
+    text held = {0};
+    live_wish wish = {
+        .wid = WID, .store = "featurestore:rollup", .owner = "me", .send = on_events, .end = on_end};
+    *v = (view){.ended = NULL};
+    must(live_open(hub, &wish, &v->watch, &st), &st);
+    live_attach(v->watch, v);
+    assert_false(live_take(v->watch, &held));
+    text_free(&held);
+}
+
+typedef struct next_step {
+    refresh_order order;
+    connection *c;
+    refresh_result result;
+    status st;
+    status_class class;
+} next_step;
+
+static void *run_step(void *arg)
+{
+    next_step *s = arg;
+    s->class = featurestore_step(&s->order, s->c, &s->result, &s->st);
+    return NULL;
+}
+
+/* The host gave a COMMIT up, the views came back, and then it is carried out: nobody would be told of its
+ * rows. The next step cannot end before, and ends the views once more. */
+static void views_come_back_after_a_late_commit(void **state)
+{
+    bench *b = *state;
+    status st;
+    refresh_result r;
+    pthread_t thread;
+    view first, second;
+    if (!b->service)
+        skip();
+    lane_pool *lanes = lane_pool_create(1);
+    live_hub *hub = live_create(lanes, b->journal, WRITERS);
+    refresh_order order = {flow_plan_featurestore(b->plan, "rollup"), NULL, INT64_MIN, hub};
+    next_step next = {.order = order, .c = test_connect("flow")};
+    post_value(b, "late", 0, 1);
+    view_open(&first, hub);
+    hook.lose_commit = true;
+    assert_int_equal(featurestore_step(&order, b->login, &r, &st), STATUS_UNAVAILABLE);
+    live_settle(hub);
+    assert_string_equal(first.ended, "restarted");
+    view_open(&second, hub);
+    pthread_create(&thread, NULL, run_step, &next);
+    bench_wait_blocked(b, "%DELETE FROM penstock.dirty%");
+    live_settle(hub);
+    assert_null(second.ended);
+    must(connection_commit(b->login, &st), &st); /* now */
+    pthread_join(thread, NULL);
+    must(next.class, &next.st);
+    assert_int_equal(next.result.keys, 0); /* they were that step's */
+    live_settle(hub);
+    assert_non_null(second.ended);
+    assert_string_equal(second.ended, "restarted");
+    assert_int_equal(bench_count(b, "SELECT count(*) FROM featurestore.rollup_wid7 WHERE series = 'late'"),
+                     1);
+    connection_close(next.c);
+    live_free(hub);
+    lane_pool_free(lanes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_writer_may_be_anywhere_in_a_refresh, make_watched, free_watched),
         cmocka_unit_test_setup_teardown(a_refresh_may_be_anywhere_in_a_write, make_watched, free_watched),
+        cmocka_unit_test_setup_teardown(views_come_back_after_a_late_commit, make_watched, free_watched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -110,6 +110,33 @@ static void names_are_resolved_by_the_rules(void **state)
     broker_stop(b);
 }
 
+/* More denials than the socket to the host holds, while the host is busy with the first: none is lost. */
+static void a_busy_host_hears_of_every_denial(void **state)
+{
+    (void)state;
+    enum { CELLS = 24, NAMES = 100 };
+    heard h;
+    broker *b = begin(&h);
+    int doors[CELLS];
+    door_answer a;
+    pthread_mutex_lock(&h.lock);
+    for (int i = 0; i < CELLS; i++) {
+        doors[i] = admit(b, true, "localhost");
+        for (int name = 0; name < NAMES; name++) {
+            char host[40];
+            snprintf(host, sizeof host, "n%d.cell%d.example", name, i);
+            assert_true(ask(doors[i], DOOR_RESOLVE, host, 0, -1, &a));
+            assert_int_equal(a.error, EAI_FAIL);
+        }
+    }
+    pthread_mutex_unlock(&h.lock);
+    wait_for_count(&h, (uint64_t)CELLS * NAMES);
+    assert_int_equal(h.events, CELLS * NAMES);
+    for (int i = 0; i < CELLS; i++)
+        close(doors[i]);
+    broker_stop(b);
+}
+
 static void without_a_network_no_name_is_known(void **state)
 {
     (void)state;
@@ -198,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_resolved_by_the_rules),
+        cmocka_unit_test(a_busy_host_hears_of_every_denial),
         cmocka_unit_test(without_a_network_no_name_is_known),
         cmocka_unit_test(files_are_handed_over_without_landlock),
     };

@@ -73,6 +73,8 @@ static void a_cluster_lives(void **state)
     assert_string_equal(got, "");
     ask(&c, "SHOW lc_collate", got);
     assert_string_equal(got, "C.UTF-8");
+    ask(&c, "SHOW autovacuum_analyze_threshold", got); /* small tables are left alone: docs/adr/0030 */
+    assert_string_equal(got, "5000");
     ask(&c, "SHOW fsync", got);
     assert_string_equal(got, "on");
     struct stat s;

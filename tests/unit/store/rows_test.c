@@ -5,6 +5,7 @@
 
 #include "base/utc.h"
 #include "store/copy.h"
+#include "store/insert.h"
 #include "store/partitions.h"
 #include "store/workspace_schema.h"
 
@@ -164,6 +165,27 @@ static void merge_leaves_absent_columns(void **state)
     drop_workspace(3, NULL);
 }
 
+/* The same rows as COPY has stored from _seq 10 on, in two parts by INSERT. */
+static void a_few_are_stored_like_many(const store_table *t, const batch *rows)
+{
+    arena *a = arena_create(0);
+    status st;
+    value *params;
+    unsigned n;
+    const insert_part parts[] = {{rows, 110, T0}, {rows, 210, T0}};
+    statement insert = insert_rows(a, t, parts, 2, &params, &n);
+    OK(connection_run(service, &insert, params, n, NULL, &st));
+    assert_int_equal(
+        ask_number(service,
+                   "SELECT count(*) FROM datastore.types_wid4 x JOIN datastore.types_wid4 y ON"
+                   " y._seq IN (x._seq + 100, x._seq + 200) WHERE x._seq < 100 AND"
+                   " (x.t, x.b, x.i, x.n, x.d, x.u, x.s, x.j, x._extra, x._received) IS NOT DISTINCT FROM"
+                   " (y.t, y.b, y.i, y.n, y.d, y.u, y.s, y.j, y._extra, y._received)"),
+        2 * rows->n_rows);
+    OK(connection_exec(service, "DELETE FROM datastore.types_wid4 WHERE _seq > 100", NULL, 0, NULL, &st));
+    arena_free(a);
+}
+
 static void copy_stores_every_type(void **state)
 {
     NEED_CLUSTER();
@@ -225,6 +247,7 @@ static void copy_stores_every_type(void **state)
                         "9999-12-31 23:59:59.999999+00|f|9223372036854775807|9999-12-31|abc|{\"a\": 1}|12");
     ask_text(service, "SELECT concat_ws('|', t, d, s, _seq) FROM datastore.types_wid4 WHERE i = 0", got);
     assert_string_equal(got, "0001-01-01 00:00:00+00|0001-01-01|11");
+    a_few_are_stored_like_many(&t, &b);
     copy_encode(&bytes, &b, &(copy_rows){.order = order, .n_rows = 0, .system = true});
     OK(copy_send(service, sql.data, &bytes, &stored, &st));
     assert_int_equal(stored, 0);

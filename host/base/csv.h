@@ -1,6 +1,7 @@
-/* CSV files record by record (RFC 4180, any one-character separator), for the offline commands. */
-#ifndef PENSTOCK_CLI_CSV_H
-#define PENSTOCK_CLI_CSV_H
+/* CSV read record by record (RFC 4180, any one-character separator), as texts: where a store decides what
+ * columns mean, flow/decode reads it. */
+#ifndef PENSTOCK_BASE_CSV_H
+#define PENSTOCK_BASE_CSV_H
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* One state machine over characters: outside quotes, inside, and after a quote that may be doubled. */
-#include "csv.h"
+#include "base/csv.h"
 
 #include <string.h>
 

@@ -1,8 +1,8 @@
 /* Where a record ends. CSV as in RFC 4180: a quote opens a quoted field only at the start of a field, and
  * newlines inside quotes belong to the record. Which separator a file has is the host's matter; here , ; tab
  * and | all count. */
-#ifndef CSV_RECORD_H
-#define CSV_RECORD_H
+#ifndef RECORDS_RECORD_H
+#define RECORDS_RECORD_H
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -1,0 +1,141 @@
+"""NATS from a real server. Of a stream no message is lost or there twice by restarts of host and server; the connector's state is
+right within seconds, and says why."""
+import json
+
+import harness
+import mqtt_peer
+import nats_peer
+from harness import check, equal, say
+from mqtt_peer import STATE_S, WS, state, wait_state
+from streams import all_once, apply, certificates, letters, message, secret, stored, wait_stored
+
+MAP = {"device": "$topic[1]", "time": {"from": "t", "time": "unix_ms"}, "site": "$meta.header.site", "place": "$meta.sequence"}
+
+
+def subject(root, n):
+    return f"{root}.p{n % 3}.state"
+
+
+def restarts():
+    """Kills of the host at any moment, with messages on their way, and restarts of the server; the second stream is read by a filter,
+    so that the numbers of its messages have gaps."""
+    server = nats_peer.Server().start()
+    host = harness.Host().start()
+    peer = nats_peer.Peer(server.port)
+    peer.stream("WHOLE", "whole.>")
+    peer.stream("PART", "part.>")
+    common = {"servers": [server.url], "ack_wait_s": 2}
+    apply(host, "nats", MAP, whole={"config": {**common, "stream": "WHOLE"}, "into": "datastore:appended"},
+          part={"config": {**common, "stream": "PART", "subjects": ["part.*.state"], "consumer": "ours"}})
+    host.workspace(WS, "streams")
+    for name in ("whole", "part"):
+        wait_state(host, name, "ok", timeout=20)
+    sent = 0
+
+    def publish(count):
+        nonlocal sent
+        peer = nats_peer.Peer(server.port)
+        for n in range(sent, sent + count):
+            peer.publish([(subject("whole", n), message(n)), (subject("part", n), message(n)), ("part.p1.noise", b"x")])
+        peer.close()
+        sent += count
+    for _ in range(3):
+        publish(300)
+        host.kill()
+        publish(100)  # the server keeps them
+        host.start()
+    publish(100)
+    server.stop()
+    for name in ("whole", "part"):
+        wait_state(host, name, "down", "127.0.0.1")
+    server.start()
+    for name in ("whole", "part"):
+        wait_state(host, name, "ok", timeout=STATE_S + 5)
+    publish(100)
+    all_once(host, "appended", range(sent))
+    all_once(host, "keyed", range(sent))
+    equal(host.sql("SELECT count(*) FROM datastore.appended_wid1 WHERE place <> n + 1"), [["0"]], "numbers of the messages")
+    info = nats_peer.Peer(server.port).ask("CONSUMER.INFO.PART.ours")
+    equal((info["num_ack_pending"], info["num_pending"]), (0, 0), "what the server still waits for")
+    say(f"{sent} messages of each, 3 kills of the host, 1 restart of the server")
+
+
+def states():
+    """What goes wrong is said by its connector, within seconds, and stays with it."""
+    pems = certificates(harness.folder())
+
+    def tls(name):
+        return nats_peer.Server(f'tls {{cert_file: "{pems}/{name}.pem", key_file: "{pems}/{name}.key"}}').start()
+    good, late, other = tls("good"), tls("late"), tls("other")
+    strict = nats_peer.Server('authorization {user: pump, password: "right"}').start()
+    plain = nats_peer.Server().start()
+    peer = nats_peer.Peer(plain.port)
+    peer.stream("PLAIN", "plain.>")
+    peer.stream("PUSHED", "pushed.>")
+    door = mqtt_peer.Door(plain.port)
+    ca, core = {"tls": {"ca": {"pem": (pems / "ca.pem").read_text()}}}, {"subjects": ["a.*.state"]}
+
+    def at(server, **more):
+        return {"config": {"servers": [server if isinstance(server, str) else server.url], "patience_s": 2, **more}}
+    host = harness.Host().start()
+    apply(host, "nats", MAP, plain=at(plain, stream="PLAIN"), core=at(plain, subjects=["core.*.state", "more.*.state"]),
+          second={"config": {"servers": [f"nats://127.0.0.1:{mqtt_peer.free_port()}", plain.url], **core}},
+          silent=at(f"nats://127.0.0.1:{door.port}", **core), away=at(f"nats://127.0.0.1:{mqtt_peer.free_port()}", **core),
+          nowhere=at(plain, stream="NOWHERE"), stranger=at(strict, user="pump", password="wrong", **core),
+          known=at(strict, user="pump", password="right", **core), untrusted=at(good, tls={}, **core), secure=at(good, **ca, **core),
+          late=at(late, **ca, **core), other=at(other, **ca, **core))
+    host.workspace(WS, "streams")
+    for name, value in (("wrong", "wr0ng-word"), ("right", "right")):
+        secret(host, name, value)
+    host.stop()
+    host.start()  # the secrets are there from the first try on
+    for name, expected, reason in (("plain", "ok", ""), ("core", "ok", ""), ("second", "ok", ""), ("silent", "ok", ""),
+                                   ("known", "ok", ""), ("secure", "ok", ""), ("away", "down", "127.0.0.1"),
+                                   ("nowhere", "needs_you", "there is no stream"), ("stranger", "needs_you", "Authorization"),
+                                   ("untrusted", "needs_you", "certificate"), ("late", "needs_you", "expired"),
+                                   ("other", "needs_you", "mismatch")):
+        wait_state(host, name, expected, reason, timeout=10)
+    check("wr0ng-word" not in host.log(), "no secret is in the log")
+    door.open = False  # both ends believe that the other one is there
+    wait_state(host, "silent", "down")
+    door.open = True
+    wait_state(host, "silent", "ok", timeout=STATE_S + 5)
+    peer.publish([("core.p1.state", message(1), {"site": "north"}), ("more.p2.state", message(2))])
+    wait_stored(host, "keyed", [1, 2])
+    equal(host.sql("SELECT device, site FROM datastore.keyed_wid1 ORDER BY n"), [["p1", "north"], ["p2", None]], "subject and header")
+    bad = [b"\xff\xfe not json", b"{\"t\": 1774720800000", b"{\"t\": 1774720800000, \"n\": \"many\"}", b"[" * 5000]
+    peer.publish([(subject("plain", 3), message(3)), *(("plain.p1.state", b) for b in bad), (subject("plain", 4), message(4))])
+    wait_stored(host, "keyed", [3, 4])
+    letters(host, len(bad))
+    equal(state(host, "plain")[0], "ok", "the state after garbage")
+    code, seconds = host.stop()
+    check(seconds < harness.STOP_S, f"stopping took {seconds:.1f} s")
+
+
+def tried():
+    """check and discover beside what runs: nothing is stored, no consumer is made."""
+    server = nats_peer.Server().start()
+    peer = nats_peer.Peer(server.port)
+    peer.stream("SHOP", "shop.>")
+    peer.publish([(subject("shop", n), message(n)) for n in range(30)])
+    peer.publish([("shop.p9.state", b"{\"t\": \"never\"}")])
+    host = harness.Host().start()
+    shop = {"servers": [server.url], "stream": "SHOP"}
+    apply(host, "nats", MAP, resting={"config": shop, "paused": True},
+          away={"config": {"servers": [f"nats://127.0.0.1:{mqtt_peer.free_port()}"], "stream": "SHOP"}, "paused": True})
+    host.workspace(WS, "streams")
+    shown = json.loads(host.cli("connector", "check", "resting", "-w", WS, "-o", "json", code=9).text)
+    equal(sorted(r["row"]["n"] for r in shown["rows"]), list(range(21, 30)), "rows shown")
+    equal(len(shown["rejects"]), 1, "what would be refused")
+    said = host.cli("connector", "check", "away", "-w", WS, code=7)
+    check("127.0.0.1" in said.errors, "a server that is away", said)
+    found = host.api("POST", f"/workspaces/{WS}/connectors/resting:discover").json["streams"]
+    equal([(s["stream"], s["key"]) for s in found], [("SHOP", "shop")], "streams that were found")
+    check("31 messages, subjects shop.>" in found[0]["title"], "what is in it", found)
+    yaml = host.cli("connector", "discover", "resting", "-w", WS).text
+    check("datastores:" in yaml and "shop:" in yaml, "a proposal", yaml)
+    equal(stored(host, "keyed"), [], "rows stored by trials")
+    equal(peer.ask("CONSUMER.NAMES.SHOP")["consumers"] or [], [], "consumers that were made")
+
+
+harness.main(restarts, states, tried)
