@@ -18,6 +18,8 @@ pkg_check_modules(expat REQUIRED IMPORTED_TARGET expat)
 pkg_check_modules(protobuf_c REQUIRED IMPORTED_TARGET libprotobuf-c)
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.0)
 pkg_check_modules(nats REQUIRED IMPORTED_TARGET libnats>=3.4)
+# For one connector, which is left out where it is not installed.
+pkg_check_modules(odbc IMPORTED_TARGET odbc)
 # Debian ships these two without a .pc file.
 find_library(PENSTOCK_LTDL ltdl REQUIRED)
 find_library(PENSTOCK_PG_QUERY pg_query REQUIRED)

@@ -21,7 +21,6 @@ struct dirty_marks {
     uint32_t n_targets, cap_targets;
     int64_t seq; /* newest row */
     arena *arena;
-    text times;
 };
 
 dirty_marks *dirty_marks_create(void)
@@ -38,7 +37,6 @@ void dirty_marks_free(dirty_marks *m)
         return;
     dirty_free(m->set);
     arena_free(m->arena);
-    text_free(&m->times);
     free(m->targets);
     free(m);
 }
@@ -133,23 +131,24 @@ static insert_lists collect(dirty_marks *m, int32_t wid)
     return lists;
 }
 
-static status_class write_workspace(dirty_marks *m, connection *c, int32_t wid, status *st)
+enum { MARK_PARAMS = 4, WORKSPACES_A_TRIP = 32 };
+
+static statement_call insert_call(dirty_marks *m, int32_t wid)
 {
-    char sql[320];
     insert_lists lists = collect(m, wid);
-    column buckets = {.type = COLUMN_TIMESTAMP, .values = lists.buckets};
-    text_clear(&m->times);
-    copy_encode_array(&m->times, &buckets, &(copy_rows){.order = NULL}, lists.n);
-    snprintf(
-        sql, sizeof sql,
+    statement *insert = arena_zero(m->arena, 1, sizeof *insert);
+    value *params = arena_zero(m->arena, MARK_PARAMS, sizeof *params);
+    const char *sql = arena_printf(
+        m->arena,
         "INSERT INTO penstock.dirty_wid%d (dependant, bucket, entity, seq)"
         " SELECT d, b, e::text[], $4 FROM unnest($1::text[], $2::timestamptz[], $3::text[]) AS u(d, b, e)",
         wid);
-    statement insert = {"write dirty marks", sql};
-    value params[] = {value_texts(lists.names, lists.n),
-                      value_binary(column_array_oid(COLUMN_TIMESTAMP), m->times.data, m->times.len),
-                      value_texts(lists.entities, lists.n), value_integer(m->seq)};
-    return connection_run(c, &insert, params, 4, NULL, st);
+    *insert = (statement){"write dirty marks", sql};
+    params[0] = value_texts(lists.names, lists.n);
+    params[1] = copy_times_value(m->arena, lists.buckets, lists.n);
+    params[2] = value_texts(lists.entities, lists.n);
+    params[3] = value_integer(m->seq);
+    return (statement_call){insert, params, MARK_PARAMS, NULL};
 }
 
 static bool seen_before(const dirty_marks *m, uint32_t i)
@@ -160,12 +159,22 @@ static bool seen_before(const dirty_marks *m, uint32_t i)
     return false;
 }
 
+/* Those of many workspaces in one round trip: a turn may write for hundreds. */
 status_class dirty_marks_write(dirty_marks *m, connection *c, status *st)
 {
+    statement_call calls[WORKSPACES_A_TRIP];
     status_class class = STATUS_OK;
-    for (uint32_t i = 0; i < m->n_targets && class == STATUS_OK && dirty_count(m->set) > 0; i++)
-        if (!seen_before(m, i))
-            class = write_workspace(m, c, m->targets[i].wid, st);
+    uint32_t i = 0, all = dirty_count(m->set) > 0 ? m->n_targets : 0;
+    while (i < all && class == STATUS_OK) {
+        unsigned n = 0;
+        for (; i < all && n < WORKSPACES_A_TRIP; i++)
+            if (!seen_before(m, i))
+                calls[n++] = insert_call(m, m->targets[i].wid);
+        if (n > 0)
+            class = connection_pipeline(c, calls, n, NULL, st);
+        for (unsigned k = 0; k < n; k++)
+            rows_free(calls[k].result);
+    }
     return class;
 }
 

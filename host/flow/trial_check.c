@@ -177,7 +177,10 @@ static status_class ask(trial *t, showing *s, bool *checked, const char **note, 
     }
     if (class != STATUS_OK)
         return class;
-    if (!instance_is_source(t->plugin))
+    if (instance_is_sink(t->plugin) && t->parts->connector->n_into == 0)
+        *note = *checked ? "the far side is there; nothing was sent"
+                         : "it takes rows, and has no check of its own";
+    else if (!instance_is_source(t->plugin))
         *note = "it takes requests: there is nothing to read";
     else if (t->parts->connector->n_into == 0)
         *note = "without `into` there is nothing to decode its rows by";

@@ -38,6 +38,21 @@ static void try_saved(http_request *r)
     flow_plan_release(plan);
 }
 
+/* A sink is tried like a connector that nothing is read from. */
+static void try_sink(http_request *r)
+{
+    const char *key = http_request_param(r, "k");
+    const flow_plan *plan = resource_plan(r);
+    if (!plan)
+        return;
+    const defined_sink *d = definition_sink(plan->definition, key);
+    if (d)
+        run(r, &(defined_connector){.object = d->object, .plugin = d->plugin, .config = d->config});
+    else
+        resource_missing(r, "sink", key);
+    flow_plan_release(plan);
+}
+
 /* ---- one that is not saved ---- */
 
 static bool read_target(http_request *r, const char *stream, const json_t *store, connector_target *out)
@@ -157,6 +172,20 @@ static const trial_way check = flow_check, discover = flow_discover;
 static const route table[] = {
     TRIAL_ROUTES("check", "check", check, CHECK_TEXT, CHECK_SCHEMA),
     TRIAL_ROUTES("discover", "discover", discover, DISCOVER_TEXT, DISCOVER_SCHEMA),
+    {.method = HTTP_POST,
+     .path = "/api/v1/workspaces/{ws}/sinks/{k}:check",
+     .name = "sink_check",
+     .tag = "sinks",
+     .summary = "Try a sink: is its far side there, and does it take us",
+     .description =
+         "In a cell of its own: the plugin's check, if it has one. Nothing is sent. 422 says what is wrong.",
+     .verb = VERB_RUN,
+     .reference = "sink:{k}",
+     .where = ROUTE_ON_LANE,
+     .response_schema = CHECK_SCHEMA,
+     .success = 200,
+     .data = &check,
+     .handler = try_sink},
 };
 
 void routes_trials(route_table *t)

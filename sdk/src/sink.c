@@ -33,6 +33,7 @@ static bool reserve(pst_text *t, size_t more)
 
 void pst_text_add(pst_text *t, const void *data, size_t len)
 {
+    len = data ? len : 0;
     if (!reserve(t, len))
         return;
     if (len)
@@ -50,6 +51,7 @@ void pst_text_add_json(pst_text *t, const char *s, size_t len)
 {
     static const char hex[] = "0123456789abcdef";
     size_t from = 0;
+    len = s ? len : 0;
     pst_text_add(t, "\"", 1);
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)s[i];

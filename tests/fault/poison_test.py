@@ -1,4 +1,4 @@
-"""A row that kills its plugin, in a source, a model, a metric engine and a notifier, while another workspace is under load: only
+"""A row that kills its plugin, in a source, a model, a metric engine and a notifier and a sink, while another workspace is under load: only
 that row is put aside, with the reason; all others come through; the host and the other workspace notice nothing."""
 import json
 import shutil
@@ -10,7 +10,7 @@ import templates
 from cells import instance
 from harness import check, equal, say, wait_for
 
-PLUGINS = ["echo_source", "echo_model", "echo_metric", "echo_notifier"]
+PLUGINS = ["echo_source", "echo_model", "echo_metric", "echo_notifier", "echo_sink"]
 PILL = 666
 
 ROWS, DEVICES, MINUTES = 30000, 5, 60
@@ -36,6 +36,8 @@ def template():
                           "sql": "SELECT device_id, count(*) AS n FROM datastore:readings GROUP BY 1"}},
         connectors={"echo": {"plugin": "org.penstock.test.echo-source", "into": "datastore:echoed",
                              "config": {"rows": ROWS, "one_stream": True, **trouble("segv")}}},
+        sinks={"out": {"plugin": "org.penstock.test.echo-sink", "from": "datastore:readings", "config": trouble("segv"),
+                       "paused": True}},
         notifiers={"hook": {"plugin": "org.penstock.test.echo-notifier",
                             "config": {"trouble": {"what": "hang", "text": '"device_id":"d3"'}}}},
         alerts={"any": templates.alert("seen", "hook")})
@@ -148,6 +150,21 @@ def notifier(host):
     equal(json.loads(letter["body"])["labels"], {"device_id": "d3"}, "the message that is kept")
 
 
+def sink(host):
+    """Last, because by now every other row of that value is corrected."""
+    host.ingest("ws", "readings", [reading("sunk", n, PILL if n == 123 else n) for n in range(200)])
+    host.cli("sink", "resume", "out", "-w", "ws")
+    rows = count(host, "datastore.readings_wid1")
+    now = lambda: host.api("GET", "/workspaces/ws/sinks/out").json
+    wait_for("all rows but one are delivered", lambda: now()["delivered"] == rows - 1, 60)
+    letter = the_one_letter(host, "sink:out", "echo-sink", "")
+    equal(json.loads(letter["body"])["device_id"], "sunk", "the row that is kept")
+    deaths = instance(host, "sink:out")["deaths"]
+    host.ingest("ws", "readings", [reading("sunk", 300, 1.0)])
+    wait_for("the sink goes on", lambda: (s := now())["delivered"] == rows and s["state"] == "ok")
+    equal(instance(host, "sink:out")["deaths"], deaths, "deaths after that")
+
+
 def poison_kills_nothing_but_itself():
     plugins = harness.folder()
     for name in PLUGINS:
@@ -159,7 +176,7 @@ def poison_kills_nothing_but_itself():
     host.workspace("other", "poison")
     load = Load(host)
     load.start()
-    for part in (source, model, metric, notifier):
+    for part in (source, model, metric, notifier, sink):
         began = time.monotonic()
         part(host)
         say(f"{part.__name__}: {time.monotonic() - began:.1f} s")
@@ -167,7 +184,7 @@ def poison_kills_nothing_but_itself():
     wait_for("the other workspace's rows are all there",
              lambda: count(host, "datastore.readings_wid2") == load.sent, 60)
     say(f"the other workspace: {load.sent} rows, slowest request {load.slowest * 1000:.0f} ms")
-    for name in ("model:judge", "metric:total", "notifier:hook"):
+    for name in ("model:judge", "metric:total", "notifier:hook", "sink:out"):
         check(instance(host, name)["condition"] != "quarantined", f"{name} works on", instance(host, name))
     equal(host.process.poll(), None, "the host's exit code")
 

@@ -53,6 +53,8 @@ class Far(Sink):
                 status, more = 503, {"Retry-After": "1"} if far.retry_after else {}
             elif far.mode == "wrong" and bad:
                 status, answer = 400, b"value 13 is not taken"
+            elif far.mode == "never":
+                status, answer = 422, b"nothing is taken here"
             elif far.mode == "named":
                 answer = json.dumps({"refused": [{"row": i, "reason": "it is thirteen"} for i in bad]}).encode()
             if far.mode == "deaf":  # takes them, and never says so
@@ -247,6 +249,23 @@ def refused_rows_are_dead_letters():
         host.close()
 
 
+def who_refuses_everything_buries_nothing():
+    far = Far("never")
+    host = started(far)
+    host.ingest("one", "readings", [reading(n, value=n) for n in range(50)])
+    shown = wait_for("it is down", lambda: (s := sink_of(host))["state"] == "down" and s)
+    check("whatever rows it is given" in shown["error"] and "nothing is taken here" in shown["error"], "the reason", shown)
+    equal((shown["delivered"], shown["refused"]), (0, 0), "nothing is settled")
+    far.mode = "ok"
+    host.cli("sink", "resume", "lake", "-w", "one")
+    wait_for("all rows", lambda: sink_of(host)["delivered"] == 50)
+    equal(sorted({row["value"] for row in far.rows()}), [float(n) for n in range(50)], "the rows")
+    equal(host.sql("SELECT count(*) FROM penstock.dead_letter_wid1"), [["0"]], "dead letters")
+    out = host.cli("sink", "check", "lake", "-w", "one")
+    check("no check of its own" in out.errors + out.text, "penstock sink check", out.errors, out.text)
+    host.stop()
+
+
 def corrections_come_as_they_are():
     far = Far()
     host = started(far, key=KEYED)
@@ -287,4 +306,4 @@ def a_wrong_sink_says_so():
 
 
 main(rows_go_out_signed_and_in_order, a_row_that_is_committed_late_is_not_passed_over, a_dead_sink_slows_nothing_and_loses_nothing,
-     a_killed_host_sends_the_same_batch_again, refused_rows_are_dead_letters, corrections_come_as_they_are, a_wrong_sink_says_so)
+     a_killed_host_sends_the_same_batch_again, refused_rows_are_dead_letters, who_refuses_everything_buries_nothing, corrections_come_as_they_are, a_wrong_sink_says_so)

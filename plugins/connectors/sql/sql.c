@@ -160,9 +160,9 @@ static void take_values(sql *s, driver_value *values)
 {
     int n = PQnfields(s->row);
     for (int i = 0; i < n && i < DRIVER_COLUMNS_MAX; i++) {
-        bool null = PQgetisnull(s->row, 0, i);
-        values[i] = null ? (driver_value){0}
-                         : (driver_value){PQgetvalue(s->row, 0, i), (size_t)PQgetlength(s->row, 0, i)};
+        values[i] = (driver_value){0};
+        if (!PQgetisnull(s->row, 0, i))
+            values[i] = (driver_value){PQgetvalue(s->row, 0, i), (size_t)PQgetlength(s->row, 0, i)};
         s->row_bytes += values[i].len + 8;
     }
     s->rows++;

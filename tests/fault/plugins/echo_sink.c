@@ -12,6 +12,7 @@ typedef struct sink {
     const pst_host *host;
     char told[512];
     char sent[128]; /* work id of the last command */
+    trouble trouble;
 } sink;
 
 static bool misbehaves(const sink *s, const char *how)
@@ -29,6 +30,10 @@ static pst_status on_write(void *self, const pst_call *call, const pst_outgoing 
     pst_status status = pst_column_find(rows->schema, rows->array, "value", &value, error);
     if (status == PST_OK)
         status = pst_column_find(rows->schema, rows->array, "_seq", &seq, error);
+    if (status == PST_OK)
+        status = trouble_call(&s->trouble, call, error);
+    if (status == PST_OK)
+        status = trouble_inputs(&s->trouble, call, &(pst_input){"rows", rows->schema, rows->array}, 1, error);
     if (status != PST_OK)
         return status;
     double sum = 0;
@@ -124,6 +129,7 @@ static pst_status create(const pst_host *host, void **self, pst_error *error)
     if (!s)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     s->host = host;
+    trouble_read(&s->trouble, host);
     *self = s;
     return PST_OK;
 }

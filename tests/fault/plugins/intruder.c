@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -79,6 +80,12 @@ static void try_files(run *r, const pst_host *host)
     note(r, unlink("/tmp/intruder-is-not-there") < 0 && errno == ENOENT ? 0 : -1, "unlink");
     note(r, mkdir("/tmp/intruder-folder", 0700), "mkdir");
     note(r, chdir("/etc"), "chdir");
+    int in_memory = memfd_create("intruder", MFD_CLOEXEC), library = open("/usr/lib/os-release", O_RDONLY);
+    note(r, library < 0 ? -1 : fchmod(library, 0600), "fchmod of a file that it may read");
+    note(r, in_memory < 0 ? -1 : fchmod(in_memory, 0640), "fchmod of a file in memory for others");
+    note(r, in_memory < 0 ? -1 : fchmod(in_memory, 04700), "fchmod of a file in memory with more rights");
+    close(in_memory);
+    close(library);
     note(r,
          (long)syscall(SYS_name_to_handle_at, AT_FDCWD, "/etc/passwd", NULL, NULL, 0) < 0 && errno == EFAULT
              ? 0
@@ -240,7 +247,7 @@ static void try_tcp(run *r, const char *address, int64_t port)
     struct linger none = {1, 0}, off = {0, 0}; /* what never keeps who closes waiting is done */
     bool done = s >= 0 && !setsockopt(s, SOL_SOCKET, SO_LINGER, &none, sizeof none) &&
                 !setsockopt(s, SOL_SOCKET, SO_LINGER, &off, sizeof off);
-    note(r, done ? -1 : 0, "closing without lingering");
+    note(r, s < 0 || done ? -1 : 0, "closing without lingering"); /* a pure cell has no socket */
     note(r,
          s < 0                                                                                        ? -1
          : setsockopt(s, SOL_SOCKET, 26 /* SO_ATTACH_FILTER */, &on, sizeof on) < 0 && errno != EPERM ? 0

@@ -58,6 +58,32 @@ static void grants_hold_for_all_or_for_the_named(void **state)
     settings_free(s);
 }
 
+static void programs_are_granted_by_their_whole_path(void **state)
+{
+    (void)state;
+    settings *s;
+    status st = load_yaml("exec: {allow: [/usr/bin/all, {program: /usr/bin/one, workspaces: [demo]}]}\n", &s);
+    assert_int_equal(st.class, STATUS_OK);
+    assert_true(grant_program(s, "demo", "/usr/bin/all"));
+    assert_true(grant_program(s, "demo", "/usr/bin/one"));
+    assert_true(grant_program(s, "other", "/usr/bin/all"));
+    assert_false(grant_program(s, "other", "/usr/bin/one"));
+    assert_false(grant_program(s, "demo", "/usr/bin/al"));
+    assert_false(grant_program(s, "demo", "/usr/bin/all/more"));
+    assert_false(grant_program(s, "demo", "/usr/bin/../bin/all"));
+    assert_string_equal(settings_text(s, "exec.allow"), "/usr/bin/all,/usr/bin/one@demo");
+    settings_free(s);
+    static const char *const wrong[] = {"usr/bin/x", "/usr/bin/", "/usr/../bin/x"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char yaml[100];
+        snprintf(yaml, sizeof yaml, "exec: {allow: [%s]}\n", wrong[i]);
+        st = load_yaml(yaml, &s);
+        assert_int_equal(st.class, STATUS_INVALID);
+        assert_non_null(strstr(st.text, "exec.allow"));
+        settings_free(s);
+    }
+}
+
 static void the_text_form_says_the_same(void **state)
 {
     (void)state;
@@ -158,6 +184,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(grants_hold_for_all_or_for_the_named),
+        cmocka_unit_test(programs_are_granted_by_their_whole_path),
         cmocka_unit_test(the_text_form_says_the_same),
         cmocka_unit_test(what_is_wrong_is_named_with_its_place),
         cmocka_unit_test(a_list_has_a_limit),

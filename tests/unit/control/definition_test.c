@@ -292,6 +292,34 @@ static void shares_what_is_the_same(void **state)
     definition_release(c);
 }
 
+static void reads_sinks(void **state)
+{
+    (void)state;
+    const definition *d =
+        made(HEAD STORE "sinks:\n  a: {plugin: x.y, from: datastore:d}\n"
+                        "  b: {plugin: x.y, from: datastore:d, begin: newest, paused: true, config: {u: 1},"
+                        " batch: {rows: 7, bytes: 2048, every: 5m}}\n",
+             NULL, NULL);
+    const defined_sink *a = definition_sink(d, "a"), *b = definition_sink(d, "b");
+    assert_int_equal(d->n_sinks, 2);
+    assert_string_equal(a->from.key, "d");
+    assert_int_equal(a->batch_rows, 5000);
+    assert_int_equal(a->batch_bytes, 4 << 20);
+    assert_int_equal(a->every_us, UTC_SECOND_US);
+    assert_false(a->newest || a->paused);
+    assert_int_equal(b->batch_rows, 7);
+    assert_int_equal(b->batch_bytes, 2048);
+    assert_int_equal(b->every_us, 300 * UTC_SECOND_US);
+    assert_true(b->newest && b->paused);
+    assert_int_equal(json_integer_value(json_object_get(b->config, "u")), 1);
+    assert_true(definition_datastore(d, "d")->read_by_seq);
+    definition_release(d);
+    d = made(HEAD STORE, NULL, NULL);
+    assert_false(definition_datastore(d, "d")->read_by_seq);
+    assert_null(definition_sink(d, "a"));
+    definition_release(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +328,7 @@ int main(void)
         cmocka_unit_test(fills_parameters),
         cmocka_unit_test(a_local_layer_only_adds),
         cmocka_unit_test(reads_alerts),
+        cmocka_unit_test(reads_sinks),
         cmocka_unit_test(puts_featurestores_behind_what_they_read),
         cmocka_unit_test(goes_to_json_and_back),
         cmocka_unit_test(parses_references),
