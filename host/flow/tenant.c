@@ -252,7 +252,7 @@ static json_t *look_json(const source_look *look)
 json_t *tenant_source_status(tenant *t, const char *connector)
 {
     int i = connector_index(t, connector);
-    source_look look;
+    source_look look = {.state = SOURCE_PAUSED};
     if (i < 0)
         return NULL;
     pthread_mutex_lock(&t->lock); /* sources go away under it */
