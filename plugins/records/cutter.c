@@ -203,7 +203,9 @@ bool cutter_cut(cutter *c, bool last)
     size_t len = 0, taken = 0;
     if (c->skipping)
         return skip_long(c, last);
-    if (c->have == c->used || c->spoilt)
+    if (c->spoilt)
+        advance(c, c->have - c->used);
+    if (c->have == c->used)
         return false;
     const char *data = c->buffer + c->used;
     switch (find(c, last, &len, &taken)) {

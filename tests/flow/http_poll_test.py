@@ -423,6 +423,22 @@ def sites_and_rates():
     check(len(times) > 8 and len(times) <= took * 4 + 2, "one rate for all of a provider", len(times), took)
 
 
+def one_rate_for_all_workspaces():
+    """Each of two would ask eight times a second, and may four times; together they may no more than that."""
+    server = Server(Moody())
+    host = harness.Host().start()
+    rate = {"per_second": 4, "burst": 1, "provider": "api.example.com"}
+    give(host, *[api(f"fine{n}", server, rate=rate) for n in range(8)])
+    host.workspace("two", "polled")
+    here = lambda wid: {r[0] for r in host.sql(f"SELECT DISTINCT device FROM datastore.readings_wid{wid}")}
+    wait_for("rows of both", lambda: len(here(1)) == len(here(2)) == 8, 30)
+    start = time.monotonic()
+    wait_for("two dozen questions", lambda: sum(r["at"] > start for r in server.all()) >= 24, 20)
+    times = [r["at"] for r in server.all() if r["at"] > start]
+    took = times[-1] - times[0]
+    check(len(times) <= took * 4 + 2, "one rate for both", len(times), took)
+
+
 def trust():
     folder = harness.folder()
     authority(folder)
@@ -431,7 +447,7 @@ def trust():
         path.chmod(0o644)
     moods = Moody()
     server, picky = tls_server(folder, "server", moods), tls_server(folder, "server", moods, client=True)
-    lonely = tls_server(folder, "lonely", moods)
+    lonely, expired, elsewhere = (tls_server(folder, name, moods) for name in ("lonely", "expired", "elsewhere"))
     ca = (folder / "ca.pem").read_text()
 
     def through(r):  # as a proxy of plain HTTP is asked: the whole URL stands in the request
@@ -445,6 +461,7 @@ def trust():
          api("fine_file", server, tls={"ca": {"file": "ca.pem"}}), api("fine_pem", server, tls={"ca": {"pem": ca}}),
          api("fine_secret", server, tls={"ca": {"secret": "authority"}}), api("fine_client", picky, tls=client),
          api("nobody", server), api("lonely", lonely, tls={"ca": {"pem": ca}}), api("anonymous", picky, tls={"ca": {"pem": ca}}),
+         api("expired", expired, tls={"ca": {"pem": ca}}), api("elsewhere", elsewhere, tls={"ca": {"pem": ca}}),
          api("outside", server, tls={"ca": {"file": "/etc/ssl/certs/ca-certificates.crt"}}),
          api("rubbish", server, tls={"ca": {"pem": "no certificate"}}),
          connector("fine_proxied", {"url": "http://unreachable.example.com/fine_proxied",
@@ -458,6 +475,8 @@ def trust():
         look_ok(host, name)
     wait_state(host, "nobody", "needs_you", "is not trusted: SSL certificate problem")
     wait_state(host, "lonely", "needs_you", "is not trusted: SSL certificate problem: self-signed certificate")
+    wait_state(host, "expired", "needs_you", "certificate has expired")
+    wait_state(host, "elsewhere", "needs_you", "no alternative certificate subject name matches")
     wait_state(host, "anonymous", "down", "/anonymous failed: ")  # by TLS 1.3 an alert, or a reset before it is read
     wait_state(host, "outside", "needs_you", "files.allow")
     wait_state(host, "rubbish", "down")
@@ -504,4 +523,4 @@ def crashes():
     check(sorted(first) == first, "the place is never behind what was acknowledged", first)
 
 
-harness.main(paging, credentials, failures, sites_and_rates, trust, crashes)
+harness.main(paging, credentials, failures, sites_and_rates, one_rate_for_all_workspaces, trust, crashes)

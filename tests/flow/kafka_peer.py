@@ -122,7 +122,7 @@ class Relay:
             key, version, number = struct.unpack(">hhi", ask[:8])
             head = struct.pack(">i", number)
             if key == VERSIONS:  # of version 0, with the two that the mock lacks
-                keys = [(0, 0, 7), (1, 0, 11), (2, 0, 5), (3, 0, 2), (8, 0, 7), (9, 0, 6), (10, 0, 2), (11, 0, 5), (12, 0, 3),
+                keys = [(0, 0, 7), (1, 0, 11), (2, 0, 5), (3, 0, 2), (8, 0, 2), (9, 0, 1), (10, 0, 2), (11, 0, 5), (12, 0, 3),
                         (13, 0, 1), (14, 0, 3), (18, 0, 0), (HANDSHAKE, 0, 1), (22, 0, 4), (AUTHENTICATE, 0, 0)]
                 error = 35 if version else 0
                 body = head + struct.pack(">hi", error, len(keys)) + b"".join(struct.pack(">hhh", *k) for k in keys)

@@ -189,7 +189,7 @@ def tried():
     equal(sorted(found["streams"][0]["schema"]["properties"]), ["n", "t"], "members that were seen")
     check("4 messages of 4 topics" in found["streams"][0]["title"], "what was seen", found)
     yaml = host.cli("connector", "discover", "resting", "-w", WS).text
-    check("  keyed:" in yaml and "time: time" in yaml and "entity: [device]" in yaml and "n: {type: integer" in yaml, "a proposal", yaml)
+    check("  keyed:" in yaml and "time: time" in yaml and "entity: [device]" in yaml and '"n": {type: integer' in yaml, "a proposal", yaml)
     said = host.cli("connector", "discover", "away", "-w", WS, code=7)
     check("Connection refused" in said.errors, "a broker that is away", said)
 

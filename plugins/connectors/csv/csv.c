@@ -12,13 +12,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "penstock/batch.h"
+#include "cutter.h"
 #include "penstock/define.h"
 #include "place.h"
-#include "record.h"
 #include "stream.h"
 
-enum { CHUNK_BYTES = 64 * 1024, BATCH_BYTES = 2 * 1024 * 1024, REJECT_BYTES = 1024 };
+enum { BATCH_BYTES = 2 * 1024 * 1024 };
 
 typedef struct csv {
     const pst_host *host;
@@ -26,19 +25,10 @@ typedef struct csv {
     bool follow, header, opened; /* opened: the place's file was found again, or there was none */
     int ndjson;                  /* -1: by the name of the file */
     uint32_t poll_ms;
-    size_t limit;
     stream in;
     place at;
-    bool quotes, headed, at_end, skipping, torn_told;
-    bool aside;       /* records are handed over as rejects: the host asked to pass over them */
-    uint32_t n_aside; /* of this call */
-    char *buffer, *meta;
-    size_t have, used, meta_len; /* bytes in the buffer; those already cut */
-    char long_start[REJECT_BYTES];
-    size_t long_len;
-    uint64_t long_from;
-    pst_builder *builder;
-    int payload, meta_column;
+    cutter cut;
+    bool at_end, torn_told;
 } csv;
 
 static void on_destroy(void *self)
@@ -47,25 +37,8 @@ static void on_destroy(void *self)
     if (!c)
         return;
     stream_close(&c->in);
-    pst_builder_free(c->builder);
-    free(c->buffer);
-    free(c->meta);
+    cutter_close(&c->cut);
     free(c);
-}
-
-/* An empty builder: rows of a read that failed must not come again. */
-static bool builder_renew(csv *c)
-{
-    if (c->builder) {
-        pst_builder_clear(c->builder);
-        return true;
-    }
-    c->builder = pst_builder_create();
-    if (!c->builder)
-        return false;
-    c->payload = pst_builder_column(c->builder, "_payload", PST_BINARY);
-    c->meta_column = pst_builder_column(c->builder, "_meta", PST_TEXT);
-    return c->meta_column >= 0;
 }
 
 static pst_status on_create(const pst_host *host, void **self, pst_error *error)
@@ -80,8 +53,6 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     c->header = host->config_flag(host, "/header");
     c->ndjson = records && !strcmp(records, "ndjson") ? 1 : records && !strcmp(records, "csv") ? 0 : -1;
     c->poll_ms = (uint32_t)host->config_int(host, "/poll_ms");
-    c->limit = (size_t)host->config_int(host, "/max_record_bytes");
-    c->buffer = malloc(c->limit + CHUNK_BYTES);
     c->files.host = host;
     c->files.files = host->get_service(host, PST_SERVICE_FILES);
     pst_status st = PST_OK;
@@ -90,8 +61,8 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     else if (!path || !*path || !file_set_parse(path, &c->files))
         st = pst_fail(error, PST_E_CONFIG, "/path",
                       "a file, a folder, or a folder with a pattern is expected");
-    else if (!c->buffer || !builder_renew(c))
-        st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory for records of %zu bytes", c->limit);
+    else if (!cutter_open(&c->cut, (size_t)host->config_int(host, "/max_record_bytes")))
+        st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory for records");
     if (st) {
         on_destroy(c);
         return st;
@@ -121,17 +92,13 @@ static bool is_ndjson(const csv *c, const char *path)
 static void file_close(csv *c)
 {
     stream_close(&c->in);
-    free(c->meta);
-    c->meta = NULL;
-    c->have = c->used = c->meta_len = 0;
-    c->at_end = c->skipping = c->torn_told = false;
+    c->at_end = c->torn_told = false;
 }
 
 /* The file of the place is open, at its start. */
 static void file_begin(csv *c)
 {
-    c->quotes = !is_ndjson(c, c->at.path);
-    c->headed = !c->quotes || !c->header;
+    cutter_begin(&c->cut, is_ndjson(c, c->at.path) ? CUTTER_LINES : CUTTER_CSV, c->header, NULL);
     c->opened = true;
 }
 
@@ -169,7 +136,7 @@ static pst_status file_open_next(csv *c, const pst_call *call, const char *after
     return st == PST_IDLE && !c->follow ? PST_END : st;
 }
 
-static bool header_take(csv *c);
+static void header_take(csv *c);
 
 /* Opens the cursor's file under its name or, if it was renamed, under another one. IDLE: it is gone. */
 static pst_status file_recognise(csv *c, const pst_call *call, pst_error *error)
@@ -198,13 +165,10 @@ static pst_status file_open_again(csv *c, const pst_call *call, pst_error *error
         return st;
     c->opened = true;
     if (st == PST_OK) {
-        c->at.offset = 0;
         file_begin(c);
-        if (!c->headed && offset)
+        if (offset)
             header_take(c);
-        c->have = c->used = 0;
-        c->skipping = false;
-        c->at.offset = offset;
+        cutter_jump(&c->cut, offset);
         if (stream_skip(&c->in, offset))
             return PST_OK;
         file_close(c); /* shorter than it was: written anew */
@@ -232,7 +196,7 @@ static bool has_successor(csv *c, const pst_call *call)
 static bool was_truncated(const csv *c)
 {
     struct stat s;
-    uint64_t read_to = c->at.offset + (c->have - c->used);
+    uint64_t read_to = c->cut.offset + (c->cut.have - c->cut.used);
     return c->follow && !c->in.gz && !fstat(c->in.fd, &s) && (uint64_t)s.st_size < read_to;
 }
 
@@ -240,126 +204,35 @@ static bool was_truncated(const csv *c)
 
 static pst_status fill(csv *c, pst_error *error)
 {
-    memmove(c->buffer, c->buffer + c->used, c->have - c->used);
-    c->have -= c->used;
-    c->used = 0;
-    ssize_t n = stream_read(&c->in, c->buffer + c->have, c->limit + CHUNK_BYTES - c->have);
+    size_t room = 0;
+    char *to = cutter_room(&c->cut, &room);
+    if (!to)
+        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory for the records of %s", c->at.path);
+    ssize_t n = stream_read(&c->in, to, room);
     if (n < 0)
         return pst_fail(error, PST_E_UNAVAILABLE, "/path", "%s cannot be read: %s", c->at.path,
                         strerror(errno));
     c->at_end = n == 0;
-    c->have += (size_t)n;
+    cutter_came(&c->cut, (size_t)n);
     return PST_OK;
 }
 
-static void advance(csv *c, size_t bytes)
+/* What may be wrong in front of the place was told before. */
+static void header_take(csv *c)
 {
-    c->used += bytes;
-    c->at.offset += bytes;
-}
-
-static void reject(csv *c, const char *data, size_t len, const char *reason)
-{
-    char where[64];
-    snprintf(where, sizeof where, "byte %llu",
-             (unsigned long long)(c->skipping ? c->long_from : c->at.offset));
-    pst_builder_reject(c->builder, data, len < REJECT_BYTES ? len : REJECT_BYTES, where, reason);
-}
-
-/* Drops the rest of a record that is too long; true when its end was found. */
-static bool skip_long(csv *c, bool last)
-{
-    const char *data = c->buffer + c->used, *end = memchr(data, '\n', c->have - c->used);
-    size_t bytes = end ? (size_t)(end - data) + 1 : c->have - c->used;
-    char reason[64];
-    if (!end && !last) {
-        advance(c, bytes);
-        return false;
-    }
-    snprintf(reason, sizeof reason, "longer than %zu bytes", c->limit);
-    reject(c, c->long_start, c->long_len, reason);
-    advance(c, bytes);
-    c->skipping = false;
-    return true;
-}
-
-static void skip_begin(csv *c)
-{
-    size_t left = c->have - c->used;
-    c->skipping = true;
-    c->long_from = c->at.offset;
-    c->long_len = left < REJECT_BYTES ? left : REJECT_BYTES;
-    memcpy(c->long_start, c->buffer + c->used, c->long_len);
-}
-
-static void take_record(csv *c, const char *data, size_t len)
-{
-    if (c->at.offset == 0 && len >= 3 && !memcmp(data, "\xef\xbb\xbf", 3)) { /* byte order mark */
-        data += 3;
-        len -= 3;
-    }
-    if (!len)
-        return; /* an empty line */
-    if (!c->headed) {
-        c->meta = malloc(len);
-        c->meta_len = c->meta ? len : 0;
-        if (c->meta)
-            memcpy(c->meta, data, len);
-        c->headed = true;
-        return;
-    }
-    if (c->aside) {
-        reject(c, data, len, "passed over undecoded");
-        c->n_aside++;
-        return;
-    }
-    pst_builder_set_bytes(c->builder, c->payload, data, len);
-    if (c->meta)
-        pst_builder_set_bytes(c->builder, c->meta_column, c->meta, c->meta_len);
-    pst_builder_row(c->builder);
-}
-
-/* Cuts one record off the buffer; false: more bytes are needed. `last`: none will come. */
-static bool cut(csv *c, bool last)
-{
-    size_t len = 0, taken = 0;
-    if (c->skipping)
-        return skip_long(c, last);
-    if (c->have == c->used)
-        return false;
-    const char *data = c->buffer + c->used;
-    switch (record_find(data, c->have - c->used, c->quotes, last, c->limit, &len, &taken)) {
-    case RECORD_WHOLE:
-        take_record(c, data, len);
-        break;
-    case RECORD_UNCLOSED:
-        reject(c, data, len, "a quote is never closed");
-        break;
-    case RECORD_LONG:
-        skip_begin(c);
-        return true;
-    case RECORD_MORE:
-        return false;
-    }
-    advance(c, taken);
-    return true;
-}
-
-static bool header_take(csv *c)
-{
-    while (!c->headed && !c->at_end)
-        if (!cut(c, false) && fill(c, NULL))
-            return false;
-    return c->headed;
+    pst_error ignored = {.struct_size = sizeof ignored};
+    while (c->cut.header && !c->cut.spoilt && !c->at_end)
+        if (!cutter_cut(&c->cut, false) && fill(c, &ignored))
+            break;
+    cutter_clear(&c->cut);
 }
 
 /* Records of the current file into the builder, until it is full or the file ends for now. */
 static pst_status collect(csv *c, const pst_call *call, uint32_t max_rows, bool last, pst_error *error)
 {
     c->at_end = false;
-    while (pst_builder_rows(c->builder) + c->n_aside < max_rows &&
-           pst_builder_bytes(c->builder) < BATCH_BYTES) {
-        if (cut(c, last && c->at_end))
+    while (cutter_taken(&c->cut) < max_rows && pst_builder_bytes(c->cut.builder) < BATCH_BYTES) {
+        if (cutter_cut(&c->cut, last && c->at_end && !c->in.torn))
             continue;
         if (c->at_end || c->host->cancelled(c->host, call))
             break;
@@ -372,20 +245,17 @@ static pst_status collect(csv *c, const pst_call *call, uint32_t max_rows, bool 
 
 static bool has_news(const csv *c)
 {
-    return pst_builder_bytes(c->builder) > 0;
+    return pst_builder_bytes(c->cut.builder) > 0;
 }
 
-/* In the middle of a record that is skipped the cursor stands at its start. */
 static pst_status hand_over(csv *c, pst_batch *out, pst_error *error)
 {
     char cursor[PLACE_TEXT_MAX];
     if (c->in.fd >= 0)
         place_mark(&c->at, c->in.fd);
-    place at = c->at;
-    if (c->skipping)
-        at.offset = c->long_from;
-    size_t len = place_write(&at, cursor);
-    return pst_builder_finish(c->builder, NULL, (pst_bytes){cursor, len}, PST_BATCH_RAW, out, error);
+    c->at.offset = cutter_position(&c->cut);
+    size_t len = place_write(&c->at, cursor);
+    return cutter_finish(&c->cut, NULL, (pst_bytes){cursor, len}, out, error);
 }
 
 /* The file is read to its end and something comes after it: the tail, then the next file. */
@@ -393,7 +263,8 @@ static pst_status leave_file(csv *c, const pst_call *call, uint32_t max_rows, ps
 {
     pst_status st = collect(c, call, max_rows, true, error);
     if (!st && c->at_end && c->in.torn && !c->torn_told) {
-        reject(c, NULL, 0, "the gzip data is damaged or ends early; the rest of the file is left out");
+        cutter_reject(&c->cut, NULL, 0,
+                      "the gzip data is damaged or ends early; the rest of the file is left out");
         c->torn_told = true;
     }
     return st;
@@ -443,11 +314,9 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
 static pst_status on_skip(void *self, const pst_call *call, uint32_t max, pst_batch *out, pst_error *error)
 {
     csv *c = self;
-    c->aside = true;
-    c->n_aside = 0;
+    c->cut.aside = true;
     pst_status st = on_read(self, call, max, out, error);
-    c->aside = false;
-    c->n_aside = 0;
+    c->cut.aside = false;
     return st;
 }
 
@@ -465,8 +334,7 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
     char path[PATH_MAX];
     pst_file file;
     on_close(c);
-    if (!builder_renew(c))
-        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
+    cutter_clear(&c->cut); /* rows of a read that failed must not come again */
     if (!place_parse(resume, &c->at))
         return pst_fail(error, PST_E_DATA, NULL, "the cursor is not one of this connector");
     if (resume.len)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_US = 4000000, BROKERS_TEXT = 20000 };
+enum { ANSWER_US = 4000000, DOUBT_US = 600000, BROKERS_TEXT = 20000 };
 
 void client_init(client *c, const pst_host *host)
 {
@@ -55,6 +55,8 @@ static bool refuses_ours(const char *text)
 static void note(client *c, pst_status kind, const char *text)
 {
     bool tells_more = !c->fault || c->fault == PST_E_UNAVAILABLE || kind == PST_E_AUTH;
+    if (kind == PST_E_UNAVAILABLE && !c->doubt_us)
+        c->doubt_us = c->host->now_us(c->host);
     if (!tells_more)
         return;
     c->fault = kind;
@@ -106,6 +108,27 @@ static void on_log(const rd_kafka_t *kafka, int level, const char *facility, con
     char line[600];
     snprintf(line, sizeof line, "librdkafka: %s: %s", facility, text);
     c->host->log(c->host, level <= 3 ? PST_LOG_WARN : PST_LOG_DEBUG, line, NULL, 0);
+}
+
+/* The library tells of a broker that went away, not of one that is there again; and while one connection of
+ * several waits, not all count as down. */
+void client_probe(client *c)
+{
+    const rd_kafka_metadata_t *found = NULL;
+    pthread_mutex_lock(&c->lock);
+    int64_t doubt_us = c->doubt_us;
+    pthread_mutex_unlock(&c->lock);
+    if (!doubt_us)
+        return;
+    bool there = rd_kafka_metadata(c->kafka, 0, NULL, &found, CLIENT_STEP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (there)
+        rd_kafka_metadata_destroy(found);
+    pthread_mutex_lock(&c->lock);
+    c->away = c->away || (!there && c->host->now_us(c->host) - doubt_us > DOUBT_US);
+    c->doubt_us = there ? 0 : doubt_us;
+    if (there && c->fault == PST_E_UNAVAILABLE && !c->away)
+        c->fault = PST_OK;
+    pthread_mutex_unlock(&c->lock);
 }
 
 pst_status client_state(client *c, pst_error *error)
@@ -240,6 +263,7 @@ pst_status client_open(client *c, rd_kafka_type_t type, rd_kafka_conf_t *conf, p
     char why[300];
     c->fault = PST_OK;
     c->away = false;
+    c->doubt_us = 0;
     c->why[0] = c->distrust[0] = '\0';
     c->kafka = rd_kafka_new(type, conf, why, sizeof why);
     if (!c->kafka) {

@@ -18,6 +18,7 @@ typedef struct client {
     pthread_mutex_t lock; /* of what follows: certificates are judged on the library's threads */
     pst_status fault;     /* the worst since the brokers answered last, PST_OK = none */
     bool away;            /* no broker is reached */
+    int64_t doubt_us;     /* since when a broker is missed, 0 = none is */
     char why[CLIENT_TEXT_MAX];
     char distrust[200]; /* why a certificate was refused */
     char own_name[CREDENTIAL_NAME_MAX];
@@ -40,6 +41,8 @@ pst_status client_wait(client *c, const pst_call *call, bool all, const rd_kafka
                        pst_error *error);
 /* Work that the library has for this thread. */
 void client_serve(client *c, int wait_ms);
+/* When a broker is missed: is any of them there? Asks for a tenth of a second at most. */
+void client_probe(client *c);
 /* PST_OK, or why nothing can come: no broker is reached, or a person must act. */
 pst_status client_state(client *c, pst_error *error);
 /* The kind of failure that an error of the library is. */

@@ -308,6 +308,8 @@ static pst_status read_some(kafka *k, const pst_call *call, uint32_t max_rows, p
     gather(k, max_rows);
     if (k->share.generation != before)
         k->trouble[0] = '\0';
+    if (!k->events)
+        client_probe(&k->client);
     pst_status st = k->share.failed
                         ? pst_fail(error, PST_E_UNAVAILABLE, "/group",
                                    "the offsets of the group %.200s cannot be read", share_group(&k->client))

@@ -39,10 +39,24 @@ static void take(share *s, rd_kafka_t *kafka, rd_kafka_topic_partition_list_t *p
     s->generation++;
 }
 
+static void tell_uncommitted(const share *s, rd_kafka_resp_err_t err)
+{
+    char line[300];
+    snprintf(line, sizeof line,
+             "the group does not take our offsets before it gives our partitions to another member (%s): who "
+             "gets them may "
+             "store some records again",
+             rd_kafka_err2str(err));
+    s->client->host->log(s->client->host, PST_LOG_WARN, line, NULL, 0);
+}
+
 static void give_up(share *s, rd_kafka_t *kafka)
 {
+    rd_kafka_resp_err_t err = s->parts ? rd_kafka_commit(kafka, NULL, false) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (err && err != RD_KAFKA_RESP_ERR__NO_OFFSET)
+        tell_uncommitted(s, err);
     keep(s, NULL);
-    rd_kafka_assign(kafka, NULL); /* what is stored is committed before */
+    rd_kafka_assign(kafka, NULL);
     s->assigned = s->revoked = false;
     s->generation++;
 }

@@ -8,7 +8,7 @@
 
 #include "signature.h"
 
-enum { SECRET_MAX = 16384 };
+enum { SECRET_MAX = 16384, CONNECT_MS = 2000 };
 
 void session_init(session *l, const pst_host *host)
 {
@@ -174,12 +174,20 @@ static pst_status set_trust(const session *l, const pst_call *call, natsOptions 
     return st;
 }
 
-static natsStatus set_habits(session *l, natsOptions *o, const char *url)
+/* libnats cannot be broken off while it connects. */
+static int64_t connect_ms(const session *l, const pst_call *call)
+{
+    int64_t patience = session_patience_ms(l) < CONNECT_MS ? session_patience_ms(l) : CONNECT_MS;
+    int64_t half = (call->deadline_us - l->host->now_us(l->host)) / 2000;
+    return half < 1 ? 1 : half < patience ? half : patience;
+}
+
+static natsStatus set_habits(session *l, const pst_call *call, natsOptions *o, const char *url)
 {
     int64_t patience = session_patience_ms(l);
     natsStatus s = natsOptions_SetURL(o, url);
     s = s ? s : natsOptions_SetName(o, l->own_name);
-    s = s ? s : natsOptions_SetTimeout(o, patience < 2000 ? patience : 2000);
+    s = s ? s : natsOptions_SetTimeout(o, connect_ms(l, call));
     s = s ? s : natsOptions_SetAllowReconnect(o, false);
     s = s ? s : natsOptions_SetPingInterval(o, patience / 2);
     s = s ? s : natsOptions_SetMaxPingsOut(o, 1);
@@ -191,7 +199,7 @@ static pst_status make_options(session *l, const pst_call *call, const char *url
                                char credentials[SECRET_MAX], natsOptions **out, pst_error *error)
 {
     natsStatus s = natsOptions_Create(out);
-    s = s ? s : set_habits(l, *out, url);
+    s = s ? s : set_habits(l, call, *out, url);
     pst_status st = s ? session_fail(s, "/servers", "the settings", error) : PST_OK;
     if (!st)
         st = set_user(l, call, *out, error);

@@ -6,7 +6,7 @@
 #include <string.h>
 
 enum { HEAD = 5 + 8 + 8, NUMBER_MAX = 10 };
-static const char magic[] = "nats1";
+static const uint8_t magic[5] = {'n', 'a', 't', 's', '1'};
 
 static void put(uint8_t *at, uint64_t value)
 {
@@ -120,7 +120,7 @@ uint64_t taken_floor(const taken *t)
 uint64_t taken_batch(const void *cursor, size_t len)
 {
     const uint8_t *c = cursor;
-    return len >= HEAD && !memcmp(c, magic, 5) ? get(c + 13) : 0;
+    return len >= HEAD && !memcmp(c, magic, sizeof magic) ? get(c + 13) : 0;
 }
 
 static bool read_ranges(taken *t, const uint8_t *at, const uint8_t *end)
@@ -164,7 +164,7 @@ bool taken_open(taken *t, uint64_t place, const void *cursor, size_t len)
 
 size_t taken_cut(taken *t, uint8_t c[TAKEN_CURSOR_MAX])
 {
-    memcpy(c, magic, 5);
+    memcpy(c, magic, sizeof magic);
     put(c + 5, t->place);
     put(c + 13, t->batch++);
     size_t len = HEAD;

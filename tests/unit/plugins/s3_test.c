@@ -7,6 +7,7 @@
 
 #include "listing.h"
 #include "position.h"
+#include "queue.h"
 #include "sign.h"
 
 /* ---- Signatures ---- */
@@ -202,7 +203,7 @@ static pst_status read_listing(const char *xml, listing_page *page, seen *s)
     "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>b</Name>"
 #define CONTENTS(key)                                                      \
     "<Contents><Key>" key "</Key><LastModified>2026-03-01T00:00:01.500Z</" \
-                          "LastModified><ETag>&quot;e1&quot;</ETag><Size>12</Size></Contents>"
+    "LastModified><ETag>&quot;e1&quot;</ETag><Size>12</Size></Contents>"
 
 static void a_page_tells_its_objects(void **state)
 {
@@ -400,6 +401,133 @@ static void what_a_listing_does_not_show_is_forgotten(void **state)
     position_close(&p);
 }
 
+/* ---- The round ---- the server's clock stands at 1000 s, and what is older than 900 s is late enough */
+
+typedef struct round_of {
+    position at;
+    queue q;
+} round_of;
+
+static void round_begin(round_of *r, bool by_key, const char *const *keys, const int *seconds, size_t n)
+{
+    assert_true(position_open(&r->at));
+    position_clear(&r->at, 0);
+    r->q = (queue){.at = &r->at, .by_key = by_key, .late_us = 100000000, .clock_us = 1000000000};
+    r->q.items = calloc(n, sizeof *r->q.items);
+    assert_non_null(r->q.items);
+    for (size_t i = 0; i < n; i++) {
+        queued *o = malloc(sizeof *o + strlen(keys[i]) + 1);
+        assert_non_null(o);
+        *o = (queued){.modified_us = seconds[i] * 1000000LL, .bytes = 1, .etag = "e"};
+        memcpy(o->key, keys[i], strlen(keys[i]) + 1);
+        r->q.items[r->q.n++] = o;
+    }
+}
+
+static void round_end(round_of *r)
+{
+    queue_clear(&r->q);
+    position_close(&r->at);
+}
+
+static queued *next(round_of *r)
+{
+    bool crowded;
+    return queue_next(&r->q, &crowded);
+}
+
+static bool is_read(round_of *r, int64_t seconds, const char *key)
+{
+    return position_is_settled(&r->at, seconds * 1000000, key) ||
+           position_find(&r->at, position_print(key, "e"));
+}
+
+static void what_may_have_late_neighbours_is_remembered_alone(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"b", "d", "a", "c"};
+    static const int seconds[] = {100, 899, 900, 950};
+    round_of r;
+    round_begin(&r, false, keys, seconds, 4);
+    for (queued *o; (o = next(&r));)
+        queue_done(&r.q, o, "e");
+    assert_int_equal(r.at.n_seen, 2);
+    assert_true(is_read(&r, 100, "b") && is_read(&r, 899, "d") && is_read(&r, 900, "a") &&
+                is_read(&r, 950, "c"));
+    assert_false(is_read(&r, 900, "late") || is_read(&r, 940, "0"));
+    assert_false(queue_end(&r.q));
+    assert_true(is_read(&r, 899, "z")); /* it would be later than is promised */
+    assert_false(is_read(&r, 900, "late"));
+    round_end(&r);
+}
+
+static void an_object_that_fails_holds_the_place_and_not_the_others(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b", "c"};
+    static const int seconds[] = {100, 200, 300};
+    round_of r;
+    round_begin(&r, false, keys, seconds, 3);
+    queue_done(&r.q, next(&r), "e");
+    next(&r)->mark = QUEUE_FAILED;
+    queue_done(&r.q, next(&r), "e");
+    assert_null(next(&r));
+    queue_end(&r.q);
+    assert_true(is_read(&r, 100, "a") && is_read(&r, 300, "c"));
+    assert_false(is_read(&r, 200, "b"));
+    round_end(&r);
+}
+
+static void another_version_than_was_listed_is_remembered_by_itself(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a"};
+    static const int seconds[] = {100};
+    round_of r;
+    round_begin(&r, false, keys, seconds, 1);
+    queue_done(&r.q, next(&r), "newer");
+    queue_end(&r.q);
+    assert_true(position_find(&r.at, position_print("a", "newer"))); /* it will be listed with a later time */
+    round_end(&r);
+}
+
+static void without_room_newer_objects_wait(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b"};
+    static const int seconds[] = {100, 950};
+    bool crowded = true;
+    round_of r;
+    round_begin(&r, false, keys, seconds, 2);
+    for (uint64_t i = 0; i < POSITION_SEEN_MAX - 1; i++)
+        position_add(&r.at, i);
+    queue_done(&r.q, queue_next(&r.q, &crowded), "e"); /* is settled by the place */
+    assert_non_null(queue_next(&r.q, &crowded));
+    assert_false(crowded);
+    position_add(&r.at, UINT64_MAX);
+    assert_null(queue_next(&r.q, &crowded));
+    assert_true(crowded);
+    queue_end(&r.q);
+    assert_false(is_read(&r, 950, "b"));
+    round_end(&r);
+}
+
+static void sorted_keys_settle_by_key(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b", "c"};
+    static const int seconds[] = {200, 100, 950};
+    round_of r;
+    round_begin(&r, true, keys, seconds, 3);
+    for (queued *o; (o = next(&r));)
+        queue_done(&r.q, o, "e");
+    assert_string_equal(r.at.floor, "b");
+    assert_int_equal(r.at.n_seen, 1);
+    queue_end(&r.q);
+    assert_false(is_read(&r, 950, "bb")); /* c is not older than late_s yet */
+    round_end(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +542,11 @@ int main(void)
         cmocka_unit_test(no_cursor_of_ours_is_refused),
         cmocka_unit_test(the_settled_place_never_goes_back),
         cmocka_unit_test(what_a_listing_does_not_show_is_forgotten),
+        cmocka_unit_test(what_may_have_late_neighbours_is_remembered_alone),
+        cmocka_unit_test(an_object_that_fails_holds_the_place_and_not_the_others),
+        cmocka_unit_test(another_version_than_was_listed_is_remembered_by_itself),
+        cmocka_unit_test(without_room_newer_objects_wait),
+        cmocka_unit_test(sorted_keys_settle_by_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
