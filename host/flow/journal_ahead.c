@@ -44,43 +44,60 @@ void ahead_settle(journal *j, bool durable)
     pthread_cond_broadcast(&j->told);
 }
 
-/* Copies what is shown of the stream behind after_seq into `a`. Under ahead_lock. */
-static size_t copy_shown(const stream_state *s, uint64_t after_seq, size_t max_bytes, arena *a,
-                         pending_record *copies)
+static uint64_t seq_of(const pending_record *r)
 {
-    size_t n = 0, bytes = 0;
-    for (const pending_record *r = s->ahead; r && n < READ_RECORDS_MAX; r = r->next) {
-        if (((const record_head *)r->data)->seq <= after_seq)
-            continue;
-        if (n > 0 && bytes + r->len > max_bytes)
-            break;
-        if (copies)
-            copies[n] = (pending_record){.data = arena_copy(a, r->data, r->len), .len = r->len};
+    return ((const record_head *)r->data)->seq;
+}
+
+/* The first that is shown of the stream behind after_seq, and how many from there fit. Under ahead_lock. */
+static const pending_record *first_shown(const stream_state *s, uint64_t after_seq, size_t max_bytes,
+                                         size_t *n_out)
+{
+    const pending_record *first = s->ahead;
+    size_t bytes = 0;
+    *n_out = 0;
+    while (first && seq_of(first) <= after_seq)
+        first = first->next;
+    for (const pending_record *r = first; r && *n_out < READ_RECORDS_MAX; r = r->next) {
         bytes += r->len;
-        n++;
+        if (*n_out > 0 && bytes > max_bytes)
+            break;
+        ++*n_out;
     }
-    return n;
+    return first;
+}
+
+/* Copies them into `a`. Under ahead_lock. */
+static void take_shown(journal *j, stream_state *s, const pending_record *from, size_t n, arena *a,
+                       pending_record **copies_out)
+{
+    pending_record *copies = arena_alloc(a, (n + 1) * sizeof *copies);
+    uint64_t last_seq = 0;
+    for (size_t i = 0; i < n && from; i++, from = from->next) {
+        copies[i] = (pending_record){.data = arena_copy(a, from->data, from->len), .len = from->len};
+        last_seq = seq_of(from);
+    }
+    pthread_mutex_lock(&j->lock);
+    s->ahead_seq = last_seq;
+    pthread_mutex_unlock(&j->lock);
+    *copies_out = copies;
 }
 
 /* False: there is something durable to be read first. */
 static bool read_shown(journal *j, stream_state *s, uint64_t after_seq, size_t max_bytes, arena *a,
                        pending_record **copies_out, size_t *n_out, uint64_t *commit)
 {
+    const pending_record *from = NULL;
     pthread_rwlock_rdlock(&j->ahead_lock);
     pthread_mutex_lock(&j->lock);
     bool first = s->at.last_seq <= after_seq;
     pthread_mutex_unlock(&j->lock);
     *n_out = 0;
-    if (first && j->ahead_commit && (!*commit || *commit == j->ahead_commit)) {
-        *n_out = copy_shown(s, after_seq, max_bytes, a, NULL);
-        *copies_out = arena_alloc(a, (*n_out + 1) * sizeof **copies_out);
-        copy_shown(s, after_seq, max_bytes, a, *copies_out);
-    }
-    if (*n_out) {
+    if (first && j->ahead_commit && (!*commit || *commit == j->ahead_commit))
+        from = first_shown(s, after_seq, max_bytes, n_out);
+    if (from) {
         *commit = j->ahead_commit;
-        pthread_mutex_lock(&j->lock);
-        s->ahead_seq = ((const record_head *)(*copies_out)[*n_out - 1].data)->seq;
-        pthread_mutex_unlock(&j->lock);
+        take_shown(j, s, from, *n_out, a, copies_out);
     }
     pthread_rwlock_unlock(&j->ahead_lock);
     return first;
@@ -97,7 +114,7 @@ status_class journal_read_ahead(journal *j, uint32_t stream, uint64_t after_seq,
     if (!s || last_seq > after_seq || !read_shown(j, s, after_seq, max_bytes, a, &copies, &n, commit))
         return journal_read(j, stream, after_seq, max_bytes, a, records_out, n_out, st);
     journal_record *records = arena_zero(a, n + 1, sizeof *records);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; copies && i < n; i++) {
         if (!record_decode(copies[i].data, copies[i].len, a, &records[i]))
             return status_set(st, STATUS_INTERNAL, "journal: a record that it has written cannot be read");
         records[i].stream = stream;

@@ -206,15 +206,15 @@ void leaf_list_stop(leaf_list *l)
 
 status_class leaf_list_check(leaf_list *l, const walk *how, unsigned threads, tree *counted, status *st)
 {
-    leaf_worker workers[THREADS_MAX];
+    leaf_worker workers[THREADS_MAX] = {{.list = l, .how = how}}; /* the first one is this thread */
     size_t enough = l->n / ((size_t)CHUNK * THREAD_CHUNKS) + 1;
     assert(!how->visitor && threads >= 1 && threads <= THREADS_MAX);
     threads = threads < enough ? threads : (unsigned)enough;
     find_places(l);
-    for (unsigned i = 0; i < threads; i++) {
-        workers[i] = (leaf_worker){.list = l, .how = how};
-        if (i > 0) /* the first one is this thread; who cannot be started is not missed */
-            workers[i].started = pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0;
+    for (unsigned i = 1; i < threads; i++) {
+        workers[i] = workers[0];
+        workers[i].started = /* who cannot be started is not missed */
+            pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0;
     }
     work(&workers[0]);
     for (unsigned i = 1; i < threads; i++)

@@ -189,7 +189,9 @@ static status_class spawn(service_call *call, const order *o, int out, int error
                                .n_limits = LIMITS,
                                .nice = PROGRAM_NICE};
     status_class class = nursery_spawn(call->in->set->settings.spawner, &r, &p->child, st);
-    return class == STATUS_NOT_FOUND ? status_set(st, STATUS_INVALID, "%s", st->text) : class;
+    if (class == STATUS_NOT_FOUND) /* a person must act: no retry finds an interpreter that is not there */
+        class = st->class = STATUS_INVALID;
+    return class;
 }
 
 static status_class start(service_call *call, const order *o, status *st)

@@ -98,8 +98,10 @@ def formats():
                  connector(folder, "table", format="csv", every_s=60, records="csv", decode='{separator: ";"}'),
                  connector(folder, "environment", format="ndjson", every_s=60, environment="{A: b}"),
                  connector(folder, "secretive", format="ndjson", every_s=60, secrets="{TOKEN: token}"), secret="t0ken-of-eighteen-")
-    wait_for("rows of a program that runs for ever", lambda: len(rows_of(host, "daemon")) >= 3)
-    equal([r["n"] for r in sorted(rows_of(host, "daemon"), key=lambda r: r["n"])][:3], [0, 1, 2], "its rows, in order")
+    def numbers():
+        return sorted({r["n"] for r in rows_of(host, "daemon")})  # the secret opens sources anew: a run may begin twice
+    wait_for("rows of a program that runs for ever", lambda: len(numbers()) >= 3)
+    equal(numbers()[:3], [0, 1, 2], "its rows, none left out")
     once = wait_for("a program that ends is run again", lambda: (lambda r: r if len(r) >= 2 else None)(rows_of(host, "; touch /tmp/never $(id) *")))
     equal((once[0]["word"], once[0]["n"]), ("spoken", 2), "arguments and variables as they are")
     equal(wait_for("CSV", lambda: rows_of(host, "table"))[0]["word"], "two\nlines", "a quoted field")
