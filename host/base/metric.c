@@ -1,6 +1,7 @@
 /* A growing list of families (one name), each a list of series (one set of labels). Registration takes a
  * lock; updates are single atomic operations on memory that is never moved or freed. */
 #include "base/metric.h"
+#include "base/keep.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -69,12 +70,12 @@ static bool labels_equal(const metric *m, const metric_label *labels, unsigned n
 
 static metric *series_make(family *f, const metric_label *labels, unsigned n)
 {
-    metric *m = memory_zero(1, sizeof *m);
+    metric *m = keep_zero(1, sizeof *m);
     m->kind = f->kind;
     m->n_labels = n;
-    m->labels = memory_zero(n + 1, sizeof *m->labels);
+    m->labels = keep_zero(n + 1, sizeof *m->labels);
     for (unsigned i = 0; i < n; i++)
-        m->labels[i] = (metric_label){memory_string(labels[i].name), memory_string(labels[i].value)};
+        m->labels[i] = (metric_label){keep_string(labels[i].name), keep_string(labels[i].value)};
     *f->last = m;
     f->last = &m->next;
     n_series++;

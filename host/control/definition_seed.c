@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
+#include "base/keep.h"
 #include "base/shared.h"
 
 typedef struct shared_text {
@@ -25,7 +25,7 @@ struct definition_seed {
 
 static void text_gone(shared *s)
 {
-    free(s);
+    keep_free(s);
 }
 
 static shared_table texts = SHARED_TABLE(text_gone);
@@ -40,7 +40,7 @@ static shared_text *keep_text(const json_t *document)
     digest_text(digest, form, len);
     shared *kept = shared_find(&texts, digest);
     if (!kept) {
-        shared_text *made = memory_zero(1, sizeof *made + len);
+        shared_text *made = keep_zero(1, sizeof *made + len);
         made->len = len;
         memcpy(made->bytes, form, len);
         kept = shared_put(&texts, digest, &made->shared);
@@ -51,12 +51,12 @@ static shared_text *keep_text(const json_t *document)
 
 definition_seed *definition_seed_take(const definition *d)
 {
-    definition_seed *s = memory_zero(1, sizeof *s);
+    definition_seed *s = keep_zero(1, sizeof *s);
     json_t *document = definition_to_json(d);
     s->wid = d->wid;
     s->generation = d->generation;
-    s->workspace = d->workspace ? memory_string(d->workspace) : NULL;
-    s->workspace_id = d->workspace_id ? memory_string(d->workspace_id) : NULL;
+    s->workspace = d->workspace ? keep_string(d->workspace) : NULL;
+    s->workspace_id = d->workspace_id ? keep_string(d->workspace_id) : NULL;
     for (unsigned i = 0; i < PARTS; i++)
         s->texts[i] = keep_text(json_object_get(document, parts[i]));
     json_decref(document);
@@ -70,9 +70,9 @@ void definition_seed_free(definition_seed *s)
     for (unsigned i = 0; i < PARTS; i++)
         if (s->texts[i])
             shared_release(&texts, &s->texts[i]->shared);
-    free(s->workspace);
-    free(s->workspace_id);
-    free(s);
+    keep_free(s->workspace);
+    keep_free(s->workspace_id);
+    keep_free(s);
 }
 
 status_class definition_seed_grow(const definition_seed *s, const definition **ret, status *st)

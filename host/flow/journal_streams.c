@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/keep.h"
 #include "flow/journal_state.h"
 
 static uint64_t stream_hash(uint32_t wid, const char *store, journal_lane lane, uint16_t shard)
@@ -55,7 +56,7 @@ journal_usage *stream_usage_locked(journal *j, uint32_t wid, const char *store)
     for (journal_usage *u = *at; u; u = u->next)
         if (u->wid == wid && strcmp(u->store, store) == 0)
             return u;
-    journal_usage *u = memory_zero(1, sizeof *u);
+    journal_usage *u = keep_zero(1, sizeof *u);
     u->wid = wid;
     memcpy(u->store, store, strlen(store) + 1);
     u->next = *at;
@@ -67,7 +68,7 @@ stream_state *stream_make_locked(journal *j, uint32_t wid, const char *store, jo
 {
     assert(strlen(store) <= NAME_KEY_MAX);
     grow_registry(j);
-    stream_state *s = memory_zero(1, sizeof *s);
+    stream_state *s = keep_zero(1, sizeof *s);
     uint64_t from = (uint64_t)j->era << JOURNAL_ERA_SHIFT;
     s->at = (journal_stream){.id = ++j->n_streams,
                              .wid = wid,
@@ -88,13 +89,13 @@ stream_state *stream_make_locked(journal *j, uint32_t wid, const char *store, jo
 void streams_free(journal *j)
 {
     for (uint32_t i = 1; i <= j->n_streams; i++)
-        free(j->streams[i]);
+        keep_free(j->streams[i]);
     free(j->streams);
     free(j->buckets);
     for (uint32_t i = 0; i < JOURNAL_USAGE_BUCKETS; i++)
         for (journal_usage *u = j->usages[i], *next; u; u = next) {
             next = u->next;
-            free(u);
+            keep_free(u);
         }
     free(j->usages);
 }

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "flow/dead_letter.h"
@@ -32,7 +33,7 @@ struct poison_ward {
 
 poison_ward *poison_ward_create(pool *data, int32_t wid)
 {
-    poison_ward *w = memory_zero(1, sizeof *w);
+    poison_ward *w = keep_zero(1, sizeof *w);
     w->data = data;
     w->wid = wid;
     pthread_mutex_init(&w->lock, NULL);
@@ -48,7 +49,7 @@ void poison_ward_free(poison_ward *w)
     free(w->stages);
     free(w->slots);
     pthread_mutex_destroy(&w->lock);
-    free(w);
+    keep_free(w);
 }
 
 static void drop_known(poison_ward *w)

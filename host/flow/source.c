@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "flow/back_off.h"
 #include "flow/source_private.h"
@@ -48,6 +49,8 @@ static void let_go(source *s)
     source_decoders_free(s->decoders, s->defined);
     flow_plan_release(s->plan);
     text_free(&s->cursor);
+    arena_free(s->arena);
+    s->arena = NULL;
     s->decoders = NULL;
     s->plan = NULL;
     s->defined = NULL;
@@ -149,6 +152,7 @@ static bool take_plan(source *s)
     }
     s->defined = definition_connector(s->plan->definition, s->instance_name + strlen(SOURCE_PREFIX));
     assert(s->defined); /* another definition has another source */
+    s->arena = arena_create(SOURCE_ARENA_BYTES);
     return true;
 }
 
@@ -301,14 +305,13 @@ static void on_turn(void *arg)
 
 source *source_create(const source_parts *parts, const defined_connector *defined)
 {
-    source *s = memory_zero(1, sizeof *s);
+    source *s = keep_zero(1, sizeof *s);
     s->parts = *parts;
     snprintf(s->instance_name, sizeof s->instance_name, SOURCE_PREFIX "%s", defined->object.key);
     snprintf(s->origin, sizeof s->origin, "%s", s->instance_name);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->settled, NULL);
     s->lane = lane_open_in(parts->lanes, s->instance_name);
-    s->arena = arena_create(SOURCE_ARENA_BYTES);
     s->paused = defined->paused;
     s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;
     s->due_us = s->paused ? INT64_MAX : 0;
@@ -369,8 +372,7 @@ void source_free(source *s)
     lane_close(s->lane);
     instance_free(s->parts.plugin);
     let_go(s);
-    arena_free(s->arena);
     pthread_cond_destroy(&s->settled);
     pthread_mutex_destroy(&s->lock);
-    free(s);
+    keep_free(s);
 }

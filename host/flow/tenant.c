@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "config/weight.h"
 #include "control/audit.h"
@@ -251,7 +252,7 @@ static json_t *look_json(const source_look *look)
 json_t *tenant_source_status(tenant *t, const char *connector)
 {
     int i = connector_index(t, connector);
-    source_look look;
+    source_look look = {.state = SOURCE_PAUSED};
     if (i < 0)
         return NULL;
     pthread_mutex_lock(&t->lock); /* sources go away under it */
@@ -310,15 +311,15 @@ static char *name_of(const char *kind, const char *key)
 {
     char name[JOURNAL_INSTANCE_MAX];
     snprintf(name, sizeof name, "%s:%s", kind, key);
-    return memory_string(name);
+    return keep_string(name);
 }
 
 /* What it must know of its definition while it has none. */
 static void remember(tenant *t, const definition *d)
 {
     t->wid = d->wid;
-    t->workspace = memory_string(d->workspace);
-    t->workspace_id = memory_string(d->workspace_id);
+    t->workspace = keep_string(d->workspace);
+    t->workspace_id = keep_string(d->workspace_id);
     t->seed = definition_seed_take(d);
     t->n_connectors = d->n_connectors;
     t->n_sinks = d->n_sinks;
@@ -327,32 +328,32 @@ static void remember(tenant *t, const definition *d)
     t->n_metrics = d->n_metrics;
     t->n_featurestores = d->n_featurestores;
     t->n_alerts = d->n_alerts;
-    t->connector_keys = memory_zero(d->n_connectors, sizeof *t->connector_keys);
+    t->connector_keys = keep_zero(d->n_connectors, sizeof *t->connector_keys);
     for (uint32_t i = 0; i < d->n_connectors; i++)
-        t->connector_keys[i] = memory_string(d->connectors[i].object.key);
-    t->model_stages = memory_zero(d->n_models, sizeof *t->model_stages);
+        t->connector_keys[i] = keep_string(d->connectors[i].object.key);
+    t->model_stages = keep_zero(d->n_models, sizeof *t->model_stages);
     for (uint32_t i = 0; i < d->n_models; i++)
         t->model_stages[i] = name_of("model", d->models[i].object.key);
 }
 
 static void make_places(tenant *t)
 {
-    t->sources = memory_zero(t->n_connectors, sizeof *t->sources);
-    t->hooks = memory_zero(t->n_connectors, sizeof *t->hooks);
-    t->source_problems = memory_zero(t->n_connectors, sizeof *t->source_problems);
-    t->models = memory_zero(t->n_models, sizeof *t->models);
-    t->loaded = memory_zero(t->n_models, sizeof *t->loaded);
-    t->versions_shown = memory_zero(t->n_models, sizeof *t->versions_shown);
-    t->builds = memory_zero(t->n_featurestores, sizeof *t->builds);
-    t->builds_shown = memory_zero(t->n_featurestores, sizeof *t->builds_shown);
-    t->refresh_due_us = memory_zero(t->n_featurestores, sizeof *t->refresh_due_us);
-    t->dirty = memory_zero(t->n_featurestores, sizeof *t->dirty);
-    t->notifiers = memory_zero(t->n_notifiers, sizeof *t->notifiers);
-    t->engines = memory_zero(t->n_metrics, sizeof *t->engines);
-    t->features = memory_zero(t->n_featurestores, sizeof *t->features);
-    t->scores = memory_zero(t->n_models, sizeof *t->scores);
-    t->trainings = memory_zero(t->n_models, sizeof *t->trainings);
-    t->alerts = memory_zero(t->n_alerts, sizeof *t->alerts);
+    t->sources = keep_zero(t->n_connectors, sizeof *t->sources);
+    t->hooks = keep_zero(t->n_connectors, sizeof *t->hooks);
+    t->source_problems = keep_zero(t->n_connectors, sizeof *t->source_problems);
+    t->models = keep_zero(t->n_models, sizeof *t->models);
+    t->loaded = keep_zero(t->n_models, sizeof *t->loaded);
+    t->versions_shown = keep_zero(t->n_models, sizeof *t->versions_shown);
+    t->builds = keep_zero(t->n_featurestores, sizeof *t->builds);
+    t->builds_shown = keep_zero(t->n_featurestores, sizeof *t->builds_shown);
+    t->refresh_due_us = keep_zero(t->n_featurestores, sizeof *t->refresh_due_us);
+    t->dirty = keep_zero(t->n_featurestores, sizeof *t->dirty);
+    t->notifiers = keep_zero(t->n_notifiers, sizeof *t->notifiers);
+    t->engines = keep_zero(t->n_metrics, sizeof *t->engines);
+    t->features = keep_zero(t->n_featurestores, sizeof *t->features);
+    t->scores = keep_zero(t->n_models, sizeof *t->scores);
+    t->trainings = keep_zero(t->n_models, sizeof *t->trainings);
+    t->alerts = keep_zero(t->n_alerts, sizeof *t->alerts);
 }
 
 status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, tenant **out, status *st)
@@ -363,15 +364,15 @@ status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, t
     status_class class = flow_plan_create(d, weight, &plan, st);
     if (class != STATUS_OK)
         return class;
-    tenant *t = memory_zero(1, sizeof *t);
+    tenant *t = keep_zero(1, sizeof *t);
     t->parts = *parts;
     t->plan = plan;
     t->weight = weight;
     t->used_us = clock_monotonic_us();
     t->references = 1;
     t->paused = w->paused;
-    t->role = memory_string(w->role);
-    t->password = memory_string(w->password);
+    t->role = keep_string(w->role);
+    t->password = keep_string(w->password);
     t->login = (pool_login){.user = t->role, .password = t->password};
     pthread_mutex_init(&t->lock, NULL);
     t->lanes = lane_group_open(parts->flow->lanes, plan->weight);
@@ -445,7 +446,7 @@ static void free_instances(instance **list, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         instance_free(list[i]);
-    free(list);
+    keep_free(list);
 }
 
 static void tenant_free(tenant *t)
@@ -458,39 +459,39 @@ static void tenant_free(tenant *t)
         model_loaded_free(&t->loaded[i]);
     for (uint32_t i = 0; i < t->n_connectors; i++) {
         free(t->source_problems[i]);
-        free(t->connector_keys[i]);
+        keep_free(t->connector_keys[i]);
     }
-    free(t->connector_keys);
+    keep_free(t->connector_keys);
     for (uint32_t i = 0; i < t->n_models; i++)
-        free(t->model_stages[i]);
-    free(t->model_stages);
+        keep_free(t->model_stages[i]);
+    keep_free(t->model_stages);
     poison_ward_free(t->ward);
-    free(t->loaded);
-    free(t->versions_shown);
+    keep_free(t->loaded);
+    keep_free(t->versions_shown);
     for (uint32_t i = 0; i < t->n_featurestores; i++)
         build_release(&t->builds[i]);
-    free(t->builds);
-    free(t->builds_shown);
-    json_decref(t->retention_shown);
-    free(t->refresh_due_us);
-    free(t->dirty);
-    free(t->sources);
-    free(t->hooks);
-    free(t->source_problems);
+    keep_free(t->builds);
+    keep_free(t->builds_shown);
+    keep_free(t->retention_shown);
+    keep_free(t->refresh_due_us);
+    keep_free(t->dirty);
+    keep_free(t->sources);
+    keep_free(t->hooks);
+    keep_free(t->source_problems);
     tenant_sinks_free(t);
-    free(t->features);
-    free(t->scores);
-    free(t->trainings);
-    free(t->alerts);
+    keep_free(t->features);
+    keep_free(t->scores);
+    keep_free(t->trainings);
+    keep_free(t->alerts);
     lane_group_close(t->lanes);
     definition_seed_free(t->seed);
-    free(t->workspace);
-    free(t->workspace_id);
-    free(t->role);
-    free(t->password);
+    keep_free(t->workspace);
+    keep_free(t->workspace_id);
+    keep_free(t->role);
+    keep_free(t->password);
     flow_plan_release(t->plan);
     pthread_mutex_destroy(&t->lock);
-    free(t);
+    keep_free(t);
 }
 
 void tenant_release(tenant *t)

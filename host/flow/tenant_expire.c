@@ -1,6 +1,9 @@
 /* Retention on a tenant's lane: once an hour, or when it is asked for. It runs behind the refresh, so that
  * what is due was computed. */
+#include <stdlib.h>
+
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "control/audit.h"
 #include "flow/retention.h"
@@ -49,12 +52,15 @@ static void look_again(tenant *t)
 
 static void show(tenant *t, const retention_store *stores, uint32_t n)
 {
-    json_t *shown = retention_json(stores, n);
+    json_t *all = retention_json(stores, n);
+    char *form = json_dumps(all, JSON_COMPACT), *shown = keep_string(form);
     pthread_mutex_lock(&t->lock);
-    json_t *old = t->retention_shown;
+    char *old = t->retention_shown;
     t->retention_shown = shown;
     pthread_mutex_unlock(&t->lock);
-    json_decref(old);
+    keep_free(old);
+    free(form);
+    json_decref(all);
 }
 
 static status_class expire(work *w, uint64_t *rows_out, status *st)

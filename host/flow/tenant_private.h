@@ -64,7 +64,7 @@ struct tenant {
     bool started, working, stopping; /* under the lock */
     bool look_at_builds;             /* somebody changed one; under the lock, as is */
     build_progress *builds_shown;    /* by featurestore */
-    json_t *retention_shown;         /* what the last run did, by store; NULL = none yet */
+    char *retention_shown;           /* what the last run did, by store; NULL = none yet */
     tenant_request *requests;
     work_note *features, *scores, *trainings, *alerts, deliveries, expiry; /* under the lock */
     int64_t next_look_us;                                                  /* wall time of the next turn */

@@ -91,7 +91,7 @@ static void set_retention(tenant *t, json_t *stores)
     size_t i, k;
     json_t *store, *one;
     pthread_mutex_lock(&t->lock);
-    json_t *shown = t->retention_shown ? json_deep_copy(t->retention_shown) : NULL;
+    json_t *shown = t->retention_shown ? json_loads(t->retention_shown, 0, NULL) : NULL;
     pthread_mutex_unlock(&t->lock);
     json_array_foreach(stores, i, store) json_array_foreach(shown, k, one)
     {

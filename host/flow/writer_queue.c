@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/fault.h"
+#include "base/keep.h"
 
 enum { SLOTS_FIRST = 64, BUCKETS_FIRST = 16 };
 
@@ -12,11 +13,11 @@ void writer_queue_free(writer_queue *q)
 {
     turns_free(&q->turns);
     for (uint32_t i = 0; i < q->n_slots; i++)
-        free(q->streams[i]);
+        keep_free(q->streams[i]);
     for (uint32_t i = 0; i < q->n_buckets; i++)
         for (queue_workspace *w = q->workspaces[i], *next; w; w = next) {
             next = w->next;
-            free(w);
+            keep_free(w);
         }
     free(q->streams);
     free(q->workspaces);
@@ -61,7 +62,7 @@ static queue_workspace *meet_workspace(writer_queue *q, uint32_t wid)
         return w;
     if (q->n_workspaces >= q->n_buckets)
         double_buckets(q);
-    w = memory_zero(1, sizeof *w);
+    w = keep_zero(1, sizeof *w);
     w->wid = wid;
     w->last[JOURNAL_LIVE] = &w->first[JOURNAL_LIVE];
     w->last[JOURNAL_BACKLOG] = &w->first[JOURNAL_BACKLOG];
@@ -104,7 +105,7 @@ stream_state *writer_queue_meet(writer_queue *q, const journal_stream *at)
         return s;
     if (q->n_streams * 2 >= q->n_slots)
         double_slots(q);
-    s = memory_zero(1, sizeof *s);
+    s = keep_zero(1, sizeof *s);
     s->id = at->id;
     s->lane = at->lane;
     s->workspace = meet_workspace(q, at->wid);

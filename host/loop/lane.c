@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/turns.h"
 
 typedef struct job {
@@ -157,7 +158,7 @@ static void group_begin(lane_group *g, lane_pool *pool, uint32_t weight)
 
 lane_group *lane_group_open(lane_pool *pool, uint32_t weight)
 {
-    lane_group *g = memory_zero(1, sizeof *g);
+    lane_group *g = keep_zero(1, sizeof *g);
     group_begin(g, pool, weight);
     return g;
 }
@@ -165,12 +166,12 @@ lane_group *lane_group_open(lane_pool *pool, uint32_t weight)
 void lane_group_close(lane_group *g)
 {
     assert(!g || (g->running == 0 && !g->ready));
-    free(g);
+    keep_free(g);
 }
 
 static lane *make(lane_pool *pool, lane_group *g, const char *name)
 {
-    lane *l = memory_zero(1, sizeof *l);
+    lane *l = keep_zero(1, sizeof *l);
     l->pool = pool;
     l->last = &l->first;
     l->group = g ? g : &l->own;
@@ -223,5 +224,5 @@ void lane_close(lane *l)
         pthread_cond_wait(&pool->idle, &pool->lock);
     pool->n_lanes--;
     pthread_mutex_unlock(&pool->lock);
-    free(l);
+    keep_free(l);
 }

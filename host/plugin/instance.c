@@ -13,6 +13,7 @@
 #include "base/arena.h"
 #include "base/checked.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "plugin/instance_private.h"
@@ -405,20 +406,27 @@ status_class instance_take_batch(instance *in, instance_call *call, exchange *x,
 
 /* ---- Making and ending ---- */
 
+char *instance_config_text(const json_t *config)
+{
+    char *form = json_dumps(config, JSON_COMPACT);
+    assert(form);
+    char *kept = keep_string(form);
+    free(form);
+    return kept;
+}
+
 instance *instance_create(instance_set *set, const instance_settings *settings)
 {
-    instance *in = memory_zero(1, sizeof *in);
+    instance *in = keep_zero(1, sizeof *in);
     in->magic = INSTANCE_MAGIC;
     in->set = set;
-    in->workspace = memory_string(settings->workspace);
-    in->workspace_key =
-        memory_string(settings->workspace_key ? settings->workspace_key : settings->workspace);
-    in->name = memory_string(settings->name);
+    in->workspace = keep_string(settings->workspace);
+    in->workspace_key = keep_string(settings->workspace_key ? settings->workspace_key : settings->workspace);
+    in->name = keep_string(settings->name);
     in->secrets = settings->secrets;
     in->watcher = settings->watcher;
-    in->config = json_dumps(settings->config, JSON_COMPACT);
-    in->given = json_dumps(settings->given ? settings->given : settings->config, JSON_COMPACT);
-    assert(in->config && in->given);
+    in->config = instance_config_text(settings->config);
+    in->given = instance_config_text(settings->given ? settings->given : settings->config);
     in->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     assert(in->cancel_fd >= 0);
     pthread_mutex_init(&in->lock, NULL);
@@ -461,13 +469,13 @@ void instance_free(instance *in)
     pthread_mutex_destroy(&in->facts_lock);
     free(in->metrics);
     free(in->denied_seen);
-    free(in->sandbox);
-    free(in->workspace);
-    free(in->workspace_key);
-    free(in->name);
-    free(in->config);
-    free(in->given);
-    free(in);
+    keep_free(in->sandbox);
+    keep_free(in->workspace);
+    keep_free(in->workspace_key);
+    keep_free(in->name);
+    keep_free(in->config);
+    keep_free(in->given);
+    keep_free(in);
 }
 
 void instance_reconfigure(instance *in, const plugin_entry *plugin, const json_t *config)

@@ -164,6 +164,9 @@ bool network_lost(const instance *in);
 /* A secret is about to be handed out: if it is a URL, the plugin may go there. */
 void network_secret(instance *in, const text *value);
 
+/* A configuration as it is kept, for keep_free. */
+char *instance_config_text(const json_t *config);
+
 /* Hooks for instance_swap.c; those with "lock" are called with the call lock held. */
 void swap_place_init(instance *in);
 void swap_place_end(instance *in); /* gives up what is under way and waits for those who hold it */

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "base/name.h"
 #include "plugin/instance_private.h"
@@ -22,8 +23,8 @@ void facts_condition(instance *in, instance_condition condition)
     in->facts.retry_at_us = in->supervisor.retry_at_us;
     snprintf(in->shown_death, sizeof in->shown_death, "%s", in->last_death);
     if (in->cell) {
-        free(in->sandbox);
-        in->sandbox = memory_string(cell_sandbox(in->cell));
+        keep_free(in->sandbox);
+        in->sandbox = keep_string(cell_sandbox(in->cell));
         in->facts.sandbox = in->sandbox;
     }
     pthread_mutex_unlock(&in->facts_lock);

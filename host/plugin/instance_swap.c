@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/log.h"
 #include "plugin/instance_private.h"
 
@@ -68,7 +69,7 @@ static status_class complete_config(swap *s, status *st)
     json_t *complete = NULL;
     pthread_mutex_lock(&in->facts_lock);
     s->configured = in->swap.configured;
-    char *source = memory_string(s->same ? in->config : in->given);
+    char *source = keep_string(s->same ? in->config : in->given);
     pthread_mutex_unlock(&in->facts_lock);
     if (s->same) {
         s->config = source;
@@ -78,12 +79,12 @@ static status_class complete_config(swap *s, status *st)
     assert(given);
     status_class class = plugin_config_complete(s->plugin, given, &complete, st);
     if (class == STATUS_OK)
-        s->config = json_dumps(complete, JSON_COMPACT);
+        s->config = instance_config_text(complete);
     else
         status_wrap(st, "%s: its config does not fit version %s", in->name, s->plugin->version);
     json_decref(complete);
     json_decref(given);
-    free(source);
+    keep_free(source);
     return class;
 }
 
@@ -370,7 +371,7 @@ status_class instance_swap(instance *in, const plugin_entry *plugin, const char 
     tell(&s, why, class, st);
     cell_stop(s.cell, class == STATUS_OK ? DEADLINE_STOP_MS : GONE_WAIT_MS);
     close(s.cancel_fd);
-    free(s.config);
+    keep_free(s.config);
     plugin_entry_release(s.plugin);
     plugin_entry_release(before);
     if (report_out)

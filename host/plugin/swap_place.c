@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/keep.h"
 #include "plugin/instance_private.h"
 #include "plugin/instance_swap.h"
 
@@ -78,12 +79,11 @@ void swap_forget_answer(instance *in)
 
 void swap_reconfigured(instance *in, const json_t *config)
 {
-    char *complete = json_dumps(config, JSON_COMPACT), *given = json_dumps(config, JSON_COMPACT);
-    assert(complete && given);
+    char *complete = instance_config_text(config), *given = instance_config_text(config);
     swap_forget_answer(in);
     pthread_mutex_lock(&in->facts_lock);
-    free(in->config);
-    free(in->given);
+    keep_free(in->config);
+    keep_free(in->given);
     in->config = complete;
     in->given = given;
     in->swap.configured++;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/keep.h"
 #include "base/utc.h"
 
 #define RETRY_PAUSE_MS 50
@@ -43,7 +44,7 @@ void partition_cache_free(partition_cache *cache)
         return;
     for (uint32_t i = 0; i < cache->n; i++) {
         free(cache->tables[i]->ranges);
-        free(cache->tables[i]);
+        keep_free(cache->tables[i]);
     }
     free(cache->tables);
     pthread_mutex_destroy(&cache->lock);
@@ -137,7 +138,7 @@ static known *find_known(partition_cache *cache, const char *label)
         cache->cap = cache->cap ? cache->cap * 2 : 16;
         cache->tables = memory_grow(cache->tables, cache->cap * sizeof(void *));
     }
-    k = memory_zero(1, sizeof *k);
+    k = keep_zero(1, sizeof *k);
     snprintf(k->label, sizeof k->label, "%s", label);
     memmove(&cache->tables[at + 1], &cache->tables[at], (cache->n++ - at) * sizeof(void *));
     cache->tables[at] = k;

@@ -194,7 +194,7 @@ pst_status listing_read(pst_bytes xml, listing_page *page, pst_error *error)
     page->token[0] = '\0';
     bool whole = parse(w, xml) && w->listed && !w->cut;
     bool torn = whole && w->truncated && !page->token[0];
-    page->more = whole && w->truncated;
+    page->more = whole && w->truncated && !torn;
     free(w);
     if (torn)
         return pst_fail(error, PST_E_DATA, NULL, "a listing that goes on, and does not say where");

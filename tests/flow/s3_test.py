@@ -139,9 +139,11 @@ def kinds():
         seen = host.api("POST", f"/workspaces/one/connectors/{name}:check").json
         check(seen["checked"] and len(seen["rows"]) >= keys and not seen["rejects"], f"check of {name}", seen)
     check(host.api("POST", "/workspaces/one/connectors/many:check").json["rows"][0]["row"]["value"] >= 0, "rows are shown")
-    for name, words in (("many", ("device", "format: date-time")), ("folders", ('"north": "datastore:north"', '"south": "datastore:south"'))):
-        seen = host.api("POST", f"/workspaces/one/connectors/{name}:discover").json
-        check(all(w in seen["yaml"] for w in words), f"discover of {name}", seen)
+    seen = host.api("POST", "/workspaces/one/connectors/many:discover").json
+    check(all(w in seen["yaml"] for w in ("device", "format: date-time")), "discover of CSV", seen)
+    seen = host.api("POST", "/workspaces/one/connectors/folders:discover").json
+    equal([s["stream"] for s in seen["streams"]], ["north", "south"], "discover of folders")
+    check("format: date-time" in seen["yaml"], "discover of lines", seen)
     log = host.log()
     for secret in ("s3cr3t", "tok/en"):
         check(secret not in log, "no secret in the log")

@@ -4,7 +4,7 @@
 
 static void add_quoted(const char *data, size_t len, pst_text *out)
 {
-    bool plain = len > 0;
+    bool plain = data && len > 0;
     for (size_t i = 0; i < len && plain; i++)
         plain = data[i] != '"' && data[i] != ',' && data[i] != '\n' && data[i] != '\r';
     if (plain) {
@@ -12,7 +12,7 @@ static void add_quoted(const char *data, size_t len, pst_text *out)
         return;
     }
     pst_text_add(out, "\"", 1);
-    for (size_t i = 0; i < len; i++)
+    for (size_t i = 0; data && i < len; i++)
         pst_text_add(out, data[i] == '"' ? "\"\"" : &data[i], data[i] == '"' ? 2 : 1);
     pst_text_add(out, "\"", 1);
 }

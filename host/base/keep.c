@@ -1,0 +1,103 @@
+/* A list of free blocks for each size in steps of 16 bytes; what is not there is cut off the newest region. A
+ * head of 16 bytes says how large a block is. With a sanitizer every block is an allocation of its own, so
+ * that it finds what it finds elsewhere. */
+#include "base/keep.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+
+enum { STEP = 16, SIZES = KEEP_LARGEST / STEP + 1, REGION_BYTES = 64 * 1024 };
+
+typedef union head {
+    size_t steps; /* of the block behind it; 0 = from the common heap */
+    union head *next;
+    char room[STEP];
+} head;
+
+static void *from_heap(size_t size)
+{
+    head *h = memory_zero(1, sizeof *h + size);
+    return h + 1;
+}
+
+#ifdef PENSTOCK_SANITIZED
+static void *take(size_t size)
+{
+    return from_heap(size);
+}
+
+static void give(head *h)
+{
+    free(h);
+}
+#else
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static head *unused[SIZES]; /* by steps */
+static char *region, *region_end;
+
+/* Under the lock. The rest of a region that is too small is lost. */
+static head *cut(size_t bytes)
+{
+    if ((size_t)(region_end - region) < bytes) {
+        region = aligned_alloc(REGION_BYTES, REGION_BYTES);
+        if (!region)
+            abort();
+        region_end = region + REGION_BYTES;
+    }
+    head *h = (head *)(void *)region;
+    region += bytes;
+    return h;
+}
+
+static void *take(size_t size)
+{
+    size_t steps = (size + STEP - 1) / STEP;
+    if (size > KEEP_LARGEST)
+        return from_heap(size);
+    pthread_mutex_lock(&lock);
+    head *h = unused[steps];
+    if (h)
+        unused[steps] = h[1].next;
+    else
+        h = cut((steps + 1) * STEP);
+    pthread_mutex_unlock(&lock);
+    h->steps = steps;
+    return memset(h + 1, 0, steps * STEP);
+}
+
+static void give(head *h)
+{
+    if (h->steps == 0) {
+        free(h);
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    h[1].next = unused[h->steps];
+    unused[h->steps] = h;
+    pthread_mutex_unlock(&lock);
+}
+#endif
+
+void *keep_zero(size_t count, size_t size)
+{
+    size_t total;
+    if (__builtin_mul_overflow(count, size, &total))
+        abort();
+    return take(total ? total : 1);
+}
+
+char *keep_string(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(keep_zero(1, size), text, size);
+}
+
+void keep_free(void *p)
+{
+    if (p)
+        give((head *)p - 1);
+}
