@@ -130,10 +130,10 @@ def tried():
     said = host.cli("connector", "check", "away", "-w", WS, code=7)
     check("127.0.0.1" in said.errors, "a server that is away", said)
     found = host.api("POST", f"/workspaces/{WS}/connectors/resting:discover").json["streams"]
-    equal([(s["stream"], s["key"]) for s in found], [("SHOP", "shop")], "streams that were found")
+    equal([(s["stream"], s["key"]) for s in found], [("SHOP", "keyed")], "streams that were found")
     check("31 messages, subjects shop.>" in found[0]["title"], "what is in it", found)
     yaml = host.cli("connector", "discover", "resting", "-w", WS).text
-    check("datastores:" in yaml and "shop:" in yaml, "a proposal", yaml)
+    check("datastores:" in yaml and "keyed:" in yaml, "a proposal", yaml)
     equal(stored(host, "keyed"), [], "rows stored by trials")
     equal(peer.ask("CONSUMER.NAMES.SHOP")["consumers"] or [], [], "consumers that were made")
 
