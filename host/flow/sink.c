@@ -435,6 +435,7 @@ void sink_pause(sink *s, bool paused)
 {
     pthread_mutex_lock(&s->lock);
     s->paused = paused;
+    s->renewed = true; /* a turn that is under way has looked before */
     s->due_us = 0;
     pthread_mutex_unlock(&s->lock);
 }
@@ -442,8 +443,10 @@ void sink_pause(sink *s, bool paused)
 void sink_renew(sink *s)
 {
     pthread_mutex_lock(&s->lock);
-    s->renewed = !s->paused;
-    s->due_us = s->paused ? s->due_us : 0;
+    if (!s->paused) {
+        s->renewed = true;
+        s->due_us = 0;
+    }
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -73,7 +73,7 @@ void source_rest_for_ever(source *s)
         let_go(s);
     pthread_mutex_lock(&s->lock);
     s->turning = false;
-    s->due_us = INT64_MAX;
+    s->due_us = s->renewed ? 0 : INT64_MAX;
     pthread_cond_broadcast(&s->settled);
     pthread_mutex_unlock(&s->lock);
 }
@@ -328,10 +328,12 @@ void source_tick(source *s, int64_t now_us)
         lane_post(s->lane, on_turn, s);
 }
 
+/* A turn that is under way has looked before: it must not rest on what it saw. */
 void source_pause(source *s, bool paused)
 {
     pthread_mutex_lock(&s->lock);
     s->paused = paused;
+    s->renewed = true;
     s->due_us = 0;
     pthread_mutex_unlock(&s->lock);
 }
@@ -339,9 +341,10 @@ void source_pause(source *s, bool paused)
 void source_renew(source *s)
 {
     pthread_mutex_lock(&s->lock);
-    bool works = !s->paused && s->look.state != SOURCE_ENDED;
-    s->renewed = works;
-    s->due_us = works ? 0 : s->due_us;
+    if (!s->paused && s->look.state != SOURCE_ENDED) {
+        s->renewed = true;
+        s->due_us = 0;
+    }
     pthread_mutex_unlock(&s->lock);
 }
 

@@ -431,7 +431,7 @@ def one_rate_for_all_workspaces():
     give(host, *[api(f"fine{n}", server, rate=rate) for n in range(8)])
     host.workspace("two", "polled")
     here = lambda wid: {r[0] for r in host.sql(f"SELECT DISTINCT device FROM datastore.readings_wid{wid}")}
-    wait_for("rows of both", lambda: len(here(1)) == len(here(2)) == 8, 30)
+    wait_for("rows of several in both", lambda: min(len(here(1)), len(here(2))) >= 4, 30)  # which go first is chance
     start = time.monotonic()
     wait_for("two dozen questions", lambda: sum(r["at"] > start for r in server.all()) >= 24, 20)
     times = [r["at"] for r in server.all() if r["at"] > start]

@@ -85,14 +85,14 @@ static int make(void **state)
     b->intake = intake_create(b->disk->j, b->waiters, 1);
     b->pool = lane_pool_create(2);
     b->lanes = lane_group_open(b->pool, 0);
-    source_parts parts = {
-        .intake = b->intake,
-        .journal = b->disk->j,
-        .lanes = b->lanes,
-        .plan_of = plan_of,
-        .arg = b,
-        .wid = 1,
-        .plugin = stand_instance(&plugins, ECHO_SOURCE, "{\"rows\": 3, \"one_stream\": true}")};
+    source_parts parts = {.intake = b->intake,
+                          .journal = b->disk->j,
+                          .lanes = b->lanes,
+                          .plan_of = plan_of,
+                          .arg = b,
+                          .wid = 1,
+                          .plugin =
+                              stand_instance(&plugins, ECHO_SOURCE, "{\"rows\": 3, \"one_stream\": true}")};
     b->source = source_create(&parts, &b->definition->connectors[0]);
     return 0;
 }
@@ -157,9 +157,27 @@ static void a_source_that_ended_gives_the_plan_back(void **state)
     assert_true(flow_plan_is_alone(b->plan));
 }
 
+/* Between the look of a turn and its rest, too: a source that rests on a pause that is over rests for ever.
+ */
+static void a_source_hears_of_the_end_of_a_pause(void **state)
+{
+    bench *b = *state;
+    source_tick(b->source, clock_monotonic_us());
+    until(b, SOURCE_ENDED, true);
+    for (int i = 0; i < 400; i++) {
+        source_pause(b->source, true);
+        source_tick(b->source, clock_monotonic_us());
+        for (int64_t from_us = clock_monotonic_us(); clock_monotonic_us() < from_us + i % 100;)
+            ;
+        source_pause(b->source, false);
+        until(b, SOURCE_ENDED, true);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_source_hears_of_the_end_of_a_pause, make, unmake),
         cmocka_unit_test_setup_teardown(a_source_is_told_after_the_commit, make, unmake),
         cmocka_unit_test_setup_teardown(a_source_that_ended_gives_the_plan_back, make, unmake)};
     return cmocka_run_group_tests(tests, begin, end);
