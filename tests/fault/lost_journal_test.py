@@ -82,6 +82,8 @@ def restored():
     run_as_admin(host, "pg_dump", "-Fc", "-d", "penstock_data", "-f", dump)
     send(host, 100, 100)
     equal(len(stored(host)), 200, "rows before the restore")
+    wait_for("the journal has let go of them, or it would write them again",
+             lambda: host.api("GET", "/system").json["journal"]["waiting_rows"] == 0)
     host.kill()
     run_as_admin(host, "dropdb", "--force", "penstock_data")
     run_as_admin(host, "pg_restore", "--create", "-d", "postgres", dump)
