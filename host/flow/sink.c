@@ -131,7 +131,7 @@ static status_class load(sink *s, connection *c, const journal_settled *settled,
         .wid = s->parts.plan->wid, .sink = s->parts.defined->object.key, .store = &s->store->table};
     status_class class = check_alone(s, c, st);
     if (class == STATUS_OK)
-        class = sink_position_load(c, &s->at, s->parts.defined->newest ? settled->below - 1 : 0, st);
+        class = sink_position_load(c, &s->at, settled->below - 1, s->parts.defined->newest, st);
     if (class != STATUS_OK)
         return class;
     s->loaded = true;

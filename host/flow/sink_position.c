@@ -68,15 +68,16 @@ static status_class oldest(connection *c, const store_table *store, uint64_t *se
     return class;
 }
 
-status_class sink_position_load(connection *c, sink_position *at, uint64_t newest, status *st)
+status_class sink_position_load(connection *c, sink_position *at, uint64_t settled, bool newest, status *st)
 {
     bool there;
-    uint64_t from = newest;
+    uint64_t from = settled;
     status_class class = find_one(c, at, &there, st);
     if (class != STATUS_OK || there)
         return class;
     if (!newest)
         class = oldest(c, at->store, &from, st);
+    from = from < settled ? from : settled; /* rows with lower numbers than the oldest may be on their way */
     value params[4];
     owner(at, params);
     params[3] = value_integer((int64_t)from);

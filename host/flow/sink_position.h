@@ -19,9 +19,9 @@ typedef struct sink_position {
     uint64_t delivered, refused;
 } sink_position;
 
-/* Fills in what is there. A sink that is new begins before the store's oldest row, or at `newest` if that is
- * not 0. */
-status_class sink_position_load(connection *c, sink_position *at, uint64_t newest, status *st);
+/* Fills in what is there. A sink that is new begins before the store's oldest row, but not behind `settled`,
+ * up to where no row can come any more; there, if it wants only the `newest`. */
+status_class sink_position_load(connection *c, sink_position *at, uint64_t settled, bool newest, status *st);
 /* A batch up to `upto` is about to be handed over: after a crash the same rows go under the same id.
  * STATUS_CONFLICT: it is not where it was; load it. */
 status_class sink_position_try(connection *c, sink_position *at, uint64_t upto, status *st);

@@ -7,6 +7,20 @@ from harness import at_end, check, equal, main, say, wait_for
 from row_receiver import KEYED, Far, in_order, reading, sink_of, started
 
 
+def hold_writer(host, shard):
+    """Until what is returned is called, nothing of the shard is committed."""
+    lock = subprocess.Popen(["psql", "-Xq", "-c", "BEGIN", "-c", "SELECT 1 FROM penstock.position WHERE store = 'readings' AND shard = "
+                             f"{shard} FOR UPDATE", "-c", "SELECT pg_sleep(60)"], env=host.psql_environment(),
+                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    at_end(lock.kill)
+    wait_for("the lock", lambda: host.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"))
+
+    def release():
+        host.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
+        lock.wait()
+    return release
+
+
 def a_row_that_is_committed_late_is_not_passed_over():
     """Two streams of a store: one writer is held while the other commits rows with higher numbers."""
     far = Far()
@@ -14,11 +28,7 @@ def a_row_that_is_committed_late_is_not_passed_over():
     host.ingest("one", "readings", [reading(0, "d%d" % n) for n in range(40)])
     wait_for("the first rows", lambda: len(far.rows()) == 40)
     held = host.sql("SELECT shard FROM penstock.position WHERE store = 'readings' ORDER BY 1")[0]
-    lock = subprocess.Popen(["psql", "-Xq", "-c", "BEGIN", "-c", "SELECT 1 FROM penstock.position WHERE store = 'readings' AND shard = "
-                             f"{held[0]} FOR UPDATE", "-c", "SELECT pg_sleep(60)"], env=host.psql_environment(),
-                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    at_end(lock.kill)
-    wait_for("the lock", lambda: host.sql("SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'"))
+    release = hold_writer(host, held[0])
     host.ingest("one", "readings", [reading(1, "d%d" % n) for n in range(40)], wait=None)
     before = wait_for("the other writer's rows", lambda: (n := int(host.sql(
         "SELECT count(*) FROM datastore.readings_wid1 WHERE time = '2026-01-01T00:00:01Z'")[0][0])) and n)
@@ -26,11 +36,28 @@ def a_row_that_is_committed_late_is_not_passed_over():
     host.ingest("one", "readings", [reading(2, "d%d" % n) for n in range(40)], wait=None)
     time.sleep(1.5)  # ten turns of the sink: what it might pass over lies between rows that are there
     equal(len(far.rows()), 40, "what goes out while rows with lower numbers are on their way")
-    host.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'")
-    lock.wait()
+    release()
     wait_for("all rows", lambda: len(far.once()) == 120)
     in_order(far)
     equal(len(far.rows()), 120, "no row twice")
+    host.stop()
+
+
+def a_sink_that_is_new_begins_before_rows_that_are_on_their_way():
+    """The oldest row that is committed is not the oldest: one of two writers is held, and what was there before is gone."""
+    far = Far()
+    host = started(far, paused="true")
+    host.ingest("one", "readings", [reading(0, "d%d" % n) for n in range(40)])
+    host.sql("DELETE FROM datastore.readings_wid1")
+    held = host.sql("SELECT shard FROM penstock.position WHERE store = 'readings' ORDER BY 1")[0]
+    release = hold_writer(host, held[0])
+    host.ingest("one", "readings", [reading(1, "d%d" % n) for n in range(40)], wait=None)
+    wait_for("the other writer's rows", lambda: int(host.sql("SELECT count(*) FROM datastore.readings_wid1")[0][0]))
+    host.cli("sink", "resume", "lake", "-w", "one")
+    wait_for("it has begun", lambda: host.sql("SELECT seq FROM penstock.sink"))
+    release()
+    wait_for("all rows", lambda: len(far.once()) == 40)
+    in_order(far)
     host.stop()
 
 
@@ -87,5 +114,5 @@ def a_killed_host_sends_the_same_batch_again():
     host.stop()
 
 
-main(a_row_that_is_committed_late_is_not_passed_over, a_dead_sink_slows_nothing_and_loses_nothing,
+main(a_row_that_is_committed_late_is_not_passed_over, a_sink_that_is_new_begins_before_rows_that_are_on_their_way, a_dead_sink_slows_nothing_and_loses_nothing,
      a_killed_host_sends_the_same_batch_again)

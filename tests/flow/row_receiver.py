@@ -22,6 +22,7 @@ datastores:
     accept: {{past: any, future: any}}
 sinks:
   lake:
+    paused: {paused}
     plugin: org.penstock.connector.webhook-out
     from: datastore:readings
     config: {{url: "{url}", timeout_ms: 2000{config}}}
@@ -91,10 +92,10 @@ class Far(Sink):
         return [seen[seq] for seq in sorted(seen)]
 
 
-def started(far, key="", config="", rows=100, **more):
+def started(far, key="", config="", rows=100, paused="false", **more):
     host = Host(**more).start()
     path = host.folder / "out.yaml"
-    path.write_text(TEMPLATE.format(url=far.url, key=key, config=config, rows=rows))
+    path.write_text(TEMPLATE.format(url=far.url, key=key, config=config, rows=rows, paused=paused))
     host.apply(path)
     host.workspace("one", "out")
     return host

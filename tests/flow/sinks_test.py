@@ -100,7 +100,7 @@ def a_wrong_sink_says_so():
     far = Far()
     host = Host().start()
     path = host.folder / "out.yaml"
-    good = TEMPLATE.format(url=far.url, key="", config="", rows=100)
+    good = TEMPLATE.format(url=far.url, key="", config="", rows=100, paused="false")
     for text, words in ((good.replace("datastore:readings", "datastore:reading"), "reading"),
                         (good.replace("webhook-out", "webhook-ot"), "there is no sink plugin"),
                         (good.replace("org.penstock.connector.webhook-out", "org.penstock.connector.csv"), "there is no sink plugin"),
