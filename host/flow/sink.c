@@ -1,6 +1,5 @@
 #include "flow/sink.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "flow/back_off.h"
+#include "flow/pace.h"
 #include "flow/sink_batch.h"
 #include "flow/sink_position.h"
 #include "flow/store_rows.h"
@@ -34,11 +34,8 @@ struct sink {
     lane *lane;
     char name[JOURNAL_INSTANCE_MAX], store_name[TABLE_NAME_SIZE + 16], scope[SINK_ID_SIZE];
     atomic_bool news;
-    pthread_mutex_t lock;
-    pthread_cond_t settled;
-    sink_look look; /* under the lock, like the rest of this block */
-    bool turning, paused, ending, renewed;
-    int64_t due_us;
+    pace pace;
+    sink_look look; /* under the pace's lock */
     /* of the lane alone */
     unsigned back_off_ms;
     bool loaded; /* `at` is what the table says */
@@ -52,11 +49,11 @@ struct sink {
 
 static void set_state(sink *s, source_state state, const char *problem)
 {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->pace.lock);
     bool changed = s->look.state != state;
     s->look.state = state;
     snprintf(s->look.problem, sizeof s->look.problem, "%s", problem);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->pace.lock);
     if (changed)
         log_info("sink", "a sink changed its state", LOG_TEXT("sink", s->name),
                  LOG_TEXT("state", source_state_name(state)), LOG_TEXT("problem", problem));
@@ -64,23 +61,18 @@ static void set_state(sink *s, source_state state, const char *problem)
 
 static void set_waiting(sink *s, int64_t since_us)
 {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->pace.lock);
     s->look.waiting_since_us = since_us;
     s->look.position = s->at.seq;
     s->look.delivered = s->at.delivered;
     s->look.refused = s->at.refused;
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->pace.lock);
 }
 
 /* Ends the turn. Rows that come while it does are not overlooked: sink_stored says so first, then looks. */
 static void rest(sink *s, int64_t ms)
 {
-    pthread_mutex_lock(&s->lock);
-    bool now = s->renewed || (ms == IDLE_MS && atomic_load(&s->news));
-    s->turning = false;
-    s->due_us = now ? 0 : ms == INT64_MAX ? INT64_MAX : clock_monotonic_us() + ms * 1000;
-    pthread_cond_broadcast(&s->settled);
-    pthread_mutex_unlock(&s->lock);
+    pace_rest(&s->pace, ms, ms == IDLE_MS ? &s->news : NULL);
 }
 
 static void on_turn(void *arg);
@@ -326,9 +318,9 @@ static void hand_over(sink *s, haul *h)
     s->tried = false;
     s->back_off_ms = 0;
     s->seen = s->at.seq;
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->pace.lock);
     s->look.last_us = clock_wall_us();
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->pace.lock);
     set_waiting(s, 0);
     set_state(s, SOURCE_OK, "");
     lane_post(s->lane, on_turn, s);
@@ -338,14 +330,11 @@ static void hand_over(sink *s, haul *h)
 
 static bool must_rest(sink *s)
 {
-    pthread_mutex_lock(&s->lock);
-    bool stop = s->paused || s->ending;
-    s->renewed = false;
-    pthread_mutex_unlock(&s->lock);
-    if (!stop)
+    bool renewed;
+    if (pace_turn(&s->pace, &renewed))
         return false;
     set_state(s, SOURCE_PAUSED, "");
-    rest(s, INT64_MAX);
+    rest(s, PACE_FOR_EVER);
     return true;
 }
 
@@ -398,24 +387,17 @@ sink *sink_create(const sink_parts *parts)
     snprintf(s->store_name, sizeof s->store_name, "datastore:%s", parts->defined->from.key);
     snprintf(s->scope, sizeof s->scope, "%s/%s", parts->plan->definition->workspace_id,
              parts->defined->from.key);
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->settled, NULL);
+    pace_init(&s->pace, parts->defined->paused);
     s->lane = lane_open_in(parts->lanes, s->name);
     s->arena = arena_create(SINK_ARENA_BYTES);
     s->span = first_span;
-    s->paused = parts->defined->paused;
-    s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;
-    s->due_us = s->paused ? INT64_MAX : 0;
+    s->look.state = parts->defined->paused ? SOURCE_PAUSED : SOURCE_STARTING;
     return s;
 }
 
 void sink_tick(sink *s, int64_t now_us)
 {
-    pthread_mutex_lock(&s->lock);
-    bool go = !s->turning && !s->ending && now_us >= s->due_us;
-    s->turning = s->turning || go;
-    pthread_mutex_unlock(&s->lock);
-    if (go)
+    if (pace_tick(&s->pace, now_us))
         lane_post(s->lane, on_turn, s);
 }
 
@@ -424,43 +406,29 @@ void sink_stored(sink *s)
 {
     if (atomic_exchange(&s->news, true))
         return;
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->pace.lock);
     if ((s->look.state == SOURCE_OK || s->look.state == SOURCE_STARTING) && !s->look.waiting_since_us &&
-        !s->turning)
-        s->due_us = 0;
-    pthread_mutex_unlock(&s->lock);
+        !s->pace.turning)
+        s->pace.due_us = 0;
+    pthread_mutex_unlock(&s->pace.lock);
 }
 
 void sink_pause(sink *s, bool paused)
 {
-    pthread_mutex_lock(&s->lock);
-    s->paused = paused;
-    s->renewed = true; /* a turn that is under way has looked before */
-    s->due_us = 0;
-    pthread_mutex_unlock(&s->lock);
+    pace_pause(&s->pace, paused);
 }
 
 void sink_renew(sink *s)
 {
-    pthread_mutex_lock(&s->lock);
-    if (!s->paused) {
-        s->renewed = true;
-        s->due_us = 0;
-    }
-    pthread_mutex_unlock(&s->lock);
+    pace_renew(&s->pace);
 }
 
 sink_look sink_look_at(sink *s)
 {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->pace.lock);
     sink_look look = s->look;
-    pthread_mutex_unlock(&s->lock);
-    char trouble[sizeof look.problem];
-    instance_trouble(s->parts.plugin, trouble, sizeof trouble);
-    if (*trouble && (look.state == SOURCE_OK || look.state == SOURCE_STARTING)) {
-        look.state = SOURCE_DEGRADED;
-        snprintf(look.problem, sizeof look.problem, "%s", trouble);
-    }
+    pthread_mutex_unlock(&s->pace.lock);
+    source_hear(s->parts.plugin, &look.state, look.problem, sizeof look.problem);
     return look;
 }
 
@@ -469,16 +437,11 @@ void sink_free(sink *s)
     if (!s)
         return;
     instance_cancel(s->parts.plugin);
-    pthread_mutex_lock(&s->lock);
-    s->ending = true;
-    while (s->turning)
-        pthread_cond_wait(&s->settled, &s->lock);
-    pthread_mutex_unlock(&s->lock);
+    pace_end(&s->pace);
     lane_close(s->lane);
     instance_free(s->parts.plugin);
     flow_plan_release(s->parts.plan);
     arena_free(s->arena);
-    pthread_cond_destroy(&s->settled);
-    pthread_mutex_destroy(&s->lock);
+    pace_destroy(&s->pace);
     free(s);
 }

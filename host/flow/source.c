@@ -1,7 +1,6 @@
 #include "flow/source.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +32,11 @@ const char *source_state_name(source_state state)
 
 void source_set_state(source *s, source_state state, const char *problem)
 {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->pace.lock);
     bool changed = s->look.state != state;
     s->look.state = state;
     snprintf(s->look.problem, sizeof s->look.problem, "%s", problem);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->pace.lock);
     if (changed)
         log_info("source", "a source changed its state", LOG_TEXT("source", s->instance_name),
                  LOG_TEXT("state", source_state_name(state)), LOG_TEXT("problem", problem));
@@ -56,26 +55,11 @@ static void let_go(source *s)
     s->defined = NULL;
 }
 
-void source_rest(source *s, unsigned ms)
+void source_rest(source *s, int64_t ms)
 {
     if (!s->open && !s->hunt.on && ms >= LET_GO_MS)
         let_go(s);
-    pthread_mutex_lock(&s->lock);
-    s->turning = false;
-    s->due_us = s->renewed ? 0 : clock_monotonic_us() + (int64_t)ms * 1000;
-    pthread_cond_broadcast(&s->settled);
-    pthread_mutex_unlock(&s->lock);
-}
-
-void source_rest_for_ever(source *s)
-{
-    if (!s->open && !s->hunt.on)
-        let_go(s);
-    pthread_mutex_lock(&s->lock);
-    s->turning = false;
-    s->due_us = s->renewed ? 0 : INT64_MAX;
-    pthread_cond_broadcast(&s->settled);
-    pthread_mutex_unlock(&s->lock);
+    pace_rest(&s->pace, ms, NULL);
 }
 
 void source_close(source *s)
@@ -164,7 +148,7 @@ static bool open_source(source *s)
         return true;
     if (!s->decoders && source_decoders_make(s->defined, s->plan, &s->decoders, &st) != STATUS_OK) {
         source_set_state(s, SOURCE_NEEDS_YOU, st.text);
-        source_rest_for_ever(s);
+        source_rest(s, PACE_FOR_EVER);
         return false;
     }
     if (load_cursor(s, &st) != STATUS_OK) {
@@ -197,17 +181,14 @@ void source_answered(source *s)
 
 static bool must_rest(source *s)
 {
-    pthread_mutex_lock(&s->lock);
-    bool stop = s->paused || s->ending, renew = s->renewed;
-    s->renewed = false;
-    pthread_mutex_unlock(&s->lock);
-    if (renew && s->open && !s->hunt.on)
+    bool renewed, go = pace_turn(&s->pace, &renewed);
+    if (renewed && s->open && !s->hunt.on)
         source_close(s);
-    if (!stop)
+    if (go)
         return false;
     source_close(s);
     source_set_state(s, SOURCE_PAUSED, "");
-    source_rest_for_ever(s);
+    source_rest(s, PACE_FOR_EVER);
     return true;
 }
 
@@ -268,7 +249,7 @@ static void on_nothing(source *s, instance_turn turn, uint32_t next_ms)
         source_hunt_end(&s->hunt);
         source_set_state(s, SOURCE_ENDED, "");
         source_close(s);
-        source_rest_for_ever(s);
+        source_rest(s, PACE_FOR_EVER);
         return;
     }
     if (next_ms >= POLL_CLOSE_MS && instance_source_replays(s->parts.plugin)) {
@@ -309,56 +290,45 @@ source *source_create(const source_parts *parts, const defined_connector *define
     s->parts = *parts;
     snprintf(s->instance_name, sizeof s->instance_name, SOURCE_PREFIX "%s", defined->object.key);
     snprintf(s->origin, sizeof s->origin, "%s", s->instance_name);
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->settled, NULL);
+    pace_init(&s->pace, defined->paused);
     s->lane = lane_open_in(parts->lanes, s->instance_name);
-    s->paused = defined->paused;
-    s->look.state = s->paused ? SOURCE_PAUSED : SOURCE_STARTING;
-    s->due_us = s->paused ? INT64_MAX : 0;
+    s->look.state = defined->paused ? SOURCE_PAUSED : SOURCE_STARTING;
     return s;
 }
 
 void source_tick(source *s, int64_t now_us)
 {
-    pthread_mutex_lock(&s->lock);
-    bool go = !s->turning && !s->ending && now_us >= s->due_us;
-    s->turning = s->turning || go;
-    pthread_mutex_unlock(&s->lock);
-    if (go)
+    if (pace_tick(&s->pace, now_us))
         lane_post(s->lane, on_turn, s);
 }
 
-/* A turn that is under way has looked before: it must not rest on what it saw. */
 void source_pause(source *s, bool paused)
 {
-    pthread_mutex_lock(&s->lock);
-    s->paused = paused;
-    s->renewed = true;
-    s->due_us = 0;
-    pthread_mutex_unlock(&s->lock);
+    pace_pause(&s->pace, paused);
 }
 
 void source_renew(source *s)
 {
-    pthread_mutex_lock(&s->lock);
-    if (!s->paused && s->look.state != SOURCE_ENDED) {
-        s->renewed = true;
-        s->due_us = 0;
+    if (source_look_at(s).state != SOURCE_ENDED)
+        pace_renew(&s->pace);
+}
+
+void source_hear(instance *plugin, source_state *state, char *problem, size_t size)
+{
+    char trouble[sizeof((source_look){0}.problem)];
+    instance_trouble(plugin, trouble, sizeof trouble);
+    if (*trouble && (*state == SOURCE_OK || *state == SOURCE_STARTING)) {
+        *state = SOURCE_DEGRADED;
+        snprintf(problem, size, "%s", trouble);
     }
-    pthread_mutex_unlock(&s->lock);
 }
 
 source_look source_look_at(source *s)
 {
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->pace.lock);
     source_look look = s->look;
-    pthread_mutex_unlock(&s->lock);
-    char trouble[sizeof look.problem];
-    instance_trouble(s->parts.plugin, trouble, sizeof trouble);
-    if (*trouble && (look.state == SOURCE_OK || look.state == SOURCE_STARTING)) {
-        look.state = SOURCE_DEGRADED;
-        snprintf(look.problem, sizeof look.problem, "%s", trouble);
-    }
+    pthread_mutex_unlock(&s->pace.lock);
+    source_hear(s->parts.plugin, &look.state, look.problem, sizeof look.problem);
     return look;
 }
 
@@ -367,15 +337,10 @@ void source_free(source *s)
     if (!s)
         return;
     instance_cancel(s->parts.plugin);
-    pthread_mutex_lock(&s->lock);
-    s->ending = true;
-    while (s->turning)
-        pthread_cond_wait(&s->settled, &s->lock);
-    pthread_mutex_unlock(&s->lock);
+    pace_end(&s->pace);
     lane_close(s->lane);
     instance_free(s->parts.plugin);
     let_go(s);
-    pthread_cond_destroy(&s->settled);
-    pthread_mutex_destroy(&s->lock);
+    pace_destroy(&s->pace);
     keep_free(s);
 }

@@ -60,4 +60,6 @@ void source_pause(source *s, bool paused); /* [any] */
  * [any] */
 void source_renew(source *s);
 source_look source_look_at(source *s); /* [any] */
+/* What a plugin says of itself makes a state that is otherwise well "degraded". [any] */
+void source_hear(instance *plugin, source_state *state, char *problem, size_t size);
 #endif

@@ -62,13 +62,13 @@ static void on_verdict(void *arg, const intake_verdict *v)
 {
     source *s = arg;
     bool taken = v->st.class == STATUS_OK;
-    pthread_mutex_lock(&s->lock);
+    pthread_mutex_lock(&s->pace.lock);
     if (taken) {
         s->look.rows_read += v->received;
         s->look.rows_rejected += v->rejected;
         s->look.last_rows_us = v->received ? clock_wall_us() : s->look.last_rows_us;
     }
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&s->pace.lock);
     if (!taken)
         source_set_state(s, SOURCE_DEGRADED, v->st.text);
     lane_post(s->lane, taken ? on_taken : on_not_taken, s);
@@ -152,7 +152,7 @@ void source_take_batch(source *s)
         s->batch = NULL;
         source_close(s);
         source_set_state(s, SOURCE_NEEDS_YOU, why);
-        source_rest_for_ever(s);
+        source_rest(s, PACE_FOR_EVER);
         return;
     }
     if (fault_active("source_ack")) /* the guard taken out */

@@ -2,9 +2,8 @@
  * Functions run on the source's lane. */
 #ifndef PENSTOCK_FLOW_SOURCE_PRIVATE_H
 #define PENSTOCK_FLOW_SOURCE_PRIVATE_H
-#include <pthread.h>
-
 #include "base/arena.h"
+#include "flow/pace.h"
 #include "flow/source.h"
 #include "flow/source_decode.h"
 #include "flow/source_hunt.h"
@@ -16,12 +15,8 @@ struct source {
     source_parts parts;
     lane *lane;
     char instance_name[JOURNAL_INSTANCE_MAX], origin[JOURNAL_ORIGIN_MAX];
-    pthread_mutex_t lock;
-    pthread_cond_t settled;
-    source_look look; /* under the lock, like the rest of this block */
-    bool turning, paused, ending;
-    bool renewed; /* closed and opened by the next turn, which is due at once */
-    int64_t due_us;
+    pace pace;        /* renewed: closed and opened by the next turn */
+    source_look look; /* under the pace's lock */
     unsigned back_off_ms;
     /* of the lane alone */
     bool open;
@@ -37,9 +32,8 @@ struct source {
 };
 
 void source_set_state(source *s, source_state state, const char *problem);
-/* Ends the turn; the next one is due in `ms`. */
-void source_rest(source *s, unsigned ms);
-void source_rest_for_ever(source *s);
+/* Ends the turn; the next one is due in `ms`, or PACE_FOR_EVER. */
+void source_rest(source *s, int64_t ms);
 /* The next turn begins at once. */
 void source_go_on(source *s);
 void source_close(source *s);
