@@ -403,6 +403,7 @@ int template_test_command(invocation *inv)
 }
 
 const flag template_test_flags[] = {
+    {"file", 'f', "FILE|DIR", "the template, as the argument"},
     {"param", 'p', "NAME=VALUE", "a parameter of the template; may be given more than once"},
     {"plugins", 0, "DIR", "one more folder of plugins"},
     {0},
