@@ -196,6 +196,8 @@ void batch_builder_repeat(batch_builder *b, uint32_t col)
     uint32_t row = b->n_rows;
     size_t width = column_width(c->type);
     assert(row > 0);
+    if (!bitmap_get(c->present, row - 1))
+        return;
     if (!bitmap_get(c->valid, row - 1)) {
         batch_builder_null(b, col);
     } else if (is_text(c->type)) {

@@ -63,7 +63,7 @@ static inline void batch_builder_mark(batch_builder *b, uint32_t col)
 /* An explicit null: present, not valid. */
 void batch_builder_null(batch_builder *b, uint32_t col);
 
-/* The value of the row before, which there must be. */
+/* What the row before has there; there must be one. */
 void batch_builder_repeat(batch_builder *b, uint32_t col);
 
 static inline void batch_builder_boolean(batch_builder *b, uint32_t col, bool value)

@@ -173,11 +173,11 @@ status_class decode_lines(decoder *d, status *st)
     while (line_reader_next(r)) {
         if (d->n_input == d->rows_max)
             return status_set(st, STATUS_LIMIT, "body: more than %u rows", d->rows_max);
-        if (line_takes_measurement(r, d->measurement, plain ? wanted : 0))
-            decode_line(d, r);
-        else if (!line_reader_measurement(r, &name))
+        bool same = line_takes_measurement(r, d->measurement, plain ? wanted : 0);
+        if (!same && !line_reader_measurement(r, &name))
             refuse_measurement(d, r, r->code, r->detail);
-        else if (d->measurement && (name.len != wanted || memcmp(name.data, d->measurement, wanted) != 0))
+        else if (!same && d->measurement &&
+                 (name.len != wanted || memcmp(name.data, d->measurement, wanted) != 0))
             refuse_measurement(d, r, "unknown_store",
                                "the measurement is not the store that the rows are for");
         else
