@@ -348,6 +348,8 @@ void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *con
     d->n_rejects = 0;
     d->n_input = 0;
     d->header = 0;
+    d->header_costs_rows = context->header_costs_rows;
+    d->header_fault = NULL;
     d->first_us = d->last_us = 0;
     d->now_us = context->now_us;
     d->shift_us = context->time_shift_us;

@@ -73,7 +73,9 @@ struct decoder {
     int32_t *csv_columns; /* column of each cell; -1 `_extra`, -2 passed over */
     const char **csv_names;
     size_t n_csv_columns, header; /* bytes before the first row */
-    text unquoted;                /* cells with doubled quotes; values as JSON */
+    bool header_costs_rows;
+    const char *header_fault; /* what is wrong with it; NULL = nothing */
+    text unquoted;            /* cells with doubled quotes; values as JSON */
     text whole; /* the open row as JSON, for a schema that is not flat: formats that are no JSON */
     line_reader lines;
     line_precision precision;
