@@ -72,7 +72,7 @@ def who_refuses_everything_buries_nothing():
     equal(sorted({row["value"] for row in far.rows()}), [float(n) for n in range(50)], "the rows")
     equal(host.sql("SELECT count(*) FROM penstock.dead_letter_wid1"), [["0"]], "dead letters")
     out = host.cli("sink", "check", "lake", "-w", "one")
-    check("no check of its own" in out.errors + out.text, "penstock sink check", out.errors, out.text)
+    check("the far side is there" in out.errors + out.text, "penstock sink check", out.errors, out.text)
     host.stop()
 
 
