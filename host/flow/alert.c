@@ -49,13 +49,15 @@ static double row_value(const column *c, uint32_t row)
 /* Asks the metric and gives each row to `on_row`. */
 typedef void (*row_function)(evaluation *e, const char *labels, double value, void *arg);
 
-static status_class ask(evaluation *e, int64_t as_of_us, row_function on_row, void *arg, status *st)
+static status_class ask(evaluation *e, int64_t as_of_us, const int64_t *step_us, row_function on_row,
+                        void *arg, status *st)
 {
     const defined_metric *d = e->metric->defined;
     metric_result r = {0};
     metric_request q = {.params = e->parts->rule->params,
                         .now_us = e->parts->now_us,
                         .as_of_us = as_of_us,
+                        .step_us = step_us,
                         .ward = e->parts->ward};
     status_class class = metric_run(e->metric, e->parts->data, e->parts->engine, &q, e->arena, &r, st);
     if (class != STATUS_OK)
@@ -128,7 +130,8 @@ static status_class run_data_clock(evaluation *e, status *st)
         while (i + m.n < all.n && all.items[i + m.n].at_us == all.items[i].at_us)
             m.n++;
         i += m.n;
-        class = ask(e, m.end_us, on_data_row, &m, st);
+        /* entities that have rows in the step are asked for: what is older than it is not their newest row */
+        class = ask(e, m.end_us, m.first->labels ? &m.first->at_us : NULL, on_data_row, &m, st);
         for (uint32_t k = 0; k < m.n && class == STATUS_OK; k++)
             alert_lives_pass(e->lives, m.first[k].labels ? m.first[k].labels : "{}", m.end_us);
     }
@@ -186,7 +189,7 @@ static status_class evaluate(evaluation *e, status *st)
         e->width_us = e->metric->driver_width_us ? e->metric->driver_width_us : every ? every : RAW_STEP_US;
         class = run_data_clock(e, st);
     } else {
-        class = ask(e, 0, on_wall_row, NULL, st);
+        class = ask(e, 0, NULL, on_wall_row, NULL, st);
     }
     if (class != STATUS_OK)
         return class;

@@ -193,10 +193,11 @@ static void add_steps_sql(text *sql, const scan *s, const metric_result *newest)
         sql_identifier(sql, names.items[i]);
         text_printf(sql, " = k.e%u::%s", i + 1, column_sql_type(newest->rows.columns[i + 1].type));
     }
-    text_add(sql, " ORDER BY 1 LIMIT $1) s ORDER BY 1, 2 LIMIT $1");
+    text_add(sql, " ORDER BY 1 LIMIT $1) s ORDER BY 2, 1 LIMIT $1");
 }
 
-/* Entity by entity, oldest first, and one more than there are turns for. */
+/* Oldest first, whatever the entity, so that a moment is asked for once for all of them; and one more than
+ * there are turns for. */
 static status_class read_steps(const scan *s, const metric_result *newest, const lookout *l, alert_steps *out,
                                status *st)
 {

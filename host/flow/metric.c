@@ -204,8 +204,9 @@ static void take_rows(const rows *found, uint32_t most, arena *a, fetched *out)
 static status_class run_sql(const metric_plan *m, const sql_statement *s, connection *c,
                             const metric_request *q, arena *a, fetched *out, status *st)
 {
-    value params[SQL_GUARD_PARAMS_MAX + 1];
+    value params[SQL_GUARD_PARAMS_MAX + 2];
     unsigned n = s->n_params;
+    bool step = q->as_of_us && q->step_us && m->step_sql;
     uint32_t most = q->rows_max ? q->rows_max : METRIC_ROWS_MAX;
     rows *found;
     status_class class = bind_values(m->defined, s, q, a, params, st);
@@ -213,8 +214,10 @@ static status_class run_sql(const metric_plan *m, const sql_statement *s, connec
         return class;
     if (q->as_of_us)
         params[n++] = value_time_us(q->as_of_us);
-    const char *sql =
-        arena_printf(a, "SELECT * FROM (%s) capped LIMIT %u", q->as_of_us ? m->as_of_sql : s->sql, most + 1);
+    if (step)
+        params[n++] = value_time_us(*q->step_us);
+    const char *asked = step ? m->step_sql : q->as_of_us ? m->as_of_sql : s->sql;
+    const char *sql = arena_printf(a, "SELECT * FROM (%s) capped LIMIT %u", asked, most + 1);
     statement run = {m->defined->object.key, sql};
     class = connection_run(c, &run, params, n, &found, st);
     if (class != STATUS_OK)

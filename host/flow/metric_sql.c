@@ -57,11 +57,18 @@ static void add_complete(text *sql, const bucket_rule *b, unsigned moment)
     }
 }
 
-static void add_as_of_store(text *sql, const flow_plan *plan, const sql_reference *reference, unsigned moment)
+typedef struct as_of {
+    const flow_plan *plan;
+    const sql_statement *wrapped;
+    bool from_step; /* nothing before the step either */
+} as_of;
+
+static void add_as_of_store(text *sql, const as_of *o, const sql_reference *reference)
 {
     status st;
     char label[TABLE_LABEL_SIZE], name[TABLE_NAME_SIZE + 20];
-    const store_table *t = referenced(plan, reference->store_class, reference->key, &st);
+    const store_table *t = referenced(o->plan, reference->store_class, reference->key, &st);
+    unsigned moment = o->wrapped->n_params + 1;
     table_label(label, t);
     snprintf(name, sizeof name, "%s:%s", reference->store_class, reference->key);
     sql_identifier(sql, name);
@@ -69,9 +76,47 @@ static void add_as_of_store(text *sql, const flow_plan *plan, const sql_referenc
     if (t->time_column >= 0) {
         text_add(sql, " WHERE ");
         sql_identifier(sql, t->columns[t->time_column].name);
-        add_complete(sql, flow_plan_bucket(plan, t), moment);
+        add_complete(sql, flow_plan_bucket(o->plan, t), moment);
+    }
+    if (o->from_step) {
+        text_add(sql, " AND ");
+        sql_identifier(sql, t->columns[t->time_column].name);
+        text_printf(sql, " >= $%u::timestamptz", moment + 1);
     }
     text_add_char(sql, ')');
+}
+
+static const char *as_of_text(arena *a, const as_of *o)
+{
+    text sql = {0};
+    for (uint32_t i = 0; i < o->wrapped->n_references; i++) {
+        text_add(&sql, i ? ", " : "WITH ");
+        add_as_of_store(&sql, o, &o->wrapped->references[i]);
+    }
+    text_printf(&sql, " SELECT * FROM (%s) q", o->wrapped->sql);
+    if (o->wrapped->n_references == 0) /* $n must be used by somebody */
+        text_printf(&sql, " WHERE $%u::timestamptz IS NOT NULL", o->wrapped->n_params + 1);
+    const char *copy = arena_string_n(a, sql.data, sql.len);
+    text_free(&sql);
+    return copy;
+}
+
+/* The newest row of each label, by the time of the store that moves the metric. */
+static bool is_latest_of_labels(const metric_plan *m, const sql_statement *s)
+{
+    text_list labels = m->defined->labels;
+    const store_table *t = m->driver;
+    if (!t || t->time_column < 0 || s->n_latest_by == 0 || s->n_latest_by != labels.n ||
+        strcmp(s->latest_time, t->columns[t->time_column].name) != 0)
+        return false;
+    for (uint32_t i = 0; i < labels.n; i++) {
+        bool found = false;
+        for (uint32_t k = 0; k < s->n_latest_by; k++)
+            found = found || strcmp(labels.items[i], s->latest_by[k]) == 0;
+        if (!found)
+            return false;
+    }
+    return true;
 }
 
 static status_class make_as_of(arena *a, const flow_plan *plan, metric_plan *m, const sql_guard_options *base,
@@ -80,21 +125,14 @@ static status_class make_as_of(arena *a, const flow_plan *plan, metric_plan *m, 
     resolve_context context = {plan, a};
     sql_guard_options options = *base;
     const sql_statement *wrapped;
-    text sql = {0};
     options.resolve = on_wrapped;
     options.arg = &context;
     status_class class = sql_guard_check(a, m->defined->sql, strlen(m->defined->sql), &options, &wrapped, st);
     if (class != STATUS_OK)
         return class;
-    for (uint32_t i = 0; i < wrapped->n_references; i++) {
-        text_add(&sql, i ? ", " : "WITH ");
-        add_as_of_store(&sql, plan, &wrapped->references[i], wrapped->n_params + 1);
-    }
-    text_printf(&sql, " SELECT * FROM (%s) q", wrapped->sql);
-    if (wrapped->n_references == 0) /* $n must be used by somebody */
-        text_printf(&sql, " WHERE $%u::timestamptz IS NOT NULL", wrapped->n_params + 1);
-    m->as_of_sql = arena_string_n(a, sql.data, sql.len);
-    text_free(&sql);
+    m->as_of_sql = as_of_text(a, &(as_of){plan, wrapped, false});
+    if (is_latest_of_labels(m, wrapped))
+        m->step_sql = as_of_text(a, &(as_of){plan, wrapped, true});
     return STATUS_OK;
 }
 

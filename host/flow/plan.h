@@ -77,8 +77,10 @@ typedef struct model_plan {
 typedef struct metric_plan {
     const flow_plan *plan;
     const defined_metric *defined;
-    const sql_statement *statement;   /* SQL metrics */
-    const char *as_of_sql;            /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
+    const sql_statement *statement; /* SQL metrics */
+    const char *as_of_sql;          /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
+    const char *step_sql; /* where only the newest row of each label counts, also nothing before $(n_params +
+                             2); NULL = older rows may count */
     const sql_statement **inputs;     /* plugin metrics: of each input that is SQL, else NULL */
     const char *problem;              /* why it cannot be run, or NULL */
     const store_table *driver;        /* the store that moves it: the first one it reads; NULL = none */

@@ -11,6 +11,7 @@
 
 #include "base/name.h"
 #include "base/text.h"
+#include "store/sql_latest.h"
 #include "store/sql_tree.h"
 
 #define STACK_BYTES (64u << 20) /* address space; only what is used is ever touched */
@@ -274,6 +275,8 @@ static status_class finish(guard *g, const sql_tree *t, PgQuery__ParseResult *tr
     s->n_references = t->n_references;
     s->uses_neighbours = t->uses_neighbours;
     s->is_aggregate = t->is_aggregate;
+    if (s->n_references == 1)
+        sql_latest_find(g->memory, tree, s);
     status_class ret = deparse(g, tree, &s->sql);
     g->result = s;
     return ret;
@@ -346,6 +349,8 @@ static sql_statement *copy_statement(arena *a, const sql_statement *from)
     s->references = references;
     s->sql = arena_string(a, from->sql);
     s->params = copy_texts(a, from->params, from->n_params);
+    s->latest_by = from->latest_by ? copy_texts(a, from->latest_by, from->n_latest_by) : NULL;
+    s->latest_time = from->latest_time ? arena_string(a, from->latest_time) : NULL;
     s->columns = from->columns ? copy_texts(a, from->columns, from->n_columns) : NULL;
     return s;
 }

@@ -56,6 +56,11 @@ typedef struct sql_statement {
     const char *const
         *columns; /* names of the output columns; NULL entries where the text does not say (`*`) */
     uint32_t n_columns;
+    /* The statement is the newest row (greatest latest_time) of each latest_by of its one store and nothing
+     * else; n_latest_by 0: it is not, or that is not seen. */
+    const char *const *latest_by;
+    uint32_t n_latest_by;
+    const char *latest_time;
 } sql_statement;
 
 /* `out` and all it points to live in the arena. */
