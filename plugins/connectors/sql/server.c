@@ -119,6 +119,9 @@ static void fill(parameters *p, const server *srv, const trust *t, const char *p
     add(p, "application_name", "penstock");
     add(p, "gssencmode", "disable");
     add(p, "tcp_user_timeout", "10000");
+    add(p, "keepalives_idle", "5"); /* a machine that is gone while its answer is waited for */
+    add(p, "keepalives_interval", "2");
+    add(p, "keepalives_count", "3");
     add(p, "sslmode", tls ? "verify-full" : "disable");
     if (tls && t->fds[0] < 0)
         add(p, "sslrootcert", machines_authorities);
@@ -175,7 +178,6 @@ static pst_status no_answer(server *srv, pst_error *error)
 
 static pst_status connect_to(server *srv, const pst_call *call, const parameters *p, pst_error *error)
 {
-    int64_t end = srv->host->now_us(srv->host) + DRIVER_QUICK_US;
     srv->conn = PQconnectStartParams(p->names, p->values, 0);
     if (!srv->conn)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
@@ -183,6 +185,7 @@ static pst_status connect_to(server *srv, const pst_call *call, const parameters
     PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
     while (PQstatus(srv->conn) != CONNECTION_BAD && wants != PGRES_POLLING_OK &&
            wants != PGRES_POLLING_FAILED) {
+        int64_t end = srv->host->now_us(srv->host) + DRIVER_QUICK_US;
         pst_status st = wait_for(srv, call, wants == PGRES_POLLING_READING ? POLLIN : POLLOUT, end, error);
         if (st == PST_IDLE)
             return no_answer(srv, error);
