@@ -209,12 +209,13 @@ static pst_status look_at_clock(tables *t, const pst_call *call, pst_error *erro
         return pst_fail(error, PST_E_UNAVAILABLE, "/address",
                         "no answer to the query for %d s, longer than statement_timeout_ms lets it take",
                         (int)(waited / 1000000));
-    if (waited >= TOLD_AFTER_US) {
-        snprintf(words, sizeof words, "waiting for the answer to the query for %d s",
-                 (int)(waited / 1000000));
+    if (waited >= TOLD_AFTER_US && !t->waiting) {
+        int64_t second = (t->host->wall_us(t->host) - waited) / 1000000;
+        snprintf(words, sizeof words, "waiting for the answer to the query since %02d:%02d:%02d UTC",
+                 (int)(second / 3600 % 24), (int)(second / 60 % 60), (int)(second % 60));
         tables_tell(t, call, words);
         t->waiting = true;
-    } else {
+    } else if (waited < TOLD_AFTER_US) {
         waited_enough(t, call);
     }
     return PST_OK;

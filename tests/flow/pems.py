@@ -7,15 +7,17 @@ def _openssl(folder, *words):
 
 
 def make(folder, server="server"):
-    """ca, `server` and client, each as .pem and .key; anybody may read them. Returns the folder."""
+    """ca; `server`, `expired`, `elsewhere` (of another name) for a server on the loopback; client: each as .pem and .key, which
+    anybody may read. Returns the folder."""
     _openssl(folder, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
              "/CN=throwaway", "-keyout", "ca.key", "-out", "ca.pem")
-    for name, extension in ((server, "subjectAltName=IP:127.0.0.1"), ("client", "subjectAltName=DNS:client")):
+    for name, days, extension in ((server, 2, "IP:127.0.0.1"), ("expired", -1, "IP:127.0.0.1"), ("elsewhere", 2, "IP:127.0.0.9"),
+                                  ("client", 2, "DNS:client")):
         _openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
                  "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        (folder / f"{name}.ext").write_text(extension + "\n")
+        (folder / f"{name}.ext").write_text(f"subjectAltName={extension}\n")
         _openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
-                 "2", "-extfile", f"{name}.ext", "-out", f"{name}.pem")
+                 str(days), "-extfile", f"{name}.ext", "-out", f"{name}.pem")
     for path in folder.iterdir():
         path.chmod(0o644)
     return folder

@@ -130,6 +130,14 @@ static void fill(parameters *p, const server *srv, const trust *t, const char *p
             add(p, materials[i].parameter, t->paths[i]);
 }
 
+/* In which encoding the far side speaks is not agreed yet, and it may be no PostgreSQL at all. */
+static void first_line(char *out, size_t size, const char *said)
+{
+    snprintf(out, size, "%.*s", (int)strcspn(said, "\n"), said);
+    for (; *out; out++)
+        *out = (char)(*out < ' ' || *out > '~' ? '?' : *out);
+}
+
 /* What a failure to connect means: a code in the server's words (it was told to say one), or libpq's. */
 static pst_status refused(server *srv, pst_error *error)
 {
@@ -138,10 +146,10 @@ static pst_status refused(server *srv, pst_error *error)
     const char *said = PQerrorMessage(srv->conn);
     const char *fatal = strstr(said, "FATAL:");
     char line[300];
-    snprintf(line, sizeof line, "%.*s", (int)strcspn(said, "\n"), said);
+    first_line(line, sizeof line, said);
     if (fatal) {
         fatal += strspn(fatal + 6, " ") + 6;
-        snprintf(line, sizeof line, "%.*s", (int)strcspn(fatal, "\n"), fatal);
+        first_line(line, sizeof line, fatal);
         if (!strncmp(fatal, "28", 2))
             return pst_fail(error, PST_E_AUTH, "/password", "%s:%s refuses user %s: %s", srv->place.host,
                             srv->place.port, srv->host->config_text(srv->host, "/user"), line);
@@ -153,7 +161,9 @@ static pst_status refused(server *srv, pst_error *error)
          srv->host->config_has(srv->host, "/tls") && i < sizeof trouble_with_tls / sizeof *trouble_with_tls;
          i++)
         if (strstr(said, trouble_with_tls[i]))
-            return pst_fail(error, PST_E_CONFIG, "/tls", "%s", line);
+            return pst_fail(
+                error, PST_E_CONFIG, "/tls", "%s%s", line,
+                strstr(said, "verify failed") ? " (expired, or of an authority that is not trusted)" : "");
     if (strstr(said, "no password supplied"))
         return pst_fail(error, PST_E_AUTH, "/password", "%s:%s wants a password", srv->place.host,
                         srv->place.port);
