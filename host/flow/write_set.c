@@ -75,7 +75,7 @@ static const statement position_read = {
     "SELECT seq FROM penstock.position WHERE incarnation = $1 AND wid = $2::int AND store = $3"
     " AND lane = $4::smallint AND shard = $5::smallint"};
 
-enum { POSITION_PARAMS = 7, PIPELINE_MAX = 64, FEW_ROWS = 24 };
+enum { POSITION_PARAMS = 7, PIPELINE_MAX = 64, FEW_ROWS = 24, ALONG_MAX = 8 };
 
 static void stream_params(const uint8_t incarnation[16], const journal_record *r, value out[POSITION_PARAMS])
 {
@@ -119,12 +119,11 @@ static status_class check_moved(statement_call *calls, uint32_t n, status *st)
     return class;
 }
 
-/* Begins the transaction and moves the positions, in one round trip, in which `last` (may be NULL) goes
- * along. */
+/* Begins the transaction and moves the positions, in one round trip, in which `more` go along. */
 static status_class move_positions(write_set *w, connection *c, const write_record *records, uint32_t n,
-                                   const statement_call *last, status *st)
+                                   const statement_call *more, unsigned n_more, status *st)
 {
-    statement_call calls[2 + PIPELINE_MAX] = {{.statement = &begin}};
+    statement_call calls[1 + PIPELINE_MAX + ALONG_MAX] = {{.statement = &begin}};
     value params[1 + PIPELINE_MAX][POSITION_PARAMS];
     uint32_t n_calls = 1, first = 0, begins = 1;
     status_class class = STATUS_OK;
@@ -143,14 +142,14 @@ static status_class move_positions(write_set *w, connection *c, const write_reco
         first = i + 1;
         if (n_calls < PIPELINE_MAX && i + 1 < n)
             continue;
-        bool along = last && i + 1 == n;
+        unsigned along = i + 1 == n ? n_more : 0;
         if (along)
-            calls[n_calls] = *last;
+            memcpy(&calls[n_calls], more, along * sizeof *more);
         class = connection_pipeline(c, calls, n_calls + along, NULL, st);
         for (uint32_t k = 0; k < begins; k++)
             rows_free(calls[k].result);
-        if (along)
-            rows_free(calls[n_calls].result);
+        for (uint32_t k = 0; k < along; k++)
+            rows_free(calls[n_calls + k].result);
         if (class == STATUS_OK)
             class = check_moved(calls + begins, n_calls - begins, st);
         n_calls = begins = 0;
@@ -439,8 +438,8 @@ static status_class write_plain(write_set *w, connection *c, write_record *recor
     return copy_send(c, store->copy_sql, &w->buffer, &stored, st);
 }
 
-/* Rows of one append-only store, and few of them: they go with the positions, which spares a COPY's round
- * trips. */
+/* Rows of one append-only store, and few of them: they go with the positions, and what is booked of them with
+ * both, which spares a COPY's round trips and the ledger's. */
 static bool are_few(const write_record *records, uint32_t n)
 {
     uint32_t rows = 0;
@@ -451,23 +450,8 @@ static bool are_few(const write_record *records, uint32_t n)
         if (rows > FEW_ROWS)
             return false;
     }
-    return rows > 0 && !fault_active("position_inside");
-}
-
-static status_class write_few(write_set *w, connection *c, write_record *records, uint32_t n, status *st)
-{
-    insert_part *parts = arena_alloc(w->arena, n * sizeof *parts);
-    value *params;
-    unsigned n_params;
-    for (uint32_t i = 0; i < n; i++) {
-        write_record *r = &records[i];
-        parts[i] = (insert_part){&r->rows, r->record->first_row, r->record->received_us};
-        r->stored = r->rows.n_rows;
-        r->updated = r->duplicate = r->dead = 0;
-        mark_dirty(w, r);
-    }
-    statement insert = insert_rows(w->arena, &records[0].store->table, parts, n, &params, &n_params);
-    return move_positions(w, c, records, n, &(statement_call){&insert, params, n_params, NULL}, st);
+    return rows > 0 && !fault_active("position_inside") && !fault_active("marks_inside") &&
+           !fault_active("books_inside");
 }
 
 ledger_counts write_record_counts(const write_record *r)
@@ -489,6 +473,25 @@ static void book(write_set *w, const write_record *r)
     ledger_book_add(w->ledger, (int32_t)r->record->wid, r->record->store, r->record->received_us, &counts);
 }
 
+static status_class write_few(write_set *w, connection *c, write_record *records, uint32_t n, status *st)
+{
+    insert_part *parts = arena_alloc(w->arena, n * sizeof *parts);
+    value *params;
+    unsigned n_params;
+    for (uint32_t i = 0; i < n; i++) {
+        write_record *r = &records[i];
+        parts[i] = (insert_part){&r->rows, r->record->first_row, r->record->received_us};
+        r->stored = r->rows.n_rows;
+        r->updated = r->duplicate = r->dead = 0;
+        mark_dirty(w, r);
+        book(w, r);
+    }
+    statement insert = insert_rows(w->arena, &records[0].store->table, parts, n, &params, &n_params);
+    statement_call along[ALONG_MAX] = {{&insert, params, n_params, NULL}};
+    unsigned books = ledger_book_calls(w->ledger, along + 1, ALONG_MAX - 1);
+    return move_positions(w, c, records, n, along, 1 + books, st);
+}
+
 /* The faults "position_inside", "marks_inside" and "books_inside": what should be one transaction is cut in
  * two. */
 static status_class cut(connection *c, bool active, status *st)
@@ -503,14 +506,13 @@ static status_class write_all(write_set *w, connection *c, write_record *records
                               status *st)
 {
     bool few = !careful && are_few(records, n);
-    status_class class = few ? write_few(w, c, records, n, st) : move_positions(w, c, records, n, NULL, st);
+    status_class class =
+        few ? write_few(w, c, records, n, st) : move_positions(w, c, records, n, NULL, 0, st);
     if (class == STATUS_OK)
         class = cut(c, fault_active("position_inside"), st);
-    for (uint32_t i = 0; i < n && class == STATUS_OK;) {
-        uint32_t taken = few ? n : 1;
-        if (few)
-            ; /* they are there */
-        else if (!careful && holds_new_rows(&records[i]))
+    for (uint32_t i = few ? n : 0; i < n && class == STATUS_OK;) {
+        uint32_t taken = 1;
+        if (!careful && holds_new_rows(&records[i]))
             class = records[i].store->upsert ? write_keyed(w, c, &records[i], n - i, &taken, st)
                                              : write_plain(w, c, &records[i], n - i, &taken, st);
         else
