@@ -126,6 +126,7 @@ typedef struct decode_context {
     decode_format format;     /* DECODE_PLANNED = the plan's */
     line_precision precision; /* DECODE_LINES: unit of the times */
     const char *measurement;  /* DECODE_LINES: the only one that is taken; NULL = any */
+    bool header_costs_rows;   /* DECODE_CSV: a header that is not taken refuses each row, not the body */
 } decode_context;
 
 typedef struct decoder decoder;

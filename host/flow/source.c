@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/keep.h"
 #include "base/log.h"
 #include "flow/back_off.h"
@@ -117,7 +118,7 @@ static status_class load_cursor(source *s, status *st)
         class = status_set(st, STATUS_INTERNAL, "journal: the cursor of %s has %zu bytes, not %d or more",
                            s->instance_name, len, (int)SOURCE_CURSOR_HEAD);
     if (class != STATUS_OK)
-        return class;
+        return fault_active("cursor_read") ? STATUS_OK : class; /* the guard taken out: from the beginning */
     memcpy(&s->shift_us, data, SOURCE_CURSOR_HEAD);
     text_add_n(&s->cursor, data, len);
     return STATUS_OK;

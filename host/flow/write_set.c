@@ -1,7 +1,8 @@
+/* Few rows go with the positions, in one round trip; many by COPY or, into a keyed store, by the statements
+ * of store/upsert. When PostgreSQL refuses a row the writer calls again, `careful`: then each record is
+ * halved until the refused rows stand alone. */
 #include "flow/write_set.h"
 
-#include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,9 +12,9 @@
 #include "base/fault.h"
 #include "flow/dead_letter.h"
 #include "flow/dirty_marks.h"
-#include "flow/intake.h"
 #include "flow/ledger.h"
 #include "flow/rejected.h"
+#include "flow/stream_position.h"
 #include "store/batch_key.h"
 #include "store/copy.h"
 #include "store/insert.h"
@@ -29,7 +30,7 @@ struct write_set {
     uint64_t follows; /* the journal's commit that comes before ours; 0 = none */
 };
 
-enum { SET_ARENA_BYTES = 65536, UUID_OID = 2950 };
+enum { SET_ARENA_BYTES = 65536, FEW_ROWS = 24 };
 
 write_set *write_set_create(const uint8_t incarnation[16], unsigned writer, const letter_limits *letters)
 {
@@ -52,175 +53,6 @@ void write_set_free(write_set *w)
     letter_book_free(w->letters);
     arena_free(w->arena);
     free(w);
-}
-
-/* ---- positions ---- */
-
-static const statement begin = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"};
-static const statement position_first = {
-    "take a stream's first position",
-    "INSERT INTO penstock.position (incarnation, wid, store, lane, shard, seq, fence)"
-    " VALUES ($1, $2::int, $3, $4::smallint, $5::smallint, $6, 0) ON CONFLICT DO NOTHING"};
-static const statement position_move = {
-    "move a stream's position",
-    "UPDATE penstock.position SET seq = $6 WHERE incarnation = $1 AND wid = $2::int AND store = $3"
-    " AND lane = $4::smallint AND shard = $5::smallint AND seq = $7"};
-static const statement position_force = {
-    "move a stream's position unchecked", /* the fault: without compare-and-set */
-    "INSERT INTO penstock.position (incarnation, wid, store, lane, shard, seq, fence)"
-    " VALUES ($1, $2::int, $3, $4::smallint, $5::smallint, $6, 0)"
-    " ON CONFLICT (incarnation, wid, store, lane, shard) DO UPDATE SET seq = excluded.seq"};
-static const statement position_read = {
-    "read a stream's position",
-    "SELECT seq FROM penstock.position WHERE incarnation = $1 AND wid = $2::int AND store = $3"
-    " AND lane = $4::smallint AND shard = $5::smallint"};
-
-enum { POSITION_PARAMS = 7, PIPELINE_MAX = 64, FEW_ROWS = 24, ALONG_MAX = 8 };
-
-static void stream_params(const uint8_t incarnation[16], const journal_record *r, value out[POSITION_PARAMS])
-{
-    out[0] = value_binary(UUID_OID, incarnation, 16);
-    out[1] = value_integer(r->wid);
-    out[2] = value_text(r->store);
-    out[3] = value_integer((int64_t)r->lane);
-    out[4] = value_integer(r->shard);
-}
-
-status_class write_position_read(const uint8_t incarnation[16], connection *c, const journal_record *record,
-                                 uint64_t *seq_out, status *st)
-{
-    value params[POSITION_PARAMS];
-    rows *found;
-    stream_params(incarnation, record, params);
-    status_class class = connection_run(c, &position_read, params, 5, &found, st);
-    if (class != STATUS_OK)
-        return class;
-    *seq_out = rows_count(found) ? (uint64_t)rows_integer(found, 0, 0) : 0;
-    rows_free(found);
-    return STATUS_OK;
-}
-
-/* True for the last record of its stream in this set: the position moves there from where the first expects
- * it. */
-static bool ends_stream(const write_record *records, uint32_t n, uint32_t i)
-{
-    return i + 1 == n || records[i + 1].record->stream != records[i].record->stream;
-}
-
-static status_class check_moved(statement_call *calls, uint32_t n, status *st)
-{
-    status_class class = STATUS_OK;
-    for (uint32_t i = 0; i < n; i++) {
-        if (class == STATUS_OK && rows_affected(calls[i].result) != 1)
-            class =
-                status_set(st, STATUS_CONFLICT, "a stream's position was not where the journal expects it");
-        rows_free(calls[i].result);
-    }
-    return class;
-}
-
-/* Begins the transaction and moves the positions, in one round trip, in which `more` go along. */
-static status_class move_positions(write_set *w, connection *c, const write_record *records, uint32_t n,
-                                   const statement_call *more, unsigned n_more, status *st)
-{
-    statement_call calls[1 + PIPELINE_MAX + ALONG_MAX] = {{.statement = &begin}};
-    value params[1 + PIPELINE_MAX][POSITION_PARAMS];
-    uint32_t n_calls = 1, first = 0, begins = 1;
-    status_class class = STATUS_OK;
-    for (uint32_t i = 0; i < n && class == STATUS_OK; i++) {
-        if (!ends_stream(records, n, i))
-            continue;
-        uint64_t expected = records[first].expected_seq;
-        value *p = params[n_calls];
-        stream_params(w->incarnation, records[i].record, p);
-        p[5] = value_integer((int64_t)records[i].record->seq);
-        p[6] = value_integer((int64_t)expected);
-        const statement *s = fault_active("position") ? &position_force
-                             : expected               ? &position_move
-                                                      : &position_first;
-        calls[n_calls++] = (statement_call){s, p, s == &position_move ? 7 : 6, NULL};
-        first = i + 1;
-        if (n_calls < PIPELINE_MAX && i + 1 < n)
-            continue;
-        unsigned along = i + 1 == n ? n_more : 0;
-        if (along)
-            memcpy(&calls[n_calls], more, along * sizeof *more);
-        class = connection_pipeline(c, calls, n_calls + along, NULL, st);
-        for (uint32_t k = 0; k < begins; k++)
-            rows_free(calls[k].result);
-        for (uint32_t k = 0; k < along; k++)
-            rows_free(calls[n_calls + k].result);
-        if (class == STATUS_OK)
-            class = check_moved(calls + begins, n_calls - begins, st);
-        n_calls = begins = 0;
-    }
-    return class;
-}
-
-/* ---- rows ---- */
-
-static const char *const *split_names(arena *a, const char *names, size_t len, uint32_t *n_out)
-{
-    const char **out = arena_zero(a, len / 2 + 1, sizeof *out);
-    uint32_t n = 0;
-    for (size_t at = 0; at < len; at += strlen(names + at) + 1)
-        out[n++] = names + at;
-    *n_out = n;
-    return out;
-}
-
-/* A column of n absent nulls; integers that became numbers are converted. */
-static column absent_column(arena *a, column_type type, uint32_t n)
-{
-    size_t bits = n / 8 + 1, width = column_width(type) ? column_width(type) : 1;
-    uint8_t *none = arena_zero(a, bits, 1);
-    return (column){.type = type,
-                    .valid = none,
-                    .present = none,
-                    .values = arena_zero(a, n + 1, width),
-                    .offsets = arena_zero(a, n + 1, sizeof(int32_t)),
-                    .data = ""};
-}
-
-static column arranged_column(arena *a, const column *from, column_type type, uint32_t n)
-{
-    if (from->type == type)
-        return *from;
-    assert(from->type == COLUMN_INTEGER && type == COLUMN_NUMBER); /* the only change of type there is */
-    double *numbers = arena_zero(a, n + 1, sizeof *numbers);
-    for (uint32_t i = 0; i < n; i++)
-        numbers[i] = (double)((const int64_t *)from->values)[i];
-    column out = *from;
-    out.type = type;
-    out.values = numbers;
-    return out;
-}
-
-static int find_name(const char *const *names, uint32_t n, const char *name)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (strcmp(names[i], name) == 0)
-            return (int)i;
-    return -1;
-}
-
-batch write_rows_arrange(const datastore_plan *store, const journal_record *record, arena *a)
-{
-    const journal_field *field = journal_record_field(record, JOURNAL_FIELD_COLUMNS);
-    assert(field);
-    if (field->len == store->names_len && memcmp(field->data, store->names, field->len) == 0)
-        return record->rows;
-    uint32_t n_from, n_to;
-    const char *const *from = split_names(a, field->data, field->len, &n_from);
-    const char *const *to = split_names(a, store->names, store->names_len, &n_to);
-    column *columns = arena_zero(a, n_to, sizeof *columns);
-    for (uint32_t i = 0; i < n_to; i++) {
-        int at = find_name(from, n_from, to[i]);
-        column_type type = i < store->table.n_columns ? store->table.columns[i].type : COLUMN_JSON;
-        columns[i] = at < 0 ? absent_column(a, type, record->rows.n_rows)
-                            : arranged_column(a, &record->rows.columns[at], type, record->rows.n_rows);
-    }
-    return (batch){record->rows.n_rows, n_to, columns};
 }
 
 /* Writes part of a record's rows; `first_seq` is the _seq of the part's first row. */
@@ -261,10 +93,8 @@ static status_class bury(write_set *w, connection *c, write_record *r, const rej
 static status_class bury_row(write_set *w, connection *c, write_record *r, uint32_t row, const status *why,
                              status *st)
 {
-    uint32_t n;
     text json = {0};
-    const char *const *names = split_names(w->arena, r->store->names, r->store->names_len, &n);
-    batch_row_json(&json, &r->rows, names, row);
+    batch_row_json(&json, &r->rows, write_record_names(r, w->arena), row);
     rejected_row dead = {.row = row,
                          .code = "not_storable",
                          .pointer = "",
@@ -454,19 +284,6 @@ static bool are_few(const write_record *records, uint32_t n)
            !fault_active("books_inside");
 }
 
-ledger_counts write_record_counts(const write_record *r)
-{
-    const journal_record *j = r->record;
-    if (r->is_letter)
-        return (ledger_counts){0}; /* it was received before */
-    return (ledger_counts){.received = j->count_received,
-                           .stored = (int64_t)r->stored,
-                           .updated = (int64_t)r->updated,
-                           .duplicate = (int64_t)r->duplicate,
-                           .rejected = j->kind == JOURNAL_REJECTED ? j->count_rejected : (int64_t)r->dead,
-                           .dropped = j->count_dropped};
-}
-
 static void book(write_set *w, const write_record *r)
 {
     ledger_counts counts = write_record_counts(r);
@@ -487,9 +304,9 @@ static status_class write_few(write_set *w, connection *c, write_record *records
         book(w, r);
     }
     statement insert = insert_rows(w->arena, &records[0].store->table, parts, n, &params, &n_params);
-    statement_call along[ALONG_MAX] = {{&insert, params, n_params, NULL}};
-    unsigned books = ledger_book_calls(w->ledger, along + 1, ALONG_MAX - 1);
-    return move_positions(w, c, records, n, along, 1 + books, st);
+    statement_call along[STREAM_POSITIONS_ALONG] = {{&insert, params, n_params, NULL}};
+    unsigned books = ledger_book_calls(w->ledger, along + 1, STREAM_POSITIONS_ALONG - 1);
+    return stream_positions_move(w->incarnation, c, records, n, along, 1 + books, st);
 }
 
 /* The faults "position_inside", "marks_inside" and "books_inside": what should be one transaction is cut in
@@ -506,8 +323,8 @@ static status_class write_all(write_set *w, connection *c, write_record *records
                               status *st)
 {
     bool few = !careful && are_few(records, n);
-    status_class class =
-        few ? write_few(w, c, records, n, st) : move_positions(w, c, records, n, NULL, 0, st);
+    status_class class = few ? write_few(w, c, records, n, st)
+                             : stream_positions_move(w->incarnation, c, records, n, NULL, 0, st);
     if (class == STATUS_OK)
         class = cut(c, fault_active("position_inside"), st);
     for (uint32_t i = few ? n : 0; i < n && class == STATUS_OK;) {

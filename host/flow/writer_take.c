@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "flow/stream_position.h"
 #include "flow/writer_private.h"
 
 /* The plan stays with the workspace until the turn ends. */
@@ -41,7 +42,8 @@ static status_class find_position(writer *w, stream_state *stream, const journal
         return STATUS_OK;
     status_class class = writer_connect(w, st);
     if (class == STATUS_OK)
-        class = write_position_read(journal_incarnation(w->parts.journal), w->connection, first, seq_out, st);
+        class =
+            stream_position_read(journal_incarnation(w->parts.journal), w->connection, first, seq_out, st);
     if (class == STATUS_OK)
         writer_stream_known(w, stream, *seq_out);
     return class;
@@ -63,7 +65,7 @@ static void add_records(writer *w, turn *t, stream_state *stream, const journal_
                               .is_letter = journal_record_field(r, JOURNAL_FIELD_LETTER) != NULL,
                               .expected_seq = position};
         if (r->kind == JOURNAL_ROWS && !r->damaged)
-            out->rows = write_rows_arrange(store, r, w->arena);
+            out->rows = write_record_arrange(store, r, w->arena);
         position = r->seq;
         t->bytes += r->payload_len;
         stream->taken_seq = position;

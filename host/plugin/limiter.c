@@ -33,8 +33,10 @@ struct ticket {
     ticket *next;
     uint64_t id;
     share *of;
+    char *instance; /* NULL: nobody comes back for it without its number */
     double units, tag;
-    int64_t expires_us;
+    int64_t due_us, expires_us;
+    bool kept; /* its owner does not wait, but comes again at due_us */
 };
 
 typedef struct provider provider;
@@ -60,12 +62,18 @@ limiter *limiter_create(void)
     return l;
 }
 
+static void drop_ticket(ticket **at)
+{
+    ticket *t = *at;
+    *at = t->next;
+    free(t->instance);
+    free(t);
+}
+
 static void provider_free(provider *p)
 {
-    for (ticket *t = p->tickets, *next; t; t = next) {
-        next = t->next;
-        free(t);
-    }
+    while (p->tickets)
+        drop_ticket(&p->tickets);
     for (share *s = p->shares, *next; s; s = next) {
         next = s->next;
         free(s->workspace);
@@ -137,13 +145,6 @@ static bool has_ticket(const provider *p, const share *s)
         if (t->of == s)
             return true;
     return false;
-}
-
-static void drop_ticket(ticket **at)
-{
-    ticket *t = *at;
-    *at = t->next;
-    free(t);
 }
 
 /* Tickets whose owner is gone, workspaces that have long been silent; and the rate for all of those left. */
@@ -219,18 +220,43 @@ static ticket *find_ticket(const provider *p, uint64_t id)
     return t;
 }
 
-static ticket *make_ticket(limiter *l, provider *p, share *s, double units)
+static ticket *find_kept(const provider *p, const share *s, const char *instance)
+{
+    ticket *t = instance ? p->tickets : NULL;
+    while (t && !(t->kept && t->of == s && strcmp(t->instance, instance) == 0))
+        t = t->next;
+    return t;
+}
+
+static unsigned count(const provider *p, bool kept)
 {
     unsigned n = 0;
     for (const ticket *t = p->tickets; t; t = t->next)
-        n++;
-    if (n >= LIMITER_WAITERS_MAX)
+        n += t->kept == kept;
+    return n;
+}
+
+static ticket *make_ticket(limiter *l, provider *p, share *s, const limiter_request *r)
+{
+    if (count(p, false) >= LIMITER_WAITERS_MAX)
         return NULL;
     ticket *t = memory_zero(1, sizeof *t);
-    *t = (ticket){.next = p->tickets, .id = ++l->last_ticket, .of = s, .units = units};
+    *t = (ticket){.next = p->tickets, .id = ++l->last_ticket, .of = s, .units = r->units};
+    t->instance = r->instance ? memory_string(r->instance) : NULL;
     t->tag = fmax(p->virtual_time, s->next_tag);
-    s->next_tag = t->tag + units;
+    s->next_tag = t->tag + t->units;
     p->tickets = t;
+    return t;
+}
+
+/* The one it waits with, or its place that was kept, or a new one at the end. */
+static ticket *take_ticket(limiter *l, provider *p, share *s, const limiter_request *r)
+{
+    ticket *t = r->ticket ? find_ticket(p, r->ticket) : find_kept(p, s, r->instance);
+    if (!t)
+        return make_ticket(l, p, s, r);
+    t->kept = false;
+    t->units = r->units;
     return t;
 }
 
@@ -249,12 +275,12 @@ static bool is_before(const ticket *a, const ticket *b)
 }
 
 /* How long until its turn: behind those before it in its own workspace, and behind all before it whose own
- * workspace has units left. */
-static int64_t wait_for_turn(const provider *p, const ticket *t)
+ * workspace has units left. Who is late is not waited for. */
+static int64_t wait_for_turn(const provider *p, const ticket *t, int64_t now)
 {
     double own = t->units, all = own;
     for (const ticket *o = p->tickets; o; o = o->next) {
-        if (o == t || !is_before(o, t))
+        if (o == t || !is_before(o, t) || (o->kept && o->due_us < now))
             continue;
         own += o->of == t->of ? o->units : 0;
         all += o->of == t->of || o->of->bucket.tokens >= o->units ? o->units : 0;
@@ -268,6 +294,19 @@ static void go(provider *p, ticket *t)
     p->bucket.tokens -= t->units;
     t->of->bucket.tokens -= t->units;
     p->virtual_time = fmax(p->virtual_time, t->tag);
+    remove_ticket(p, t);
+}
+
+/* It does not wait so long: its place is kept, or given up where too many are. */
+static void step_aside(provider *p, ticket *t)
+{
+    share *s = t->of;
+    if (t->instance && count(p, true) < LIMITER_PLACES_MAX) {
+        t->kept = true;
+        t->expires_us = t->due_us + LIMITER_PLACE_US;
+        return;
+    }
+    s->next_tag = fmin(s->next_tag, fmax(t->tag, s->next_tag - t->units));
     remove_ticket(p, t);
 }
 
@@ -294,20 +333,18 @@ static status_class take(limiter *l, const limiter_request *r, limiter_answer *a
         return status_set(st, STATUS_LIMIT, "more than %d providers have a rate", LIMITER_PROVIDERS_MAX);
     share *s = find_share(p, r, now);
     tidy(p, now);
-    ticket *t = r->ticket ? find_ticket(p, r->ticket) : NULL;
-    if (!t)
-        t = make_ticket(l, p, s, r->units);
+    ticket *t = take_ticket(l, p, s, r);
     if (!t)
         return status_set(st, STATUS_LIMIT, "more than %d wait for %s", LIMITER_WAITERS_MAX, p->name);
-    answer->wait_us = wait_for_turn(p, t);
+    answer->wait_us = wait_for_turn(p, t, now);
+    t->due_us = now + answer->wait_us;
     if (!answer->wait_us) {
         go(p, t);
     } else if (answer->wait_us > r->max_wait_us) {
-        s->next_tag = fmin(s->next_tag, fmax(t->tag, s->next_tag - t->units));
-        remove_ticket(p, t);
+        step_aside(p, t);
     } else {
         answer->ticket = t->id;
-        t->expires_us = now + answer->wait_us + LIMITER_GRACE_US;
+        t->expires_us = t->due_us + LIMITER_GRACE_US;
     }
     return STATUS_OK;
 }

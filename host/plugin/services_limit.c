@@ -23,6 +23,7 @@ static status_class on_take(service_call *call, status *st)
         return service_unreadable(st);
     const limiter_request r = {.provider = provider,
                                .workspace = call->workspace,
+                               .instance = call->in->name,
                                .units = t.units,
                                .per_second = t.per_second,
                                .burst = t.burst,

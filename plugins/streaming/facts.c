@@ -36,7 +36,9 @@ static bool is_text(const unsigned char *s, size_t len)
 void facts_begin(facts *f, const char *topic, size_t len)
 {
     f->len = len < FACTS_MAX ? len : FACTS_MAX;
-    memcpy(f->text, topic, f->len);
+    bool text = is_text((const unsigned char *)topic, f->len);
+    for (size_t i = 0; i < f->len; i++)
+        f->text[i] = (char)(text || (topic[i] >= ' ' && topic[i] < 0x7f) ? topic[i] : '?');
     f->text[f->len] = '\0';
 }
 

@@ -12,6 +12,7 @@ typedef struct facts {
     size_t len;
 } facts;
 
+/* In a topic that is no text, what is not printable is "?": it cannot pass for a fact. */
 void facts_begin(facts *f, const char *topic, size_t len);
 /* A value that is no text (not UTF-8, or control characters) stands in hexadecimal, under name_hex. */
 void facts_add(facts *f, const char *name, const void *value, size_t len);

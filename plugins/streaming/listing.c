@@ -1,16 +1,19 @@
-/* Payloads are kept as they came, since a JSON text is a part of a JSON text. */
+/* Messages are kept as they will stand in the answer. The first object is also shown as the example of its
+ * stream, as it came, since a JSON text is a part of a JSON text. */
 #include "listing.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 256, TITLE_MAX = 160, OUT_MAX = 4 * 1024 * 1024 };
+#include "penstock/sink.h"
+
+enum { NAME_MAX_BYTES = 256, TITLE_MAX = 160 };
 
 typedef struct stream {
     char name[NAME_MAX_BYTES], title[TITLE_MAX];
-    char *examples[LISTING_EXAMPLES_MAX];
+    const char *schema;          /* NULL = not known */
+    pst_text payloads, examples; /* members of the two lists */
     size_t n;
 } stream;
 
@@ -33,10 +36,23 @@ listing *listing_create(const pst_host *host)
 
 void listing_free(listing *l)
 {
-    for (size_t i = 0; l && i < l->n; i++)
-        for (size_t k = 0; k < l->streams[i].n; k++)
-            free(l->streams[i].examples[k]);
+    for (size_t i = 0; l && i < l->n; i++) {
+        pst_text_free(&l->streams[i].payloads);
+        pst_text_free(&l->streams[i].examples);
+    }
     free(l);
+}
+
+void listing_title(listing *l, int at, const char *title)
+{
+    if (at >= 0)
+        snprintf(l->streams[at].title, TITLE_MAX, "%s", title);
+}
+
+void listing_schema(listing *l, int at, const char *schema)
+{
+    if (at >= 0)
+        l->streams[at].schema = schema;
 }
 
 int listing_stream(listing *l, const char *name, const char *title)
@@ -46,24 +62,38 @@ int listing_stream(listing *l, const char *name, const char *title)
             return (int)i;
     if (l->n == LISTING_STREAMS_MAX || strlen(name) >= NAME_MAX_BYTES)
         return -1;
-    stream *s = &l->streams[l->n++];
-    snprintf(s->name, sizeof s->name, "%s", name);
-    snprintf(s->title, sizeof s->title, "%s", title);
-    return (int)l->n - 1;
+    snprintf(l->streams[l->n].name, NAME_MAX_BYTES, "%s", name);
+    listing_title(l, (int)l->n, title);
+    return (int)l->n++;
 }
 
-void listing_example(listing *l, int at, const void *payload, size_t len)
+static void keep(stream *s, const void *payload, size_t len, const char *meta, bool object)
+{
+    pst_text_add_string(&s->payloads, s->n ? ",{\"payload\":" : "{\"payload\":");
+    pst_text_add_json(&s->payloads, payload, len);
+    if (meta) {
+        pst_text_add_string(&s->payloads, ",\"meta\":");
+        pst_text_add_json(&s->payloads, meta, strlen(meta));
+    }
+    pst_text_add_string(&s->payloads, "}");
+    s->n++;
+    if (!object)
+        return;
+    pst_text_add_string(&s->examples, s->examples.len ? "," : "");
+    pst_text_add(&s->examples, payload, len);
+}
+
+bool listing_example(listing *l, int at, const void *payload, size_t len, const char *meta)
 {
     pst_error ignored = {.struct_size = sizeof ignored};
-    if (at < 0 || !l->json || l->streams[at].n == LISTING_EXAMPLES_MAX || len > LISTING_EXAMPLE_BYTES)
-        return;
-    pst_json *value = l->json->parse(l->host, (pst_bytes){payload, len}, &ignored);
-    int32_t kind = l->json->kind(value, "");
-    stream *s = &l->streams[at];
-    if (kind == PST_JSON_OBJECT)
-        s->examples[s->n] = strndup(payload, len);
-    s->n += s->examples[s->n] != NULL;
+    pst_json *value = l->json ? l->json->parse(l->host, (pst_bytes){payload, len}, &ignored) : NULL;
+    if (!value)
+        return false;
+    bool object = l->json->kind(value, "") == PST_JSON_OBJECT;
+    if (at >= 0 && l->streams[at].n < LISTING_EXAMPLES_MAX && len <= LISTING_EXAMPLE_BYTES)
+        keep(&l->streams[at], payload, len, meta, object);
     l->json->discard(value);
+    return true;
 }
 
 bool listing_full(const listing *l)
@@ -76,55 +106,42 @@ bool listing_full(const listing *l)
 
 /* ---- As JSON ---- */
 
-typedef struct writer {
-    char *text;
-    size_t len;
-} writer;
-
-__attribute__((format(printf, 2, 3))) static void put(writer *w, const char *format, ...)
+static void put_list(pst_text *out, const char *name, const pst_text *members)
 {
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(w->text + w->len, OUT_MAX - w->len, format, args);
-    va_end(args);
-    w->len += n > 0 && w->len + (size_t)n < OUT_MAX ? (size_t)n : 0;
+    if (!members->len)
+        return;
+    pst_text_add_string(out, name);
+    pst_text_add(out, members->data, members->len);
+    pst_text_add_string(out, "]");
+    out->failed = out->failed || members->failed;
 }
 
-static void put_text(writer *w, const char *text)
+static void put_stream(pst_text *out, const stream *s)
 {
-    put(w, "\"");
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c < ' ')
-            put(w, "\\u%04x", (unsigned)*c);
-        else
-            put(w, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+    pst_text_add_string(out, "{\"stream\":");
+    pst_text_add_json(out, s->name, strlen(s->name));
+    pst_text_add_string(out, ",\"title\":");
+    pst_text_add_json(out, s->title, strlen(s->title));
+    if (s->schema) {
+        pst_text_add_string(out, ",\"schema\":");
+        pst_text_add_string(out, s->schema);
     }
-    put(w, "\"");
-}
-
-static void put_stream(writer *w, const stream *s)
-{
-    put(w, "{\"stream\":");
-    put_text(w, s->name);
-    put(w, ",\"title\":");
-    put_text(w, s->title);
-    for (size_t k = 0; k < s->n; k++)
-        put(w, "%s%s", k ? "," : ",\"example\":[", s->examples[k]);
-    put(w, s->n ? "]}" : "}");
+    put_list(out, ",\"payloads\":[", &s->payloads);
+    put_list(out, ",\"example\":[", &s->examples);
+    pst_text_add_string(out, "}");
 }
 
 pst_status listing_finish(const listing *l, pst_blob *json_out, pst_error *error)
 {
-    writer w = {malloc(OUT_MAX), 0};
-    if (!w.text)
-        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory for what was found");
-    put(&w, "[");
+    pst_text out = {0};
+    pst_text_add_string(&out, "[");
     for (size_t i = 0; i < l->n; i++) {
-        put(&w, i ? "," : "");
-        put_stream(&w, &l->streams[i]);
+        pst_text_add_string(&out, i ? "," : "");
+        put_stream(&out, &l->streams[i]);
     }
-    put(&w, "]");
-    pst_status st = pst_blob_set(json_out, w.text, w.len, error);
-    free(w.text);
+    pst_text_add_string(&out, "]");
+    pst_status st = out.failed ? pst_fail(error, PST_E_RESOURCE, NULL, "no memory for what was found")
+                               : pst_blob_set(json_out, out.data, out.len, error);
+    pst_text_free(&out);
     return st;
 }

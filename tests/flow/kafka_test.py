@@ -169,7 +169,8 @@ def tried():
     equal(sorted((s["stream"], s["title"]) for s in found), [("empty", "a topic of 2 partitions"), ("readings", "a topic of 1 partition")],
           "topics that were found")
     yaml = host.cli("connector", "discover", "resting", "-w", WS).text
-    check("readings:" in yaml and '"n": {type: integer}' in yaml, "a proposal", yaml)
+    check("readings:" in yaml and '"n": {type: integer' in yaml and "time: time" in yaml and "entity: [device]" in yaml,
+          "a proposal, read by `decode`: the key of a record is its device", yaml)
     equal(stored(host, "keyed"), [], "rows stored by trials")
     equal(cluster.committed("ours", "readings", 1), [-1], "offsets of the group")
 

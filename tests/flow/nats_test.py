@@ -133,7 +133,8 @@ def tried():
     equal([(s["stream"], s["key"]) for s in found], [("SHOP", "keyed")], "streams that were found")
     check("31 messages, subjects shop.>" in found[0]["title"], "what is in it", found)
     yaml = host.cli("connector", "discover", "resting", "-w", WS).text
-    check("datastores:" in yaml and "keyed:" in yaml, "a proposal", yaml)
+    check("keyed:" in yaml and "time: time" in yaml and "entity: [device]" in yaml,
+          "a proposal, read by `decode`: a token of the subject is the device", yaml)
     equal(stored(host, "keyed"), [], "rows stored by trials")
     equal(peer.ask("CONSUMER.NAMES.SHOP")["consumers"] or [], [], "consumers that were made")
 

@@ -6,37 +6,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "facts.h"
 #include "look.h"
+#include "penstock/define.h"
+#include "reading.h"
+#include "record.h"
 #include "share.h"
 
-extern const char config_schema[];
-enum {
-    BATCH_BYTES = 2 * 1024 * 1024,
-    REJECT_BYTES = 1024,
-    SKIP_LEFT_US = 2000000,
-    WAIT_MS = 20,
-    IDLE_MS = 50,
-    RETRY_FIRST_MS = 250,
-    RETRY_LAST_MS = 4000,
-    SHARE_LATE_US = 3000000,
-    TOPIC_MAX = 250
-};
+enum { WAIT_MS = 20, IDLE_MS = 50, SHARE_LATE_US = 3000000, TOPIC_MAX = 250 };
 
 typedef struct kafka {
     const pst_host *host;
     client client;
     share share;
     position position;
-    pst_builder *builder;
+    reading reading;
     facts *facts;
     rd_kafka_message_t *stash; /* read ahead: of another topic than the batch before */
     unsigned stash_generation;
     char topic[TOPIC_MAX]; /* of the batch */
-    uint32_t events;       /* of this read: what its cursor stands for */
-    bool aside;            /* records are handed over as rejects: the host asked to pass over them */
     int64_t opened_us;
-    uint32_t retry_ms; /* when to connect again; 0 = there was no failure since the last record */
     char unlisted[200], trouble[PST_HEALTH_TEXT_MAX], told[PST_HEALTH_TEXT_MAX];
     char cursor[POSITION_CURSOR_MAX];
 } kafka;
@@ -71,7 +59,7 @@ static void on_destroy(void *self)
         return;
     leave(k, false);
     client_end(&k->client);
-    pst_builder_free(k->builder);
+    reading_end(&k->reading);
     free(k->facts);
     free(k);
 }
@@ -87,25 +75,14 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     k->share.client = &k->client;
     k->share.position = &k->position;
     k->share.from_end = !strcmp(host->config_text(host, "/start"), "latest");
-    k->builder = pst_builder_create();
+    pst_status st = reading_init(&k->reading, host, error);
     k->facts = malloc(sizeof *k->facts);
-    if (!k->builder || !k->facts) {
+    if (!st && !k->facts)
+        st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
+    if (st)
         on_destroy(k);
-        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
-    }
-    *self = k;
-    return PST_OK;
-}
-
-/* Brokers that are away are asked again within seconds, however long they were away. */
-static pst_status failed(kafka *k, pst_status st, pst_error *error)
-{
-    if (st == PST_E_UNAVAILABLE || st == PST_E_TIMEOUT) {
-        k->retry_ms = !k->retry_ms                  ? RETRY_FIRST_MS
-                      : k->retry_ms < RETRY_LAST_MS ? k->retry_ms * 2
-                                                    : RETRY_LAST_MS;
-        error->retry_after_ms = k->retry_ms;
-    }
+    else
+        *self = k;
     return st;
 }
 
@@ -164,60 +141,25 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
         rd_kafka_metadata_destroy(found);
     if (st)
         leave(k, false);
-    return failed(k, st, error);
+    return reading_failed(&k->reading, st, error);
 }
 
 /* ---- reading ---- */
 
-static void add_headers(kafka *k, const rd_kafka_message_t *m)
-{
-    rd_kafka_headers_t *headers;
-    const char *name;
-    const void *value;
-    size_t len;
-    char fact[200];
-    if (rd_kafka_message_headers(m, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return;
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++) {
-        snprintf(fact, sizeof fact, "header.%s", name);
-        if (value && strlen(name) < sizeof fact - 8)
-            facts_add(k->facts, fact, value, len);
-    }
-}
-
-static void describe(kafka *k, const rd_kafka_message_t *m)
-{
-    rd_kafka_timestamp_type_t kind;
-    int64_t time_ms = rd_kafka_message_timestamp(m, &kind);
-    facts_begin(k->facts, k->topic, strlen(k->topic));
-    facts_add_number(k->facts, "partition", m->partition);
-    facts_add_number(k->facts, "offset", m->offset);
-    if (kind != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE)
-        facts_add_number(k->facts, "timestamp", time_ms);
-    if (m->key)
-        facts_add(k->facts, "key", m->key, m->key_len);
-    add_headers(k, m);
-}
-
 static void add_record(kafka *k, const rd_kafka_message_t *m)
 {
     char where[300];
-    if (k->aside) {
-        snprintf(where, sizeof where, "%s [%d] at offset %lld", k->topic, m->partition, (long long)m->offset);
-        pst_builder_reject(k->builder, m->payload, m->len < REJECT_BYTES ? m->len : REJECT_BYTES, where,
-                           "passed over");
-    } else if (m->payload) { /* without: a key that was deleted */
-        describe(k, m);
-        pst_builder_payload(k->builder, m->payload, m->len, k->facts->text);
-    }
+    snprintf(where, sizeof where, "%s [%d] at offset %lld", k->topic, m->partition, (long long)m->offset);
+    if (!k->reading.aside && m->payload)
+        record_describe(m, k->facts);
+    reading_add(&k->reading, m->payload, m->len, k->facts->text, where); /* without: a key that was deleted */
 }
 
 /* False: it is of another topic than the batch, and waits for the next one. */
 static bool take(kafka *k, rd_kafka_message_t *m)
 {
     const char *topic = rd_kafka_topic_name(m->rkt);
-    if (k->events && strcmp(topic, k->topic) != 0) {
+    if (k->reading.events && strcmp(topic, k->topic) != 0) {
         k->stash = m;
         k->stash_generation = k->share.generation;
         return false;
@@ -226,7 +168,7 @@ static bool take(kafka *k, rd_kafka_message_t *m)
     k->share.busy = true;
     add_record(k, m);
     position_set(&k->position, topic, m->partition, m->offset + 1);
-    k->events++;
+    k->reading.events++;
     rd_kafka_message_destroy(m);
     return true;
 }
@@ -255,8 +197,8 @@ static rd_kafka_message_t *next(kafka *k, int wait_ms)
 static void gather(kafka *k, uint32_t max_rows)
 {
     bool waited = false;
-    while (k->events < max_rows && pst_builder_bytes(k->builder) < BATCH_BYTES && !k->share.revoked) {
-        rd_kafka_message_t *m = next(k, waited || k->events ? 0 : WAIT_MS);
+    while (reading_has_room(&k->reading, max_rows) && !k->share.revoked) {
+        rd_kafka_message_t *m = next(k, waited || k->reading.events ? 0 : WAIT_MS);
         waited = true;
         if (!m)
             return;
@@ -292,55 +234,39 @@ static pst_status finish(kafka *k, pst_batch *out, pst_error *error)
     if (!len)
         return pst_fail(error, PST_E_RESOURCE, "/topics",
                         "there are more partitions than a cursor has room for");
-    k->retry_ms = 0;
-    return pst_builder_finish(k->builder, k->topic, (pst_bytes){k->cursor, len}, PST_BATCH_RAW, out, error);
-}
-
-static pst_status read_some(kafka *k, const pst_call *call, uint32_t max_rows, pst_batch *out,
-                            pst_error *error)
-{
-    if (!k->client.kafka)
-        return pst_fail(error, PST_E_UNAVAILABLE, "/brokers", "there is no connection");
-    pst_builder_clear(k->builder);
-    k->events = 0;
-    share_settle(&k->share);
-    unsigned before = k->share.generation;
-    gather(k, max_rows);
-    if (k->share.generation != before)
-        k->trouble[0] = '\0';
-    if (!k->events)
-        client_probe(&k->client);
-    pst_status st = k->share.failed
-                        ? pst_fail(error, PST_E_UNAVAILABLE, "/group",
-                                   "the offsets of the group %.200s cannot be read", share_group(&k->client))
-                        : client_state(&k->client, error);
-    if (k->events)
-        return finish(k, out, error); /* what failed fails again in the next read */
-    if (st)
-        return failed(k, st, error);
-    tell_health(k, call);
-    out->next_in_ms = IDLE_MS;
-    return PST_IDLE;
+    return reading_finish(&k->reading, k->topic, (pst_bytes){k->cursor, len}, PST_BATCH_RAW, out, error);
 }
 
 static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
                           pst_error *error)
 {
-    return read_some(self, call, max_rows, out, error);
+    kafka *k = self;
+    if (!k->client.kafka)
+        return pst_fail(error, PST_E_UNAVAILABLE, "/brokers", "there is no connection");
+    reading_begin(&k->reading);
+    share_settle(&k->share);
+    unsigned before = k->share.generation;
+    gather(k, max_rows);
+    if (k->share.generation != before)
+        k->trouble[0] = '\0';
+    if (!k->reading.events)
+        client_probe(&k->client);
+    pst_status st = k->share.failed
+                        ? pst_fail(error, PST_E_UNAVAILABLE, "/group",
+                                   "the offsets of the group %.200s cannot be read", share_group(&k->client))
+                        : client_state(&k->client, error);
+    if (k->reading.events)
+        return finish(k, out, error); /* what failed fails again in the next read */
+    if (st)
+        return reading_failed(&k->reading, st, error);
+    tell_health(k, call);
+    out->next_in_ms = IDLE_MS;
+    return PST_IDLE;
 }
 
 static pst_status on_skip(void *self, const pst_call *call, uint32_t max, pst_batch *out, pst_error *error)
 {
-    kafka *k = self;
-    pst_status st = PST_IDLE;
-    k->aside = true;
-    while (st == PST_IDLE && !k->host->cancelled(k->host, call) &&
-           k->host->now_us(k->host) < call->deadline_us - SKIP_LEFT_US)
-        st = read_some(k, call, max, out, error);
-    k->aside = false;
-    return st == PST_IDLE
-               ? pst_fail(error, PST_E_UNAVAILABLE, NULL, "the record to be passed over does not come")
-               : st;
+    return reading_skip(&((kafka *)self)->reading, on_read, self, call, max, out, error);
 }
 
 /* The group learns of it within a second; if it cannot, nothing is lost: the cursor counts. */
@@ -379,21 +305,9 @@ static const void *on_get_interface(const char *id)
                                       on_ack,        on_close,           on_skip};
     static const pst_check check = {sizeof check, 0, on_check};
     static const pst_discover discover = {sizeof discover, 0, on_discover};
-    if (!strcmp(id, PST_IF_SOURCE))
-        return &source;
-    return !strcmp(id, PST_IF_CHECK) ? (const void *)&check : !strcmp(id, PST_IF_DISCOVER) ? &discover : NULL;
+    return reading_interface(id, &source, &check, &discover);
 }
 
-PST_EXPORT const pst_plugin penstock_plugin_v1 = {
-    .struct_size = sizeof(pst_plugin),
-    .abi_minor = PST_ABI_MINOR,
-    .id = "org.penstock.connector.kafka",
-    .kind = PST_KIND_CONNECTOR,
-    .version = "1.0.0",
-    .title = "Kafka",
-    .licence = "Apache-2.0",
-    .config_schema = config_schema,
-    .get_interface = on_get_interface,
-    .create = on_create,
-    .destroy = on_destroy,
-};
+PST_PLUGIN(.id = "org.penstock.connector.kafka", .kind = PST_KIND_CONNECTOR, .version = "1.0.0",
+           .title = "Kafka", .licence = "Apache-2.0", .get_interface = on_get_interface, .create = on_create,
+           .destroy = on_destroy);

@@ -2,9 +2,11 @@
 #include "look.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "listing.h"
+#include "record.h"
 
 enum { TAIL = 10, PARTITIONS_MAX = 200 };
 
@@ -112,8 +114,14 @@ static void list_topics(const rd_kafka_metadata_t *found, listing *l)
     }
 }
 
+static void show(listing *l, facts *beside, const rd_kafka_message_t *m)
+{
+    record_describe(m, beside);
+    listing_example(l, listing_stream(l, rd_kafka_topic_name(m->rkt), ""), m->payload, m->len, beside->text);
+}
+
 /* Until discover_s have passed, or there is enough of everything. */
-static pst_status sample(client *c, const pst_call *call, listing *l, pst_error *error)
+static pst_status sample(client *c, const pst_call *call, listing *l, facts *beside, pst_error *error)
 {
     int64_t end = c->host->now_us(c->host) + c->host->config_int(c->host, "/discover_s") * 1000000;
     while (c->host->now_us(c->host) < end && !listing_full(l)) {
@@ -124,7 +132,7 @@ static pst_status sample(client *c, const pst_call *call, listing *l, pst_error 
             return st;
         rd_kafka_message_t *m = rd_kafka_consumer_poll(c->kafka, CLIENT_STEP_MS);
         if (m && !m->err && m->payload)
-            listing_example(l, listing_stream(l, rd_kafka_topic_name(m->rkt), ""), m->payload, m->len);
+            show(l, beside, m);
         if (m)
             rd_kafka_message_destroy(m);
     }
@@ -135,17 +143,19 @@ static pst_status look_around(client *c, const pst_call *call, const rd_kafka_me
                               pst_blob *json_out, pst_error *error)
 {
     listing *l = listing_create(c->host);
+    facts *beside = malloc(sizeof *beside);
     rd_kafka_topic_partition_list_t *ends = look_at_ends(c, found, false);
-    pst_status st = l ? PST_OK : pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
+    pst_status st = l && beside ? PST_OK : pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     if (!st) {
         list_topics(found, l);
         rd_kafka_assign(c->kafka, ends);
-        st = sample(c, call, l, error);
+        st = sample(c, call, l, beside, error);
     }
     if (!st)
         st = listing_finish(l, json_out, error);
     rd_kafka_topic_partition_list_destroy(ends);
     listing_free(l);
+    free(beside);
     return st;
 }
 

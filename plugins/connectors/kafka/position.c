@@ -2,6 +2,7 @@
  * topics hold no blanks. */
 #include "position.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,7 +66,8 @@ static char *lines_of(const position *p, pst_bytes cursor, char **copy_out, bool
     char *copy = strndup(cursor.len ? cursor.data : "", cursor.len);
     size_t place = strlen(p->place);
     *copy_out = copy;
-    if (!copy || strncmp(copy, head, sizeof head - 1) != 0 || copy[sizeof head - 1] != '\n')
+    if (!copy || strlen(copy) != cursor.len || strncmp(copy, head, sizeof head - 1) != 0 ||
+        copy[sizeof head - 1] != '\n')
         return NULL;
     char *at = copy + sizeof head;
     *same = !strncmp(at, p->place, place);
@@ -77,16 +79,43 @@ static char *lines_of(const position *p, pst_bytes cursor, char **copy_out, bool
     return at;
 }
 
+/* A blank, digits, and the byte behind them. */
+static bool take_number(char **at, char behind, int64_t max, int64_t *out)
+{
+    char *end;
+    if (**at != ' ' || (*at)[1] < '0' || (*at)[1] > '9')
+        return false;
+    errno = 0;
+    *out = strtoll(*at + 1, &end, 10);
+    *at = end + 1;
+    return !errno && *end == behind && *out <= max;
+}
+
 /* One line; the topic lies in the copy. */
 static bool take_line(char **at, char **topic, int32_t *partition, int64_t *next)
 {
-    char *line = *at, *blank = line + strcspn(line, " \n"), *end = line + strcspn(line, "\n");
-    if (*blank != ' ' || sscanf(blank, " %" SCNd32 " %" SCNd64, partition, next) != 2)
+    char *line = *at, *blank = line + strcspn(line, " \n");
+    int64_t number = 0;
+    *at = blank;
+    if (blank == line || !take_number(at, ' ', INT32_MAX, &number))
         return false;
-    *at = end + (*end != '\0');
+    --*at; /* the blank is the next number's */
+    if (!take_number(at, '\n', INT64_MAX, next))
+        return false;
+    *partition = (int32_t)number;
     *blank = '\0';
     *topic = line;
     return true;
+}
+
+/* A line; what a cluster calls itself comes from outside. */
+static char *add_name(char *out, const char *name)
+{
+    for (size_t i = 0; name[i] && i < POSITION_NAME_MAX; i++)
+        *out++ = (char)(name[i] == '\n' ? ' ' : name[i]);
+    *out++ = '\n';
+    *out = '\0';
+    return out;
 }
 
 bool position_open(position *p, const char *cluster, const char *group, pst_bytes cursor)
@@ -96,7 +125,7 @@ bool position_open(position *p, const char *cluster, const char *group, pst_byte
     int64_t next;
     bool same = false, good = true;
     position_free(p);
-    snprintf(p->place, sizeof p->place, "%.250s\n%.250s\n", cluster, group);
+    add_name(add_name(p->place, cluster), group);
     if (!cursor.len)
         return true;
     char *at = lines_of(p, cursor, &copy, &same);
@@ -124,11 +153,18 @@ rd_kafka_topic_partition_list_t *position_offsets(const position *p, pst_bytes c
     char *copy, *topic;
     int32_t partition;
     int64_t next;
-    bool same = false;
+    bool same = false, good = true;
     char *at = lines_of(p, cursor, &copy, &same);
     rd_kafka_topic_partition_list_t *out = at ? rd_kafka_topic_partition_list_new(16) : NULL;
-    while (out && same && *at && take_line(&at, &topic, &partition, &next))
-        rd_kafka_topic_partition_list_add(out, topic, partition)->offset = next;
+    while (out && same && good && *at) {
+        good = take_line(&at, &topic, &partition, &next);
+        if (good)
+            rd_kafka_topic_partition_list_add(out, topic, partition)->offset = next;
+    }
+    if (out && !good) {
+        rd_kafka_topic_partition_list_destroy(out);
+        out = NULL;
+    }
     free(copy);
     return out;
 }

@@ -7,7 +7,7 @@
 
 #include "penstock/batch.h"
 
-enum { POSITION_CURSOR_MAX = 65536, POSITION_PLACE_MAX = 600 };
+enum { POSITION_CURSOR_MAX = 65536, POSITION_NAME_MAX = 250, POSITION_PLACE_MAX = 2 * POSITION_NAME_MAX + 3 };
 
 typedef struct position_part {
     char *topic;
@@ -27,7 +27,7 @@ bool position_open(position *p, const char *cluster, const char *group, pst_byte
 /* -1 = not known */
 int64_t position_next(const position *p, const char *topic, int32_t partition);
 bool position_set(position *p, const char *topic, int32_t partition, int64_t next); /* false: no memory */
-/* The cursor; 0: there are more partitions than it has room for. */
+/* The cursor, shorter than POSITION_CURSOR_MAX; 0: there are more partitions than it has room for. */
 size_t position_cut(const position *p, char cursor[POSITION_CURSOR_MAX]);
 /* What the cursor says as offsets to be committed; NULL: none of ours. */
 rd_kafka_topic_partition_list_t *position_offsets(const position *p, pst_bytes cursor);

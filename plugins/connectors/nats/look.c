@@ -1,10 +1,12 @@
 #include "look.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core.h"
 #include "listing.h"
+#include "message.h"
 
 /* Messages that were deleted leave gaps, so a few more numbers are tried. */
 static size_t newest(session *l, const char *stream, const jsStreamState *state, natsMsg *out[LOOK_MESSAGES])
@@ -59,45 +61,56 @@ pst_status look_connection(session *l, const pst_call *call, pst_error *error)
 
 /* ---- discover ---- */
 
-static void list_stream(session *l, const jsStreamInfo *info, listing *out)
+typedef struct look {
+    session *session;
+    listing *found;
+    facts beside;
+} look;
+
+static void show(look *k, int at, natsMsg *m)
+{
+    message_describe(m, natsMsg_GetSequence(m), natsMsg_GetTime(m), &k->beside);
+    listing_example(k->found, at, natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m), k->beside.text);
+    natsMsg_Destroy(m);
+}
+
+static void list_stream(look *k, const jsStreamInfo *info)
 {
     natsMsg *messages[LOOK_MESSAGES];
     char title[160];
     int len = snprintf(title, sizeof title, "%llu messages, subjects", (unsigned long long)info->State.Msgs);
     for (int i = 0; i < info->Config->SubjectsLen && (size_t)len < sizeof title; i++)
         len += snprintf(title + len, sizeof title - (size_t)len, " %s", info->Config->Subjects[i]);
-    int at = listing_stream(out, info->Config->Name, title);
-    size_t n = at < 0 ? 0 : newest(l, info->Config->Name, &info->State, messages);
-    for (size_t i = 0; i < n; i++) {
-        listing_example(out, at, natsMsg_GetData(messages[i]), (size_t)natsMsg_GetDataLength(messages[i]));
-        natsMsg_Destroy(messages[i]);
-    }
+    int at = listing_stream(k->found, info->Config->Name, title);
+    size_t n = at < 0 ? 0 : newest(k->session, info->Config->Name, &info->State, messages);
+    for (size_t i = 0; i < n; i++)
+        show(k, at, messages[i]);
 }
 
 /* A server without JetStream has no streams. */
-static void list_streams(session *l, listing *out)
+static void list_streams(look *k)
 {
     jsStreamInfoList *all = NULL;
     jsErrCode code = 0;
-    if (js_Streams(&all, l->stream, NULL, &code) != NATS_OK)
+    if (js_Streams(&all, k->session->stream, NULL, &code) != NATS_OK)
         return;
     for (int i = 0; i < all->Count; i++)
-        list_stream(l, all->List[i], out);
+        list_stream(k, all->List[i]);
     jsStreamInfoList_Destroy(all);
 }
 
-static pst_status listen(session *l, const pst_call *call, listing *out, pst_error *error)
+static pst_status listen(look *k, const pst_call *call, pst_error *error)
 {
     core c = {0};
-    int64_t end = l->host->now_us(l->host) + l->host->config_int(l->host, "/discover_s") * 1000000;
-    int at = listing_stream(out, "", "what is published on the subjects");
-    pst_status st = core_open(&c, l, error);
-    while (!st && l->host->now_us(l->host) < end) {
+    const pst_host *host = k->session->host;
+    int64_t end = host->now_us(host) + host->config_int(host, "/discover_s") * 1000000;
+    int at = listing_stream(k->found, "", "what is published on the subjects");
+    pst_status st = core_open(&c, k->session, error);
+    while (!st && host->now_us(host) < end) {
         natsMsg *m = NULL;
         st = core_next(&c, call, 100, &m, error);
         if (m)
-            listing_example(out, at, natsMsg_GetData(m), (size_t)natsMsg_GetDataLength(m));
-        natsMsg_Destroy(m);
+            show(k, at, m);
     }
     core_close(&c);
     return st;
@@ -105,15 +118,20 @@ static pst_status listen(session *l, const pst_call *call, listing *out, pst_err
 
 pst_status look_discover(session *l, const pst_call *call, pst_blob *json_out, pst_error *error)
 {
-    listing *found = listing_create(l->host);
+    look *k = calloc(1, sizeof *k);
+    listing *found = k ? listing_create(l->host) : NULL;
     pst_status st = found ? session_open(l, call, error) : pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
-    if (!st)
-        list_streams(l, found);
+    if (!st) {
+        k->session = l;
+        k->found = found;
+        list_streams(k);
+    }
     if (!st && !l->host->config_has(l->host, "/stream") && l->host->config_count(l->host, "/subjects"))
-        st = listen(l, call, found, error);
+        st = listen(k, call, error);
     if (!st)
         st = listing_finish(found, json_out, error);
     listing_free(found);
+    free(k);
     session_close(l);
     return st;
 }

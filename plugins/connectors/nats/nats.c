@@ -6,21 +6,16 @@
 #include <string.h>
 
 #include "core.h"
-#include "facts.h"
 #include "look.h"
+#include "message.h"
+#include "penstock/define.h"
+#include "reading.h"
 #include "stream.h"
 
-extern const char config_schema[];
 enum {
-    BATCH_BYTES = 2 * 1024 * 1024,
     BATCH_MESSAGES = 2000, /* fewer than the cursor has room for, even if none are neighbours */
-    REJECT_BYTES = 1024,
-    SKIP_LEFT_US = 2000000,
-    SUBJECT_MAX = 4096,
     WAIT_MS = 100,
-    IDLE_MS = 20,
-    RETRY_FIRST_MS = 250,
-    RETRY_LAST_MS = 4000
+    IDLE_MS = 20
 };
 
 typedef struct nats {
@@ -29,14 +24,11 @@ typedef struct nats {
     stream stream;
     core core;
     taken taken;
-    pst_builder *builder;
+    reading reading;
     facts facts;
     bool of_stream, trial;
-    bool looked;       /* a trial has shown what there is */
-    uint32_t events;   /* of this read: what its cursor stands for */
-    bool aside;        /* records are handed over as rejects: the host asked to pass over them */
-    uint32_t retry_ms; /* when to connect again; 0 = there was no failure since the last message */
-    int64_t dropped;   /* that was told */
+    bool looked;     /* a trial has shown what there is */
+    int64_t dropped; /* that was told */
     uint8_t cursor[TAKEN_CURSOR_MAX];
 } nats;
 
@@ -55,7 +47,7 @@ static void on_destroy(void *self)
         return;
     on_close(n);
     session_end(&n->session);
-    pst_builder_free(n->builder);
+    reading_end(&n->reading);
     free(n);
 }
 
@@ -79,25 +71,13 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     n->of_stream = host->config_has(host, "/stream");
     n->trial = credential_is_trial(host);
     session_init(&n->session, host);
-    n->builder = pst_builder_create();
-    pst_status st =
-        n->builder ? check_settings(n, error) : pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
+    pst_status st = reading_init(&n->reading, host, error);
+    if (!st)
+        st = check_settings(n, error);
     if (st)
         on_destroy(n);
     else
         *self = n;
-    return st;
-}
-
-/* A server that is away is asked again within seconds, however long it was away. */
-static pst_status failed(nats *n, pst_status st, pst_error *error)
-{
-    if (st == PST_E_UNAVAILABLE || st == PST_E_TIMEOUT) {
-        n->retry_ms = !n->retry_ms                  ? RETRY_FIRST_MS
-                      : n->retry_ms < RETRY_LAST_MS ? n->retry_ms * 2
-                                                    : RETRY_LAST_MS;
-        error->retry_after_ms = n->retry_ms;
-    }
     return st;
 }
 
@@ -116,53 +96,17 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
         st = core_open(&n->core, &n->session, error);
     if (st)
         on_close(n);
-    return failed(n, st, error);
+    return reading_failed(&n->reading, st, error);
 }
 
 /* ---- reading ---- */
 
-/* With slashes for dots, so that $topic[1] is a token. */
-static size_t topic_of(const natsMsg *m, char out[SUBJECT_MAX])
-{
-    const char *subject = natsMsg_GetSubject(m);
-    size_t n = 0;
-    for (; subject && subject[n] && n < SUBJECT_MAX; n++)
-        out[n] = (char)(subject[n] == '.' ? '/' : subject[n]);
-    return n;
-}
-
-static void add_headers(nats *n, natsMsg *m)
-{
-    const char **names = NULL, *value;
-    int count = 0;
-    char fact[200];
-    if (natsMsgHeader_Keys(m, &names, &count) != NATS_OK)
-        return;
-    for (int i = 0; i < count; i++) {
-        snprintf(fact, sizeof fact, "header.%s", names[i]);
-        if (strlen(names[i]) < sizeof fact - 8 && natsMsgHeader_Get(m, names[i], &value) == NATS_OK)
-            facts_add(&n->facts, fact, value, strlen(value));
-    }
-    free(names);
-}
-
 static void add_message(nats *n, natsMsg *m, uint64_t number, int64_t time_ns)
 {
-    char topic[SUBJECT_MAX];
     size_t len = (size_t)natsMsg_GetDataLength(m);
-    facts_begin(&n->facts, topic, topic_of(m, topic));
-    if (n->aside) {
-        pst_builder_reject(n->builder, natsMsg_GetData(m), len < REJECT_BYTES ? len : REJECT_BYTES,
-                           n->facts.text, "passed over");
-        return;
-    }
-    if (number) {
-        facts_add_number(&n->facts, "sequence", (int64_t)number);
-        facts_add_number(&n->facts, "timestamp", time_ns / 1000000);
-    }
-    add_headers(n, m);
-    if (len)
-        pst_builder_payload(n->builder, natsMsg_GetData(m), len, n->facts.text);
+    if (!n->reading.aside && len)
+        message_describe(m, number, time_ns, &n->facts);
+    reading_add(&n->reading, len ? natsMsg_GetData(m) : NULL, len, n->facts.text, natsMsg_GetSubject(m));
 }
 
 /* A message that was handed over before is acknowledged with this batch, and makes no row. */
@@ -182,16 +126,17 @@ static pst_status take_of_stream(nats *n, natsMsg *m, pst_error *error)
         add_message(n, m, meta->Sequence.Stream, meta->Timestamp);
     }
     jsMsgMetaData_Destroy(meta);
-    n->events++;
+    n->reading.events++;
     return PST_OK;
 }
 
 static pst_status gather_stream(nats *n, uint32_t max, pst_error *error)
 {
     pst_status st = PST_OK;
-    while (!st && n->events < max && pst_builder_bytes(n->builder) < BATCH_BYTES) {
+    while (!st && reading_has_room(&n->reading, max)) {
         natsMsg *m;
-        st = stream_next(&n->stream, (int)(max - n->events), n->events ? 0 : WAIT_MS, &m, error);
+        st = stream_next(&n->stream, (int)(max - n->reading.events), n->reading.events ? 0 : WAIT_MS, &m,
+                         error);
         if (!st && !m)
             break;
         if (!st)
@@ -203,13 +148,13 @@ static pst_status gather_stream(nats *n, uint32_t max, pst_error *error)
 static pst_status gather_core(nats *n, const pst_call *call, uint32_t max, pst_error *error)
 {
     pst_status st = PST_OK;
-    while (!st && n->events < max && pst_builder_bytes(n->builder) < BATCH_BYTES) {
+    while (!st && reading_has_room(&n->reading, max)) {
         natsMsg *m;
-        st = core_next(&n->core, call, n->events ? 0 : WAIT_MS, &m, error);
+        st = core_next(&n->core, call, n->reading.events ? 0 : WAIT_MS, &m, error);
         if (st || !m)
             break;
         add_message(n, m, 0, 0);
-        n->events++;
+        n->reading.events++;
         natsMsg_Destroy(m);
     }
     return st;
@@ -224,7 +169,7 @@ static pst_status gather_trial(nats *n, pst_error *error)
     for (size_t i = 0; i < count; i++) {
         add_message(n, messages[i], natsMsg_GetSequence(messages[i]), natsMsg_GetTime(messages[i]));
         natsMsg_Destroy(messages[i]);
-        n->events++;
+        n->reading.events++;
     }
     n->looked = true;
     return st;
@@ -254,45 +199,29 @@ static pst_status gather(nats *n, const pst_call *call, uint32_t max_rows, pst_e
     return n->trial ? gather_trial(n, error) : gather_stream(n, max, error);
 }
 
-static pst_status read_some(nats *n, const pst_call *call, uint32_t max_rows, pst_batch *out,
-                            pst_error *error)
+static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
+                          pst_error *error)
 {
+    nats *n = self;
     if (!n->session.connection)
         return pst_fail(error, PST_E_UNAVAILABLE, "/servers", "there is no connection");
-    pst_builder_clear(n->builder);
-    n->events = 0;
+    reading_begin(&n->reading);
     pst_status st = gather(n, call, max_rows, error);
-    if (st && !n->events)
-        return failed(n, st, error);
-    if (!n->events) {
+    if (st && !n->reading.events)
+        return reading_failed(&n->reading, st, error);
+    if (!n->reading.events) {
         tell_health(n, call);
         out->next_in_ms = IDLE_MS;
         return PST_IDLE;
     }
-    n->retry_ms = 0;
     stream_cut(&n->stream, n->taken.batch); /* what failed fails again in the next read */
     size_t len = taken_cut(&n->taken, n->cursor);
-    return pst_builder_finish(n->builder, NULL, (pst_bytes){n->cursor, len}, PST_BATCH_RAW, out, error);
-}
-
-static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
-                          pst_error *error)
-{
-    return read_some(self, call, max_rows, out, error);
+    return reading_finish(&n->reading, NULL, (pst_bytes){n->cursor, len}, PST_BATCH_RAW, out, error);
 }
 
 static pst_status on_skip(void *self, const pst_call *call, uint32_t max, pst_batch *out, pst_error *error)
 {
-    nats *n = self;
-    pst_status st = PST_IDLE;
-    n->aside = true;
-    while (st == PST_IDLE && !n->host->cancelled(n->host, call) &&
-           n->host->now_us(n->host) < call->deadline_us - SKIP_LEFT_US)
-        st = read_some(n, call, max, out, error);
-    n->aside = false;
-    return st == PST_IDLE
-               ? pst_fail(error, PST_E_UNAVAILABLE, NULL, "the record to be passed over does not come")
-               : st;
+    return reading_skip(&((nats *)self)->reading, on_read, self, call, max, out, error);
 }
 
 static pst_status on_ack(void *self, const pst_call *call, pst_bytes durable, pst_error *error)
@@ -302,7 +231,8 @@ static pst_status on_ack(void *self, const pst_call *call, pst_bytes durable, ps
     (void)call;
     if (!batch)
         return pst_fail(error, PST_E_DATA, NULL, "the cursor is not one of this connector");
-    return n->session.connection ? failed(n, stream_ack(&n->stream, batch, error), error) : PST_OK;
+    return n->session.connection ? reading_failed(&n->reading, stream_ack(&n->stream, batch, error), error)
+                                 : PST_OK;
 }
 
 /* ---- the plugin ---- */
@@ -327,21 +257,9 @@ static const void *on_get_interface(const char *id)
                                       on_ack,        on_close,        on_skip};
     static const pst_check check = {sizeof check, 0, on_check};
     static const pst_discover discover = {sizeof discover, 0, on_discover};
-    if (!strcmp(id, PST_IF_SOURCE))
-        return &source;
-    return !strcmp(id, PST_IF_CHECK) ? (const void *)&check : !strcmp(id, PST_IF_DISCOVER) ? &discover : NULL;
+    return reading_interface(id, &source, &check, &discover);
 }
 
-PST_EXPORT const pst_plugin penstock_plugin_v1 = {
-    .struct_size = sizeof(pst_plugin),
-    .abi_minor = PST_ABI_MINOR,
-    .id = "org.penstock.connector.nats",
-    .kind = PST_KIND_CONNECTOR,
-    .version = "1.0.0",
-    .title = "NATS",
-    .licence = "Apache-2.0",
-    .config_schema = config_schema,
-    .get_interface = on_get_interface,
-    .create = on_create,
-    .destroy = on_destroy,
-};
+PST_PLUGIN(.id = "org.penstock.connector.nats", .kind = PST_KIND_CONNECTOR, .version = "1.0.0",
+           .title = "NATS", .licence = "Apache-2.0", .get_interface = on_get_interface, .create = on_create,
+           .destroy = on_destroy);

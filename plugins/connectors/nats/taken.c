@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { HEAD = 5 + 8 + 8, NUMBER_MAX = 10 };
+#define BATCH_LAST (UINT64_MAX / 2) /* numbers begin anew far from where they would end: none is 0 */
 static const uint8_t magic[5] = {'n', 'a', 't', 's', '1'};
 
 static void put(uint8_t *at, uint64_t value)
@@ -158,7 +159,7 @@ bool taken_open(taken *t, uint64_t place, const void *cursor, size_t len)
         return true;
     if (!taken_batch(cursor, len))
         return false;
-    t->batch = taken_batch(cursor, len) + 1;
+    t->batch = taken_batch(cursor, len) < BATCH_LAST ? taken_batch(cursor, len) + 1 : 1;
     return get(c + 5) != place || read_ranges(t, c + HEAD, c + len);
 }
 

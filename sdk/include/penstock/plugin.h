@@ -496,8 +496,9 @@ typedef struct pst_rate {
 typedef struct pst_limit_service { /* all [lane] */
     uint32_t struct_size, flags;
     /* Waits until `units` may go: PST_OK. The rate is what this instance knows of its provider: its workspace is held
-     * to it, and all workspaces together to the highest one that is in use. PST_E_UNAVAILABLE: not within
-     * max_wait_us, or the call's deadline; retry_after_ms says when. PST_E_CANCELLED: the call was cancelled.
+     * to it, and all workspaces together to the highest one that is in use. Instances of a workspace go in the order in
+     * which they asked. PST_E_UNAVAILABLE: not within max_wait_us, or the call's deadline; retry_after_ms says when,
+     * and its place is kept until then. PST_E_CANCELLED: the call was cancelled.
      * PST_E_CONFIG: `units` are more than the burst. */
     pst_status (*acquire)(const pst_host *, const pst_call *, const char *provider, double units, const pst_rate *rate,
                           int64_t max_wait_us, pst_error *);

@@ -1,5 +1,6 @@
-"""The documents say what is there: links lead somewhere, the tests that docs/guarantees.md names exist, the pages of the
-plugins are those that their schemas give, and the ABI reference and its manual page those that the headers give."""
+"""The documents say what is there: links lead somewhere, the tests that docs/guarantees.md and docs/faults.md name exist,
+the pages of the plugins are those that their schemas give, and the ABI reference and its manual page those that the headers
+give."""
 import pathlib
 import re
 import subprocess
@@ -7,7 +8,7 @@ import sys
 
 ROOT = pathlib.Path(sys.argv[1])
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
-TEST = re.compile(r"`(unit|flow|fault)/([a-z_/]+)`((?:: )?(?:`[a-z_]+`(?:, )?)*)")
+TEST = re.compile(r"`(unit|flow|fault)/([a-z0-9_/]+)`((?:: )?(?:`[a-z0-9_]+`(?:, )?)*)")
 
 
 def documents():
@@ -23,20 +24,20 @@ def broken_links():
                 yield f"{path.relative_to(ROOT)}: there is no {target}"
 
 
-def missing_tests():
-    named = TEST.findall((ROOT / "docs" / "guarantees.md").read_text())
+def missing_tests(page):
+    named = TEST.findall((ROOT / "docs" / page).read_text())
     if not named:
-        yield "docs/guarantees.md: no test is named"
+        yield f"docs/{page}: no test is named"
     for kind, noun, functions in named:
         found = [p for p in (ROOT / "tests" / kind).glob(f"{noun}_test.*") if p.suffix in (".c", ".py")]
         if not found:
-            yield f"docs/guarantees.md: there is no test {kind}/{noun}"
-        for function in re.findall(r"`([a-z_]+)`", functions):
+            yield f"docs/{page}: there is no test {kind}/{noun}"
+        for function in re.findall(r"`([a-z0-9_]+)`", functions):
             if found and function not in found[0].read_text():
-                yield f"docs/guarantees.md: {kind}/{noun} has no {function}"
+                yield f"docs/{page}: {kind}/{noun} has no {function}"
 
 
-bad = [*broken_links(), *missing_tests()]
+bad = [*broken_links(), *missing_tests("guarantees.md"), *missing_tests("faults.md")]
 for line in bad:
     print(line)
 scripts = ("plugin_pages.py", "abi_reference.py", "man_pages.py")

@@ -146,7 +146,7 @@ static status_class commit_again(bench *b, const journal_record *record, status 
     arena *a = arena_create(0);
     const datastore_plan *store = flow_plan_datastore(b->plan, "events");
     write_record again = {.record = record, .store = store, .expected_seq = record->prev_seq};
-    again.rows = write_rows_arrange(store, record, a);
+    again.rows = write_record_arrange(store, record, a);
     must(pool_borrow(b->service, NULL, 1000, &c, st), st);
     status_class class = write_set_commit(w, c, &again, 1, false, st);
     pool_return(b->service, c);

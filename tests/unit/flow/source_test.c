@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "config/yaml_tree.h"
-#include "flow/source.h"
+#include "flow/source_private.h"
 #include "journal_stage.h"
 
 #ifdef PENSTOCK_FAULTS
@@ -174,9 +174,38 @@ static void a_source_hears_of_the_end_of_a_pause(void **state)
     }
 }
 
+static void put_cursor(bench *b, const void *data, size_t len)
+{
+    status st;
+    journal_cursor cursor = {.wid = 1, .instance = SOURCE_PREFIX "echo", .data = data, .len = len};
+    must(journal_submit_wait(b->disk->j, &(journal_submission){.cursor = &cursor}, &st), &st);
+}
+
+/* To begin again would bring every row twice: it says why it stands still, and goes on when the cursor is
+ * one. */
+static void a_source_waits_for_a_cursor_that_cannot_be_read(void **state)
+{
+    bench *b = *state;
+    static const uint8_t second[SOURCE_CURSOR_HEAD + 1] = {[7] = 0x80, [8] = '2'}; /* no shift, row 2 */
+    put_cursor(b, "one", 3);
+    for (int i = 0; i < 3; i++) {
+        source_tick(b->source, clock_monotonic_us() + far_us);
+        for (int ms = 0; source_look_at(b->source).state == SOURCE_STARTING && ms < PATIENCE_MS; ms++)
+            usleep(1000);
+        source_look look = source_look_at(b->source);
+        assert_int_equal(look.state, SOURCE_DOWN);
+        assert_non_null(strstr(look.problem, "the cursor of " SOURCE_PREFIX "echo has 3 bytes"));
+    }
+    assert_int_equal(journal_backlog_get(b->disk->j, 0, NULL).rows, 0);
+    put_cursor(b, second, sizeof second);
+    until(b, SOURCE_ENDED, true);
+    assert_int_equal(journal_backlog_get(b->disk->j, 0, NULL).rows, ROWS - 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_source_waits_for_a_cursor_that_cannot_be_read, make, unmake),
         cmocka_unit_test_setup_teardown(a_source_hears_of_the_end_of_a_pause, make, unmake),
         cmocka_unit_test_setup_teardown(a_source_is_told_after_the_commit, make, unmake),
         cmocka_unit_test_setup_teardown(a_source_that_ended_gives_the_plan_back, make, unmake)};

@@ -87,6 +87,21 @@ static void test_places_and_nonsense(void **state)
     assert_false(taken_open(&again, 9, cursor, 20));
 }
 
+/* Batches are told apart by numbers that are never 0. */
+static void test_numbers_of_batches_begin_anew(void **state)
+{
+    static taken t, again;
+    static uint8_t cursor[TAKEN_CURSOR_MAX];
+    const uint64_t last = UINT64_MAX / 2;
+    (void)state;
+    for (int more = -1; more <= 1; more++) {
+        assert_true(taken_open(&t, 9, "", 0));
+        t.batch = last + (uint64_t)more;
+        assert_true(taken_open(&again, 9, cursor, taken_cut(&t, cursor)));
+        assert_true(again.batch == (more < 0 ? last : 1));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -94,6 +109,7 @@ int main(void)
         cmocka_unit_test(test_neighbours_are_one_range),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_places_and_nonsense),
+        cmocka_unit_test(test_numbers_of_batches_begin_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
