@@ -122,6 +122,7 @@ static status_class run_data_clock(evaluation *e, status *st)
                              .lives = e->lives,
                              .width_us = e->width_us,
                              .now_us = e->parts->now_us,
+                             .from_us = e->parts->from_us,
                              .arena = e->arena};
     status_class class = alert_steps_read(&scan, &all, st);
     e->result->more = all.more;

@@ -22,6 +22,8 @@ typedef struct alert_parts {
     connection *control;
     instance *engine; /* of a plugin metric; else NULL */
     int64_t now_us;
+    int64_t from_us;   /* of derived rows: those before have been looked at. INT64_MIN: nothing is known,
+                          INT64_MAX:   there are none */
     poison_ward *ward; /* of the workspace; may be NULL */
 } alert_parts;
 

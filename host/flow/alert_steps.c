@@ -91,32 +91,44 @@ static void add_raw_newest(text *sql, const scan *s)
                 s->of->width_us);
 }
 
-/* Newest step of each entity: what lies before it is complete. */
-static status_class read_newest(const scan *s, metric_result *out, status *st)
+static void add_newest_sql(text *sql, const scan *s, bool raw, bool some)
 {
     char label[TABLE_LABEL_SIZE];
+    const store_table *t = s->of->metric->driver;
+    table_label(label, t);
+    text_add(sql, "SELECT ");
+    if (raw) {
+        add_raw_newest(sql, s);
+    } else {
+        text_add(sql, "max(");
+        add_step_start(sql, s);
+        text_add_char(sql, ')');
+    }
+    text_add(sql, " AS newest");
+    add_label_columns(sql, s);
+    text_printf(sql, " FROM %s", label);
+    if (some) { /* with two bounds the planner believes that few rows lie between, and goes by the index */
+        text_add(sql, " WHERE ");
+        sql_identifier(sql, t->columns[t->time_column].name);
+        text_add(sql, " BETWEEN $1 AND 'infinity'");
+    }
+    for (uint32_t i = 0; i < s->of->metric->defined->labels.n && s->by_entity; i++) {
+        text_add(sql, i ? ", " : " GROUP BY ");
+        sql_identifier(sql, s->of->metric->defined->labels.items[i]);
+    }
+}
+
+/* Newest step of each entity: what lies before it is complete. Of derived rows only entities that were
+ * written to matter, and the newest row of such a one does not lie before the oldest that was written. */
+static status_class read_newest(const scan *s, metric_result *out, status *st)
+{
     text sql = {0};
     rows *found;
-    bool raw = s->of->metric->driver->class == STORE_DATASTORE;
-    value quiet = value_time_us(s->of->now_us - RAW_QUIET_US);
-    table_label(label, s->of->metric->driver);
-    text_add(&sql, "SELECT ");
-    if (raw) {
-        add_raw_newest(&sql, s);
-    } else {
-        text_add(&sql, "max(");
-        add_step_start(&sql, s);
-        text_add_char(&sql, ')');
-    }
-    text_add(&sql, " AS newest");
-    add_label_columns(&sql, s);
-    text_printf(&sql, " FROM %s", label);
-    for (uint32_t i = 0; i < s->of->metric->defined->labels.n && s->by_entity; i++) {
-        text_add(&sql, i ? ", " : " GROUP BY ");
-        sql_identifier(&sql, s->of->metric->defined->labels.items[i]);
-    }
+    bool raw = s->of->metric->driver->class == STORE_DATASTORE, some = !raw && s->of->from_us > UTC_MIN_US;
+    value bound = value_time_us(raw ? s->of->now_us - RAW_QUIET_US : s->of->from_us);
+    add_newest_sql(&sql, s, raw, some);
     statement newest = {"find the newest steps", sql.data};
-    status_class class = connection_run(s->of->data, &newest, &quiet, raw ? 1 : 0, &found, st);
+    status_class class = connection_run(s->of->data, &newest, &bound, raw || some, &found, st);
     text_free(&sql);
     if (class != STATUS_OK)
         return class;
@@ -234,6 +246,8 @@ status_class alert_steps_read(const alert_scan *of, alert_steps *out, status *st
     const scan whole = {of, labels_are_entity(of->metric)}, *s = &whole;
     metric_result newest = {0};
     *out = (alert_steps){0};
+    if (of->metric->driver->class != STORE_DATASTORE && of->from_us == INT64_MAX)
+        return STATUS_OK;
     status_class class = read_newest(s, &newest, st);
     if (class == STATUS_OK) {
         lookout l = lookout_create(s, newest.rows.n_rows);

@@ -17,8 +17,8 @@ typedef struct alert_scan {
     connection *data;          /* the workspace's login */
     const alert_lives *lives;  /* what was seen before */
     int64_t width_us;          /* of a step */
-    int64_t now_us;
-    arena *arena; /* steps live there */
+    int64_t now_us, from_us;   /* as alert_parts says */
+    arena *arena;              /* steps live there */
 } alert_scan;
 
 typedef struct alert_steps {

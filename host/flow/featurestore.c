@@ -271,6 +271,8 @@ static status_class recompute_both(const step *claimed, const refresh_order *o, 
     uint64_t ignored = 0;
     if (o->serving) {
         step s = step_for(o->serving, claimed, o->oldest_us, &out->too_late);
+        for (uint32_t i = 0; i < s.n_keys; i++)
+            out->oldest_us = s.keys[i].bucket_us < out->oldest_us ? s.keys[i].bucket_us : out->oldest_us;
         class = recompute(&s, &out->rows, st);
         if (class == STATUS_OK && s.n_keys > 0)
             class = mark_dependants(&s, st);
@@ -329,7 +331,7 @@ static void tell(const refresh_order *o, const step *claimed)
 status_class featurestore_step(const refresh_order *o, connection *c, refresh_result *out, status *st)
 {
     const featurestore_plan *f = o->serving ? o->serving : o->beside;
-    *out = (refresh_result){0};
+    *out = (refresh_result){.oldest_us = INT64_MAX};
     if (!f->refresh_sql)
         return status_set(st, STATUS_UNSUPPORTED, "%s", f->problem);
     status_class class = connection_begin(c, st);

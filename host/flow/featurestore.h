@@ -23,6 +23,8 @@ typedef struct refresh_order {
 typedef struct refresh_result {
     uint64_t keys, rows;
     bool more;         /* keys that were dirty when it began may be left */
+    int64_t oldest_us; /* no row in a bucket before this was written, also where that failed; INT64_MAX: none
+                          at all */
     uint64_t too_late; /* keys that stay as they are: rows that they are made of are not kept any more */
 } refresh_result;
 

@@ -306,7 +306,8 @@ status_class inferencestore_step(const model_plan *m, const champion *best, cons
                                  status *st)
 {
     dirty_claim claim = {0};
-    *out = (inference_result){0};
+    int64_t oldest_us = INT64_MAX;
+    *out = (inference_result){.oldest_us = INT64_MAX};
     status_class class = connection_begin(c, st);
     if (class != STATUS_OK)
         return class;
@@ -322,7 +323,9 @@ status_class inferencestore_step(const model_plan *m, const champion *best, cons
         live_stage_unsettled(live, m->table);
     else
         tell(&s, live);
-    *out = (inference_result){claim.n, s.rows, claim.more, s.poison, s.retry_after_ms};
+    for (uint32_t i = 0; i < claim.n; i++)
+        oldest_us = claim.keys[i].bucket_us < oldest_us ? claim.keys[i].bucket_us : oldest_us;
+    *out = (inference_result){claim.n, s.rows, claim.more, s.poison, oldest_us, s.retry_after_ms};
     text_free(&s.buffer);
     arena_free(s.arena);
     return class;

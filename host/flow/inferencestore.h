@@ -26,8 +26,10 @@ typedef struct champion {
 
 typedef struct inference_result {
     uint64_t keys, rows;
-    bool more;       /* keys that were dirty when it began may be left */
-    uint64_t poison; /* rows that killed the plugin and were put aside */
+    bool more;         /* keys that were dirty when it began may be left */
+    uint64_t poison;   /* rows that killed the plugin and were put aside */
+    int64_t oldest_us; /* no row in a bucket before this was written, also where that failed; INT64_MAX: none
+                          at all */
     uint32_t
         retry_after_ms; /* after a failure: when the plugin may be tried again; 0 = the caller's choice */
 } inference_result;

@@ -354,6 +354,9 @@ static void make_places(tenant *t)
     t->scores = keep_zero(t->n_models, sizeof *t->scores);
     t->trainings = keep_zero(t->n_models, sizeof *t->trainings);
     t->alerts = keep_zero(t->n_alerts, sizeof *t->alerts);
+    t->alert_from_us = keep_zero(t->n_alerts, sizeof *t->alert_from_us);
+    for (uint32_t i = 0; i < t->n_alerts; i++)
+        t->alert_from_us[i] = INT64_MIN;
 }
 
 status_class tenant_create(const tenant_parts *parts, const flow_workspace *w, tenant **out, status *st)
@@ -483,6 +486,7 @@ static void tenant_free(tenant *t)
     keep_free(t->scores);
     keep_free(t->trainings);
     keep_free(t->alerts);
+    keep_free(t->alert_from_us);
     lane_group_close(t->lanes);
     definition_seed_free(t->seed);
     keep_free(t->workspace);

@@ -124,6 +124,7 @@ static status_class go_on_building(work *w, uint32_t i, bool now, status *st)
         int64_t slice_us = clock_monotonic_us();
         build_progress was = b->now;
         class = build_slice(b, w->data, w->service, st);
+        tenant_touched(t, &b->f->table, INT64_MIN);
         tell_slice(w, b, &was, class);
         slice_us = clock_monotonic_us() - slice_us;
         b->rest_until_us = clock_wall_us() + build_rest_us(slice_us, t->parts.flow->build_share);
@@ -182,6 +183,7 @@ static status_class refresh(work *w, uint32_t i, uint64_t *keys_out, status *st)
     order.live = w->t->parts.live;
     for (int step = 0; step < STEPS_A_TURN; step++) {
         status_class class = featurestore_step(&order, w->data, &r, st);
+        tenant_touched(w->t, &w->t->plan->featurestores[i].table, r.oldest_us);
         if (class == STATUS_OK)
             class = book_too_late(w, &w->t->plan->featurestores[i], r.too_late, st);
         if (class != STATUS_OK)

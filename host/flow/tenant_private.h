@@ -56,6 +56,7 @@ struct tenant {
     build *builds;           /* by featurestore; of the lane */
     int64_t *refresh_due_us; /* by featurestore: as its schedule says; of the lane */
     bool *dirty;             /* by featurestore: its sources may have changed since; of the lane */
+    int64_t *alert_from_us;  /* by alert: what was written since it looked begins there; of the lane */
     int64_t changed_us;      /* wall time of the last change that the lane knows of; of the lane */
     model_loaded *loaded;    /* by model; the lane's */
     int64_t *versions_shown; /* by model: what the status says is loaded; 0 = none */
@@ -83,6 +84,9 @@ void tenant_sinks_renew(tenant *t);
 instance *tenant_instance(tenant *t, instance **slot, const char *plugin, const char *kind, const char *key,
                           const json_t *config, status *st);
 void tenant_note(tenant *t, work_note *note, int64_t next_us, uint64_t count, const status *failure);
+#define TENANT_ALERT_EVERY_US (60 * INT64_C(1000000)) /* alerts without a schedule */
+#define TENANT_RETRY_US (10 * INT64_C(1000000))       /* after a failure */
+
 /* One turn of the lane. */
 typedef struct work {
     tenant *t;
@@ -102,6 +106,10 @@ void tenant_set_dirty(tenant *t); /* every featurestore; of the lane */
 bool tenant_features_due(const tenant *t, int64_t now_us);
 /* When its features are due: INT64_MAX = not before rows come. Under the lock. */
 int64_t tenant_features_next(const tenant *t);
+/* Rows of that derived store were written (or may have been), none in a bucket before that one. Of the lane.
+ */
+void tenant_touched(tenant *t, const store_table *store, int64_t oldest_us);
+void tenant_evaluate_alerts(work *w); /* those that are due */
 /* Builds that are under way, then what is dirty; `now`: whatever the schedule says. */
 void tenant_refresh_features(work *w, bool now);
 void tenant_expire(work *w); /* retention, when it is due */

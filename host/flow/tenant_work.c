@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "control/schedule.h"
-#include "flow/alert.h"
 #include "flow/dirty.h"
 #include "flow/featurestore.h"
 #include "flow/notify.h"
@@ -19,8 +18,7 @@
 
 enum { STEPS_A_TURN = 50, CONTROL_WAIT_MS = 10000, RETRY_DOUBLINGS = 6 };
 static const int64_t second = 1000000, shortest_look_us = 1000000, longest_look_us = 3600 * INT64_C(1000000),
-                     settle_us = 120 * INT64_C(1000000), retry_us = 10 * INT64_C(1000000),
-                     alert_every_us = 60 * INT64_C(1000000), train_retry_us = 60 * INT64_C(1000000),
+                     retry_us = TENANT_RETRY_US, train_retry_us = 60 * INT64_C(1000000),
                      train_quiet_us = 60 * INT64_C(1000000);
 
 struct tenant_request {
@@ -91,6 +89,7 @@ static status_class score(work *w, uint32_t i, uint64_t *rows_out, uint32_t *ret
     for (int step = 0; step < STEPS_A_TURN; step++) {
         class = inferencestore_step(&t->plan->models[i], &t->loaded[i].best, &place, t->parts.live, w->data,
                                     run, &r, st);
+        tenant_touched(t, t->plan->models[i].table, r.oldest_us);
         *retry_ms_out = r.retry_after_ms;
         if (class != STATUS_OK)
             return class;
@@ -179,44 +178,7 @@ static void train_due(work *w)
     }
 }
 
-/* ---- alerts and deliveries ---- */
-
-/* On the data clock nothing happens without rows, but for what their silence means; raw rows count once none
- * came for a minute. */
-static int64_t alert_next(const work *w, const defined_alert *rule, const alert_result *r)
-{
-    int64_t next_us = tenant_next_time(w->t, &rule->schedule, w->now_us, alert_every_us);
-    bool settled = w->now_us - w->t->changed_us > settle_us;
-    return !r->on_rows || !settled || r->next_silence_us < next_us ? next_us : r->next_silence_us;
-}
-
-static void evaluate_alerts(work *w)
-{
-    tenant *t = w->t;
-    for (uint32_t i = 0; i < t->plan->definition->n_alerts; i++) {
-        const defined_alert *rule = &t->plan->definition->alerts[i];
-        alert_result r = {0};
-        status st;
-        const metric_plan *metric = flow_plan_metric(t->plan, rule->metric);
-        if ((!w->changed && w->now_us < t->alerts[i].due_us) ||
-            (metric && tenant_is_incomplete(t, metric->driver)))
-            continue;
-        alert_parts parts = {.plan = t->plan,
-                             .rule = rule,
-                             .data = w->data,
-                             .control = w->control,
-                             .now_us = w->now_us,
-                             .ward = t->ward};
-        status_class class = STATUS_OK;
-        parts.engine = tenant_engine(t, t->plan->definition, rule->metric, &st);
-        do {
-            class = alert_evaluate(&parts, &r, &st);
-            w->told = w->told || (class == STATUS_OK && (r.fired || r.resolved));
-        } while (class == STATUS_OK && r.more);
-        int64_t next = class == STATUS_OK ? alert_next(w, rule, &r) : w->now_us + retry_us;
-        tenant_note(t, &t->alerts[i], next, r.points, class == STATUS_OK ? NULL : &st);
-    }
-}
+/* ---- deliveries ---- */
 
 static instance *find_notifier(void *arg, const char *key, status *st)
 {
@@ -401,7 +363,7 @@ static int64_t wake_due(const work *w)
         us = t->refresh_due_us[i] < us ? t->refresh_due_us[i] : us;
     for (uint32_t i = 0; i < t->plan->definition->n_alerts; i++) {
         int64_t next_us =
-            tenant_next_time(t, &t->plan->definition->alerts[i].schedule, w->now_us, alert_every_us);
+            tenant_next_time(t, &t->plan->definition->alerts[i].schedule, w->now_us, TENANT_ALERT_EVERY_US);
         us = next_us < us ? next_us : us;
     }
     return us;
@@ -438,7 +400,7 @@ static void run_stages(work *w)
     tenant_expire(w);
     if (w->data) {
         train_due(w);
-        evaluate_alerts(w);
+        tenant_evaluate_alerts(w);
     }
     deliver(w);
 }

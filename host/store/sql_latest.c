@@ -18,9 +18,16 @@ static bool is_star(const PgQuery__Node *n)
     return n->column_ref->fields[n->column_ref->n_fields - 1]->node_case == PG_QUERY__NODE__NODE_A_STAR;
 }
 
+/* One store whose columns keep their names. */
+static bool is_plain_store(const PgQuery__Node *n)
+{
+    return n->node_case == PG_QUERY__NODE__NODE_RANGE_VAR &&
+           !(n->range_var->alias && n->range_var->alias->n_colnames);
+}
+
 static bool is_bare(const PgQuery__SelectStmt *s)
 {
-    return s->n_from_clause == 1 && s->from_clause[0]->node_case == PG_QUERY__NODE__NODE_RANGE_VAR &&
+    return s->n_from_clause == 1 && is_plain_store(s->from_clause[0]) &&
            s->op == PG_QUERY__SET_OPERATION__SETOP_NONE && !s->with_clause && !s->where_clause &&
            !s->n_group_clause && !s->having_clause && !s->n_window_clause && !s->n_values_lists &&
            !s->limit_count && !s->limit_offset;

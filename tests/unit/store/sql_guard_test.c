@@ -193,6 +193,60 @@ static void facts_are_told(void **state)
     assert_string_equal(refs[0].store_class, "inferencestore");
 }
 
+/* "a,b<time" of a statement that is seen to be the newest row of each; "" of any other. */
+static void is_latest(const char *sql, const char *want)
+{
+    const sql_statement *s;
+    status st;
+    char got[200] = "";
+    if (check(sql, &s, &st) != STATUS_OK)
+        fail_msg("%s: %s at %s", sql, st.text, st.where);
+    for (uint32_t i = 0; i < s->n_latest_by; i++)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", i ? "," : "", s->latest_by[i]);
+    if (s->n_latest_by)
+        snprintf(got + strlen(got), sizeof got - strlen(got), "<%s", s->latest_time);
+    if (strcmp(got, want) != 0)
+        fail_msg("%s\n  is the newest of '%s', not of '%s'", sql, got, want);
+}
+
+static void the_newest_row_of_each_is_recognised(void **state)
+{
+    (void)state;
+    is_latest("SELECT DISTINCT ON (d) d, v FROM datastore:events ORDER BY d, ts DESC", "d<ts");
+    is_latest("SELECT DISTINCT ON (d) * FROM datastore:events ORDER BY d DESC, ts DESC NULLS LAST, v",
+              "d<ts");
+    is_latest(
+        "SELECT DISTINCT ON (e.d, s) s, d, e.v AS value FROM datastore:events e ORDER BY s, e.d, e.ts DESC",
+        "d,s<ts");
+    static const char *const others[] = {
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events ORDER BY d, ts",          /* the oldest */
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events ORDER BY d",              /* any */
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events ORDER BY d, s, ts DESC",  /* not by time */
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events ORDER BY d, ts + 1 DESC", /* an expression */
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events ORDER BY 1, 2 DESC",      /* by number */
+        "SELECT DISTINCT d, ts FROM datastore:events ORDER BY d, ts DESC",           /* all */
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events WHERE v > 1 ORDER BY d, ts DESC",
+        "SELECT DISTINCT ON (d) d, count(*) FROM datastore:events GROUP BY 1 ORDER BY d, ts DESC",
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events ORDER BY d, ts DESC LIMIT 3",
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events ORDER BY d, ts DESC OFFSET 1",
+        "SELECT DISTINCT ON (d) d, lag(v) OVER (ORDER BY ts) FROM datastore:events ORDER BY d, ts DESC",
+        "SELECT DISTINCT ON (d) d, (SELECT max(v) FROM datastore:events) FROM datastore:events ORDER BY d, "
+        "ts DESC",
+        "SELECT DISTINCT ON (d) d, unnest(v) FROM datastore:events ORDER BY d, ts DESC",
+        "SELECT DISTINCT ON (d) v AS d FROM datastore:events ORDER BY d, ts DESC",     /* another d */
+        "SELECT DISTINCT ON (d) d, v AS ts FROM datastore:events ORDER BY d, ts DESC", /* another ts */
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events AS e(ts, d, v) ORDER BY d, ts DESC",
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events, featurestore:pump_10min ORDER BY d, ts DESC",
+        "SELECT DISTINCT ON (d) d, v FROM datastore:events JOIN datastore:live USING (d) ORDER BY d, ts DESC",
+        "SELECT DISTINCT ON (d) d, v FROM (SELECT * FROM datastore:events) e ORDER BY d, ts DESC",
+        "WITH e AS (SELECT * FROM datastore:events) SELECT DISTINCT ON (d) d, v FROM e ORDER BY d, ts DESC",
+        "SELECT d, v FROM datastore:events UNION SELECT d, v FROM datastore:events",
+        "SELECT d, v FROM datastore:events ORDER BY d, ts DESC",
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        is_latest(others[i], "");
+}
+
 /* `n` tokens: SELECT 1 + 1 + … */
 static char *sum_of(unsigned tokens)
 {
@@ -338,6 +392,7 @@ int main(void)
         cmocka_unit_test(scopes_are_postgres_own),
         cmocka_unit_test(nothing_else_gets_through),
         cmocka_unit_test(facts_are_told),
+        cmocka_unit_test(the_newest_row_of_each_is_recognised),
         cmocka_unit_test(a_statement_is_small),
         cmocka_unit_test(limits_hold),
         cmocka_unit_test(deep_nesting_is_safe),
