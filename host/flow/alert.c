@@ -49,7 +49,7 @@ static double row_value(const column *c, uint32_t row)
 /* Asks the metric and gives each row to `on_row`. */
 typedef void (*row_function)(evaluation *e, const char *labels, double value, void *arg);
 
-static status_class ask(evaluation *e, int64_t as_of_us, const int64_t *step_us, row_function on_row,
+static status_class ask(evaluation *e, int64_t as_of_us, const metric_step *step, row_function on_row,
                         void *arg, status *st)
 {
     const defined_metric *d = e->metric->defined;
@@ -57,7 +57,7 @@ static status_class ask(evaluation *e, int64_t as_of_us, const int64_t *step_us,
     metric_request q = {.params = e->parts->rule->params,
                         .now_us = e->parts->now_us,
                         .as_of_us = as_of_us,
-                        .step_us = step_us,
+                        .step = step,
                         .ward = e->parts->ward};
     status_class class = metric_run(e->metric, e->parts->data, e->parts->engine, &q, e->arena, &r, st);
     if (class != STATUS_OK)
@@ -114,6 +114,20 @@ static int64_t step_end(const evaluation *e, int64_t at_us)
     return b ? bucket_end(b, at_us) : at_us + e->width_us;
 }
 
+/* Entities that have rows in the step are asked for, so what is older is not their newest row. */
+static status_class ask_moment(evaluation *e, const alert_steps *all, moment *m, status *st)
+{
+    metric_step step = {.from_us = m->first->at_us, .n = m->n};
+    bool by_entity = m->first->labels && e->metric->step_sql;
+    for (uint32_t i = 0; by_entity && i < e->metric->defined->labels.n; i++) {
+        const char **texts = arena_zero(e->arena, m->n, sizeof *texts);
+        for (uint32_t k = 0; k < m->n; k++)
+            texts[k] = all->entities[i][m->first[k].entity];
+        step.labels[i] = texts;
+    }
+    return ask(e, m->end_us, by_entity ? &step : NULL, on_data_row, m, st);
+}
+
 static status_class run_data_clock(evaluation *e, status *st)
 {
     alert_steps all;
@@ -131,8 +145,7 @@ static status_class run_data_clock(evaluation *e, status *st)
         while (i + m.n < all.n && all.items[i + m.n].at_us == all.items[i].at_us)
             m.n++;
         i += m.n;
-        /* entities that have rows in the step are asked for: what is older than it is not their newest row */
-        class = ask(e, m.end_us, m.first->labels ? &m.first->at_us : NULL, on_data_row, &m, st);
+        class = ask_moment(e, &all, &m, st);
         for (uint32_t k = 0; k < m.n && class == STATUS_OK; k++)
             alert_lives_pass(e->lives, m.first[k].labels ? m.first[k].labels : "{}", m.end_us);
     }

@@ -91,11 +91,52 @@ static void add_raw_newest(text *sql, const scan *s)
                 s->of->width_us);
 }
 
-static void add_newest_sql(text *sql, const scan *s, bool raw, bool some)
+/* a, b of the entity; with a prefix p.a, p.b. */
+static void add_entity(text *sql, const store_table *t, const char *prefix)
+{
+    for (uint32_t i = 0; i < t->n_entity; i++) {
+        text_printf(sql, "%s%s", i ? ", " : "", prefix);
+        sql_identifier(sql, t->columns[t->entity[i]].name);
+    }
+}
+
+/* Derived rows, by their key's index: from one entity to the next, and the newest of each, however many rows
+ * there are. */
+static void add_derived_newest(text *sql, const scan *s)
 {
     char label[TABLE_LABEL_SIZE];
     const store_table *t = s->of->metric->driver;
     table_label(label, t);
+    text_add(sql, "WITH RECURSIVE e AS ((SELECT ");
+    add_entity(sql, t, "");
+    text_printf(sql, " FROM %s ORDER BY ", label);
+    add_entity(sql, t, "");
+    text_add(sql, " LIMIT 1) UNION ALL SELECT n.* FROM e CROSS JOIN LATERAL (SELECT ");
+    add_entity(sql, t, "t.");
+    text_printf(sql, " FROM %s t WHERE (", label);
+    add_entity(sql, t, "t.");
+    text_add(sql, ") > (");
+    add_entity(sql, t, "e.");
+    text_add(sql, ") ORDER BY ");
+    add_entity(sql, t, "t.");
+    text_add(sql, " LIMIT 1) n) SELECT n.newest");
+    add_label_columns(sql, s);
+    text_add(sql, " FROM e CROSS JOIN LATERAL (SELECT ");
+    sql_identifier(sql, t->columns[t->time_column].name);
+    text_printf(sql, " AS newest FROM %s t WHERE (", label);
+    add_entity(sql, t, "t.");
+    text_add(sql, ") = (");
+    add_entity(sql, t, "e.");
+    text_add(sql, ") ORDER BY ");
+    sql_identifier(sql, t->columns[t->time_column].name);
+    text_add(sql, " DESC LIMIT 1) n");
+}
+
+/* Raw rows, and a store as a whole. */
+static void add_grouped_newest(text *sql, const scan *s, bool raw)
+{
+    char label[TABLE_LABEL_SIZE];
+    table_label(label, s->of->metric->driver);
     text_add(sql, "SELECT ");
     if (raw) {
         add_raw_newest(sql, s);
@@ -107,28 +148,25 @@ static void add_newest_sql(text *sql, const scan *s, bool raw, bool some)
     text_add(sql, " AS newest");
     add_label_columns(sql, s);
     text_printf(sql, " FROM %s", label);
-    if (some) { /* with two bounds the planner believes that few rows lie between, and goes by the index */
-        text_add(sql, " WHERE ");
-        sql_identifier(sql, t->columns[t->time_column].name);
-        text_add(sql, " BETWEEN $1 AND 'infinity'");
-    }
     for (uint32_t i = 0; i < s->of->metric->defined->labels.n && s->by_entity; i++) {
         text_add(sql, i ? ", " : " GROUP BY ");
         sql_identifier(sql, s->of->metric->defined->labels.items[i]);
     }
 }
 
-/* Newest step of each entity: what lies before it is complete. Of derived rows only entities that were
- * written to matter, and the newest row of such a one does not lie before the oldest that was written. */
+/* Newest step of each entity: what lies before it is complete. */
 static status_class read_newest(const scan *s, metric_result *out, status *st)
 {
     text sql = {0};
     rows *found;
-    bool raw = s->of->metric->driver->class == STORE_DATASTORE, some = !raw && s->of->from_us > UTC_MIN_US;
-    value bound = value_time_us(raw ? s->of->now_us - RAW_QUIET_US : s->of->from_us);
-    add_newest_sql(&sql, s, raw, some);
+    bool raw = s->of->metric->driver->class == STORE_DATASTORE;
+    value quiet = value_time_us(s->of->now_us - RAW_QUIET_US);
+    if (raw || !s->by_entity)
+        add_grouped_newest(&sql, s, raw);
+    else
+        add_derived_newest(&sql, s);
     statement newest = {"find the newest steps", sql.data};
-    status_class class = connection_run(s->of->data, &newest, &bound, raw || some, &found, st);
+    status_class class = connection_run(s->of->data, &newest, &quiet, raw ? 1 : 0, &found, st);
     text_free(&sql);
     if (class != STATUS_OK)
         return class;
@@ -229,8 +267,11 @@ static status_class read_steps(const scan *s, const metric_result *newest, const
         return class;
     out->n = rows_count(found);
     out->items = arena_zero(s->of->arena, out->n + 1, sizeof *out->items);
-    for (uint32_t i = 0; i < out->n; i++)
-        out->items[i] = (alert_moment){rows_time_us(found, i, 1), l->labels[rows_integer(found, i, 0) - 1]};
+    for (uint32_t i = 0; i < out->n; i++) {
+        uint32_t entity = (uint32_t)rows_integer(found, i, 0) - 1;
+        out->items[i] = (alert_moment){rows_time_us(found, i, 1), l->labels[entity], entity};
+    }
+    memcpy(out->entities, l->entities, sizeof out->entities);
     rows_free(found);
     return STATUS_OK;
 }

@@ -10,6 +10,7 @@
 typedef struct alert_moment {
     int64_t at_us;      /* start of the bucket */
     const char *labels; /* NULL = the store as a whole */
+    uint32_t entity;    /* else its number in `entities` */
 } alert_moment;
 
 typedef struct alert_scan {
@@ -24,7 +25,8 @@ typedef struct alert_scan {
 typedef struct alert_steps {
     alert_moment *items; /* by time */
     uint32_t n;
-    bool more; /* there were too many for one turn */
+    const char *const *entities[TABLE_KEY_COLUMNS_MAX]; /* by label of the metric; as text */
+    bool more;                                          /* there were too many for one turn */
 } alert_steps;
 
 /* The labels of a row of the metric, or of a result that has columns of their names, as JSON. */

@@ -204,9 +204,9 @@ static void take_rows(const rows *found, uint32_t most, arena *a, fetched *out)
 static status_class run_sql(const metric_plan *m, const sql_statement *s, connection *c,
                             const metric_request *q, arena *a, fetched *out, status *st)
 {
-    value params[SQL_GUARD_PARAMS_MAX + 2];
+    value params[SQL_GUARD_PARAMS_MAX + 2 + TABLE_KEY_COLUMNS_MAX];
     unsigned n = s->n_params;
-    bool step = q->as_of_us && q->step_us && m->step_sql;
+    bool step = q->as_of_us && q->step && m->step_sql;
     uint32_t most = q->rows_max ? q->rows_max : METRIC_ROWS_MAX;
     rows *found;
     status_class class = bind_values(m->defined, s, q, a, params, st);
@@ -215,7 +215,9 @@ static status_class run_sql(const metric_plan *m, const sql_statement *s, connec
     if (q->as_of_us)
         params[n++] = value_time_us(q->as_of_us);
     if (step)
-        params[n++] = value_time_us(*q->step_us);
+        params[n++] = value_time_us(q->step->from_us);
+    for (uint32_t i = 0; step && i < m->defined->labels.n; i++)
+        params[n++] = value_texts((const char **)q->step->labels[i], q->step->n);
     const char *asked = step ? m->step_sql : q->as_of_us ? m->as_of_sql : s->sql;
     const char *sql = arena_printf(a, "SELECT * FROM (%s) capped LIMIT %u", asked, most + 1);
     statement run = {m->defined->object.key, sql};

@@ -17,14 +17,20 @@
 #define METRIC_ROWS_MAX 100000
 #define METRIC_TIMEOUT_MS 10000 /* where the host sets no other */
 
+/* What a metric with step_sql is asked for: rows from here on, of these values of its labels. */
+typedef struct metric_step {
+    int64_t from_us;
+    const char *const *labels[TABLE_KEY_COLUMNS_MAX]; /* by label, n of each; as text */
+    uint32_t n;
+} metric_step;
+
 typedef struct metric_request {
-    const json_t *params;   /* object: values, or their texts; NULL = all defaults */
-    int64_t now_us;         /* what `now` means */
-    int64_t as_of_us;       /* data time to look from; 0 = everything */
-    const int64_t *step_us; /* with as_of_us, of a metric that has step_sql: labels without a row from here on
-                               are not asked for; NULL = all are */
-    uint32_t rows_max;      /* more are cut; 0 = METRIC_ROWS_MAX */
-    poison_ward *ward;      /* of the workspace, for plugin metrics; may be NULL */
+    const json_t *params;    /* object: values, or their texts; NULL = all defaults */
+    int64_t now_us;          /* what `now` means */
+    int64_t as_of_us;        /* data time to look from; 0 = everything */
+    const metric_step *step; /* with as_of_us, of a metric that has step_sql; NULL = all rows until then */
+    uint32_t rows_max;       /* more are cut; 0 = METRIC_ROWS_MAX */
+    poison_ward *ward;       /* of the workspace, for plugin metrics; may be NULL */
 } metric_request;
 
 typedef struct metric_result {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "control/definition_table.h"
 
 typedef struct resolve_context {
     const flow_plan *plan;
@@ -60,8 +61,22 @@ static void add_complete(text *sql, const bucket_rule *b, unsigned moment)
 typedef struct as_of {
     const flow_plan *plan;
     const sql_statement *wrapped;
-    bool from_step; /* nothing before the step either */
+    const text_list *labels; /* of one step: the rows of these labels, nothing before it; NULL = all rows */
 } as_of;
+
+/* The key's index has the entity first: given its values, a step is found whatever lies before it. */
+static void add_step(text *sql, const as_of *o, const store_table *t, unsigned from)
+{
+    text_add(sql, " AND ");
+    sql_identifier(sql, t->columns[t->time_column].name);
+    text_printf(sql, " >= $%u::timestamptz", from);
+    for (uint32_t i = 0; i < o->labels->n; i++) {
+        const table_column *c = &t->columns[table_column_find(t, o->labels->items[i])];
+        text_add(sql, " AND ");
+        sql_identifier(sql, c->name);
+        text_printf(sql, " = ANY ($%u::text[]::%s[])", from + 1 + i, column_sql_type(c->type));
+    }
+}
 
 static void add_as_of_store(text *sql, const as_of *o, const sql_reference *reference)
 {
@@ -78,11 +93,8 @@ static void add_as_of_store(text *sql, const as_of *o, const sql_reference *refe
         sql_identifier(sql, t->columns[t->time_column].name);
         add_complete(sql, flow_plan_bucket(o->plan, t), moment);
     }
-    if (o->from_step) {
-        text_add(sql, " AND ");
-        sql_identifier(sql, t->columns[t->time_column].name);
-        text_printf(sql, " >= $%u::timestamptz", moment + 1);
-    }
+    if (o->labels)
+        add_step(sql, o, t, moment + 1);
     text_add_char(sql, ')');
 }
 
@@ -107,11 +119,11 @@ static bool is_latest_of_labels(const metric_plan *m, const sql_statement *s)
     text_list labels = m->defined->labels;
     const store_table *t = m->driver;
     if (!t || t->time_column < 0 || s->n_latest_by == 0 || s->n_latest_by != labels.n ||
-        strcmp(s->latest_time, t->columns[t->time_column].name) != 0)
+        labels.n > TABLE_KEY_COLUMNS_MAX || strcmp(s->latest_time, t->columns[t->time_column].name) != 0)
         return false;
     for (uint32_t i = 0; i < labels.n; i++) {
         bool found = false;
-        for (uint32_t k = 0; k < s->n_latest_by; k++)
+        for (uint32_t k = 0; k < s->n_latest_by && table_column_find(t, labels.items[i]) >= 0; k++)
             found = found || strcmp(labels.items[i], s->latest_by[k]) == 0;
         if (!found)
             return false;
@@ -130,9 +142,9 @@ static status_class make_as_of(arena *a, const flow_plan *plan, metric_plan *m, 
     status_class class = sql_guard_check(a, m->defined->sql, strlen(m->defined->sql), &options, &wrapped, st);
     if (class != STATUS_OK)
         return class;
-    m->as_of_sql = as_of_text(a, &(as_of){plan, wrapped, false});
+    m->as_of_sql = as_of_text(a, &(as_of){plan, wrapped, NULL});
     if (is_latest_of_labels(m, wrapped))
-        m->step_sql = as_of_text(a, &(as_of){plan, wrapped, true});
+        m->step_sql = as_of_text(a, &(as_of){plan, wrapped, &m->defined->labels});
     return STATUS_OK;
 }
 

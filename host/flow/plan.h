@@ -79,8 +79,9 @@ typedef struct metric_plan {
     const defined_metric *defined;
     const sql_statement *statement; /* SQL metrics */
     const char *as_of_sql;          /* the same, seeing only rows up to $(n_params + 1): see metric_sql.c */
-    const char *step_sql; /* where only the newest row of each label counts, also nothing before $(n_params +
-                             2); NULL = older rows may count */
+    /* Where only the newest row of each label counts: also nothing before $(n_params + 2), and of each label
+     * only the values in $(n_params + 3) and on. NULL = older rows may count. */
+    const char *step_sql;
     const sql_statement **inputs;     /* plugin metrics: of each input that is SQL, else NULL */
     const char *problem;              /* why it cannot be run, or NULL */
     const store_table *driver;        /* the store that moves it: the first one it reads; NULL = none */
