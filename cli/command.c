@@ -48,6 +48,15 @@ static const flag *flag_find(const invocation *inv, const char *name, size_t len
     return f ? f : flag_in(global_flags, name, len, letter);
 }
 
+/* Where the flags are listed that there are. */
+static status_class flags_hint(const parser *p)
+{
+    const command *c = p->inv->command;
+    const char *noun = c && c->noun ? c->noun : p->noun;
+    return status_hint(p->st, "`penstock help%s%s%s%s` lists what there is", noun ? " " : "",
+                       noun ? noun : "", c ? " " : "", c ? c->verb : "");
+}
+
 static status_class flag_unknown(const parser *p, const char *name, size_t len)
 {
     const char *names[128];
@@ -60,8 +69,8 @@ static status_class flag_unknown(const parser *p, const char *name, size_t len)
     char word[64] = "";
     memcpy(word, name, len < sizeof word ? len : sizeof word - 1);
     const char *near = name_suggest(word, names, n);
-    status_class class = status_set(p->st, STATUS_INVALID, "there is no flag --%s", word);
-    return near ? status_hint(p->st, "did you mean --%s?", near) : class;
+    status_set(p->st, STATUS_INVALID, "there is no flag --%s", word);
+    return near ? status_hint(p->st, "did you mean --%s?", near) : flags_hint(p);
 }
 
 static status_class value_add(const parser *p, const flag *f, const char *value)
@@ -97,8 +106,10 @@ static status_class short_flags(const parser *p, const char *letters, const char
 {
     for (; *letters; letters++) {
         const flag *f = flag_find(p->inv, "", 0, *letters);
-        if (!f)
-            return status_set(p->st, STATUS_INVALID, "there is no flag -%c", *letters);
+        if (!f) {
+            status_set(p->st, STATUS_INVALID, "there is no flag -%c", *letters);
+            return flags_hint(p);
+        }
         if (f->value && !letters[1] && !next)
             return status_set(p->st, STATUS_INVALID, "-%c needs a value: %s", f->letter, f->value);
         if (f->value) {
@@ -111,11 +122,19 @@ static status_class short_flags(const parser *p, const char *letters, const char
     return STATUS_OK;
 }
 
-static const char *alias(const char *verb)
+static bool ends_something(const char *verb)
 {
-    if (strcmp(verb, "ls") == 0)
-        return "list";
-    return strcmp(verb, "rm") == 0 ? "delete" : verb;
+    return strcmp(verb, "delete") == 0 || strcmp(verb, "remove") == 0 || strcmp(verb, "revoke") == 0;
+}
+
+/* `ls` lists, and what ends a thing may be called `rm` or as other nouns call it. */
+static bool verb_is(const char *verb, const char *word)
+{
+    if (strcmp(word, "ls") == 0)
+        return strcmp(verb, "list") == 0;
+    if (strcmp(word, "rm") == 0 || ends_something(word))
+        return ends_something(verb);
+    return strcmp(verb, word) == 0;
 }
 
 /* Is `word` a noun (noun NULL), or a verb of `noun`? */
@@ -126,7 +145,7 @@ static const command *command_find(const char *noun, const char *word)
     for (size_t i = 0; i < n; i++) {
         if (!noun && strcmp(all[i]->noun ? all[i]->noun : all[i]->verb, word) == 0)
             return all[i];
-        if (noun && all[i]->noun && strcmp(all[i]->noun, noun) == 0 && strcmp(all[i]->verb, alias(word)) == 0)
+        if (noun && all[i]->noun && strcmp(all[i]->noun, noun) == 0 && verb_is(all[i]->verb, word))
             return all[i];
     }
     return NULL;
@@ -174,11 +193,33 @@ static status_class word_take(parser *p, const char *word)
     return STATUS_OK;
 }
 
+/* The last argument, given as -f FILE; NULL if it was not, or if the command's -f is about something else. */
+static const char *file_given(const invocation *inv)
+{
+    const flag *f = inv->command ? flag_in(inv->command->flags, "file", 4, 0) : NULL;
+    return f && strstr(inv->command->arguments, f->value) ? flag_text(inv, "file", NULL) : NULL;
+}
+
+static status_class file_take(const parser *p)
+{
+    invocation *inv = p->inv;
+    const char *file = file_given(inv);
+    if (file && inv->n_args == inv->command->max_args) {
+        status_set(p->st, STATUS_INVALID, "there is both `%s` and -f %s", inv->args[inv->n_args - 1], file);
+        return status_hint(p->st, "give one of them");
+    }
+    if (file && inv->n_args + 1 == inv->command->max_args)
+        inv->args[inv->n_args++] = file;
+    return STATUS_OK;
+}
+
 static status_class complete_check(const parser *p)
 {
     const invocation *inv = p->inv;
     if (flag_given(inv, "help"))
         return STATUS_OK;
+    if (file_take(p) != STATUS_OK)
+        return p->st->class;
     if (!inv->command && p->noun) {
         status_set(p->st, STATUS_INVALID, "`penstock %s` needs a verb", p->noun);
         return status_hint(p->st, "`penstock help %s` lists them", p->noun);

@@ -25,7 +25,8 @@ typedef struct flag {
 typedef struct command {
     const char *noun; /* NULL: a verb of the daily path, e.g. `penstock status` */
     const char *verb;
-    const char *arguments; /* for the help: "NAME [FILE|-]" */
+    const char *arguments; /* for the help: "NAME [FILE|-]"; a flag "file" with the value "FILE|-" would be
+                              another way to give this last one */
     unsigned min_args, max_args;
     const flag *flags; /* NULL = only the global ones */
     const char *doc;

@@ -33,9 +33,9 @@ static json_t *choice(const invocation *inv, status *st)
     }
     json_decref(filter);
     json_decref(ids);
-    status_set(st, STATUS_INVALID, "which dead letters: give ids, or flags that choose, not %s",
-               named ? "both" : "nothing");
-    status_hint(st, "--store, --reason, --from, --to, or --all");
+    status_set(st, STATUS_INVALID,
+               named ? "either ids or flags choose dead letters, not both" : "which dead letters?");
+    status_hint(st, "ids, or --store, --reason, --from, --to, or --all");
     return NULL;
 }
 
@@ -194,6 +194,7 @@ static const flag purge_flags[] = {CHOOSING,
                                    {"all", 0, NULL, "all of them"},
                                    {"confirm", 0, "NAME", "the workspace's name again: the rows are gone"},
                                    {0}};
+static const flag fix_flags[] = {{"file", 'f', "FILE|-", "the row, as the argument"}, {0}};
 static const resource_query queries[] = {
     {"store", "filter%5Bstore%5D"}, {"reason", "filter%5Bcode%5D"}, {"from", "from"}, {"to", "to"}, {0}};
 static const resource letters = {.path = "/workspaces/{ws}/dead-letters",
@@ -207,7 +208,7 @@ const command deadletter_commands[] = {
      &letters},
     {"deadletter", "show", "ID", 1, 1, NULL, "one of them with its bytes", "deadletter show 01JZ… -w demo",
      resource_show, &one_letter},
-    {"deadletter", "fix", "ID [FILE|-]", 1, 2, NULL,
+    {"deadletter", "fix", "ID [FILE|-]", 1, 2, fix_flags,
      "corrects one: the row as it should have been, a JSON object; what came stays beside it",
      "deadletter fix 01JZ… row.json -w demo", run_fix, NULL},
     {"deadletter", "replay", "[ID…]", 0, COMMAND_ARGS_MAX, replay_flags,

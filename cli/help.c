@@ -49,15 +49,21 @@ static void examples_print(FILE *to, const char *examples)
     }
 }
 
+/* A flag that is longer than the column has its sentence on the next line. */
 static void flags_print(FILE *to, const flag *f)
 {
+    enum { COLUMN = 24 };
     for (; f && f->name; f++) {
         char left[80];
-        snprintf(left, sizeof left, "--%s%s%s", f->name, f->value ? " " : "", f->value ? f->value : "");
+        int len =
+            snprintf(left, sizeof left, "--%s%s%s", f->name, f->value ? " " : "", f->value ? f->value : "");
         if (f->letter)
-            fprintf(to, "  -%c, %-26s %s\n", f->letter, left, f->doc);
+            fprintf(to, "  -%c, %-*s", f->letter, COLUMN, left);
         else
-            fprintf(to, "      %-26s %s\n", left, f->doc);
+            fprintf(to, "      %-*s", COLUMN, left);
+        if (len > COLUMN)
+            fprintf(to, "\n      %*s", COLUMN, "");
+        fprintf(to, "  %s\n", f->doc);
     }
 }
 

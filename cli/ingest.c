@@ -241,6 +241,7 @@ static int run_ingest(invocation *inv)
 }
 
 static const flag ingest_flags[] = {
+    {"file", 'f', "FILE|-", "the rows, as the argument"},
     {"format", 0, "json|ndjson|csv|lp", "how the rows are written; default by the file's ending"},
     {"precision", 0, "ns|us|ms|s", "unit of the times in line protocol (ns)"},
     {"dry-run", 0, NULL,
@@ -252,9 +253,8 @@ static const flag ingest_flags[] = {
 const command ingest_commands[] = {
     {NULL, "ingest", "STORE [FILE|-]", 1, 2, ingest_flags,
      "sends rows to a datastore; exit 9 if some were rejected, 7 if all were",
-     "ingest sensor_data rows.csv -w demo\ningest --dry-run --format lp points.lp\nzcat rows.ndjson.gz | "
-     "penstock ingest sensor_data - --format "
-     "ndjson",
+     "ingest sensor_data rows.csv -w demo\ningest --dry-run --format lp points.lp\n"
+     "ingest sensor_data - --format ndjson < rows.ndjson",
      run_ingest, NULL},
     {0},
 };

@@ -69,7 +69,7 @@ static int run_key_create(invocation *inv)
     return class == STATUS_OK ? EXIT_DONE : complain("the key was not made", &st);
 }
 
-static const flag secret_flags[] = {{"file", 0, "FILE|-", "read the value from there"}, {0}};
+static const flag secret_flags[] = {{"file", 'f', "FILE|-", "read the value from there"}, {0}};
 static const flag create_flags[] = {
     {"scope", 0, "VERBS:REFERENCE",
      "what it may do, e.g. write:datastore:sensor_data; may be given more than once"},

@@ -143,9 +143,9 @@ static int run_context_remove(invocation *inv)
     return written(c);
 }
 
-static const flag key_flags[] = {{"file", 0, "FILE|-", "read the API key from there"}, {0}};
+static const flag key_flags[] = {{"file", 'f', "FILE|-", "read the API key from there"}, {0}};
 static const flag add_flags[] = {
-    {"file", 0, "FILE|-", "read its API key from there"}, {"use", 0, NULL, "make it the current one"}, {0}};
+    {"file", 'f', "FILE|-", "read its API key from there"}, {"use", 0, NULL, "make it the current one"}, {0}};
 
 const command login_commands[] = {
     {NULL, "login", "", 0, 0, key_flags, "keeps an API key, typed or piped in, after trying it",

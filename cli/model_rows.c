@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/csv.h"
 #include "base/utc.h"
 #include "complaint.h"
-#include "base/csv.h"
 
 #define ENTITY "file"
 

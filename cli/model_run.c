@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "complaint.h"
 #include "exit_code.h"
+#include "mapping_flag.h"
 #include "model_rows.h"
 #include "plugin/workbench.h"
 #include "process.h"
@@ -25,7 +26,7 @@ const flag model_run_flags[] = {
     {"time", 0, "COLUMN", "the column with the time; without an offset it is taken as UTC"},
     {"columns", 0, "A,B", "the columns that the model gets"},
     {"train-rows", 0, "N", "rows to train on; default the first half"},
-    {"config", 0, "JSON", "the model's configuration"},
+    {"config", 0, "FILE|YAML", "the model's configuration; default {}"},
     {"plugins", 0, "DIR", "look for the plugin there, not among those that ship"},
     {0},
 };
@@ -115,8 +116,10 @@ static status_class options_check(const invocation *inv, status *st)
 {
     static const char *const needed[] = {"csv", "time", "columns"};
     for (size_t i = 0; i < 3; i++) {
-        if (!flag_given(inv, needed[i]))
-            return status_set(st, STATUS_INVALID, "--%s is needed", needed[i]);
+        if (!flag_given(inv, needed[i])) {
+            status_set(st, STATUS_INVALID, "--%s is needed", needed[i]);
+            return status_hint(st, "--csv FILE --time COLUMN --columns A,B");
+        }
     }
     const char *separator = flag_text(inv, "sep", ",");
     if (strlen(separator) != 1)
@@ -152,16 +155,18 @@ static status_class folder_of(const char *given, char out[PATH_SIZE], status *st
 static status_class bench_open(const invocation *inv, workbench *b, status *st)
 {
     char folder[PATH_SIZE];
-    json_error_t error;
+    yaml_tree *config = NULL;
     log_setup(STDERR_FILENO, LOG_FORMAT_LOGFMT, LOG_LEVEL_WARN);
     if (folder_of(flag_text(inv, "plugins", NULL), folder, st) != STATUS_OK)
         return st->class;
-    json_t *config = json_loads(flag_text(inv, "config", "{}"), JSON_REJECT_DUPLICATES, &error);
-    if (!config)
-        return status_at(st, STATUS_INVALID, "--config", "%s", error.text);
-    const workbench_settings settings = {.id = argument(inv, 0), .folder = folder, .config = config};
-    status_class class = workbench_open(b, &settings, st);
-    json_decref(config);
+    status_class class = mapping_flag_read(inv, "config", &config, st);
+    json_t *none = json_object();
+    const workbench_settings settings = {
+        .id = argument(inv, 0), .folder = folder, .config = config ? yaml_tree_root(config) : none};
+    if (class == STATUS_OK)
+        class = workbench_open(b, &settings, st);
+    json_decref(none);
+    yaml_tree_free(config);
     return class == STATUS_OK ? instance_start(b->instance, NULL, st) : class;
 }
 

@@ -88,7 +88,8 @@ static void value_add(text *cell, const json_t *value)
         json_text_add(cell, value, false);
 }
 
-void output_cell(const output *out, const json_t *value, text *cell)
+/* One value as a cell of a table or of CSV. */
+static void output_cell(const output *out, const json_t *value, text *cell)
 {
     value_add(cell, value);
     if (out->format == OUTPUT_CSV)
@@ -157,6 +158,19 @@ static void cell_print(const output *out, const char *data, size_t width, size_t
     } else {
         fprintf(out->to, "%*s", (int)(wide - width + 2), "");
     }
+}
+
+/* What stands above the column "use.lag_seconds": in a table "lag seconds", unless the user wrote the name.
+ */
+static char *column_header(const output *out, const char *name)
+{
+    if (out->format == OUTPUT_CSV || out->columns)
+        return memory_string(name);
+    const char *dot = strrchr(name, '.');
+    char *header = memory_string(dot ? dot + 1 : name);
+    for (char *c = header; *c; c++)
+        *c = *c == '_' ? ' ' : *c;
+    return header;
 }
 
 static void grid_print(const output *out, const grid *g)
@@ -247,6 +261,11 @@ static status_class items_table(const output *out, const char *columns, const js
     for (size_t i = 0; class == STATUS_OK && i < g.n_rows * g.n_columns; i++)
         output_cell(out, member(json_array_get(items, i / g.n_columns), g.names[i % g.n_columns]),
                     &g.cells[i]);
+    for (size_t c = 0; c < g.n_columns; c++) {
+        char *header = column_header(out, g.names[c]);
+        free(g.names[c]);
+        g.names[c] = header;
+    }
     if (class == STATUS_OK)
         grid_print(out, &g);
     grid_free(&g);

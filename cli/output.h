@@ -27,8 +27,9 @@ typedef struct output {
 /* From the flags, the environment and what standard output is. STATUS_INVALID for an unknown format. */
 status_class output_make(const invocation *inv, output *out, status *st);
 
-/* Objects with the columns "key,title,state" (a dot reaches inside: "progress.done"); `document` is what -o
- * json prints, NULL = {"items": …}. STATUS_INVALID if --columns names one that no object has. */
+/* Objects with the columns "key,title,state". A dot reaches inside: "progress.lag_seconds", whose header is
+ * "lag seconds" in a table. `document` is what -o json prints, NULL = {"items": …}. STATUS_INVALID if
+ * --columns names one that no object has. */
 status_class output_items(const output *out, const char *columns, const json_t *items, const json_t *document,
                           status *st);
 /* One object, a line a member. */
@@ -36,6 +37,4 @@ void output_object(const output *out, const json_t *object);
 /* Rows as arrays under named columns (metrics, stores). */
 status_class output_rows(const output *out, const json_t *names, const json_t *rows, const json_t *document,
                          status *st);
-/* One value as a cell of a table or of CSV. */
-void output_cell(const output *out, const json_t *value, text *cell);
 #endif

@@ -12,6 +12,7 @@
 #include "config/yaml_tree.h"
 #include "debugger.h"
 #include "exit_code.h"
+#include "mapping_flag.h"
 #include "plugin_drive.h"
 
 const flag plugin_run_flags[] = {
@@ -33,31 +34,16 @@ typedef struct texts { /* what the flags hold, read; all released by texts_end *
     yaml_tree *config, *definition, *parameters, *message, *secrets;
 } texts;
 
-static status_class text_read(const invocation *inv, const char *flag, yaml_tree **out, status *st)
-{
-    const char *given = flag_text(inv, flag, NULL);
-    char name[32];
-    if (!given)
-        return STATUS_OK;
-    snprintf(name, sizeof name, "--%s", flag);
-    bool is_file = *given != '{' && *given != '[';
-    status_class class =
-        is_file ? yaml_tree_read(given, out, st) : yaml_tree_parse(name, given, strlen(given), out, st);
-    if (class == STATUS_OK && !json_is_object(yaml_tree_root(*out)))
-        class = status_at(st, STATUS_INVALID, name, "a mapping is expected");
-    return class;
-}
-
 static status_class texts_read(const invocation *inv, texts *t, status *st)
 {
-    status_class class = text_read(inv, "config", &t->config, st);
+    status_class class = mapping_flag_read(inv, "config", &t->config, st);
     if (class == STATUS_OK)
-        class = text_read(inv, "definition", &t->definition, st);
+        class = mapping_flag_read(inv, "definition", &t->definition, st);
     if (class == STATUS_OK)
-        class = text_read(inv, "parameters", &t->parameters, st);
+        class = mapping_flag_read(inv, "parameters", &t->parameters, st);
     if (class == STATUS_OK)
-        class = text_read(inv, "message", &t->message, st);
-    return class == STATUS_OK ? text_read(inv, "secrets", &t->secrets, st) : class;
+        class = mapping_flag_read(inv, "message", &t->message, st);
+    return class == STATUS_OK ? mapping_flag_read(inv, "secrets", &t->secrets, st) : class;
 }
 
 static void texts_end(texts *t)

@@ -187,6 +187,7 @@ static const flag test_flags[] = {
     {0},
 };
 static const flag validate_flags[] = {
+    {"file", 'f', "FILE|-", "the document, as the argument"},
     {"schema", 0, "FILE", "the JSON Schema"},
     {"draft", 0, "2020-12|7", "for a schema that does not say ($schema); default 2020-12"},
     {"format-annotation", 0, NULL, "`format` is only noted, not checked"},

@@ -11,6 +11,7 @@
 #include "schema/infer_text.h"
 
 const flag schema_infer_flags[] = {
+    {"file", 'f', "FILE", "the rows, as the argument"},
     {"key", 0, "KEY", "the datastore's key; default from the file's name"},
     {"sep", 0, "CHAR", "the separator of a CSV file; default: the likeliest of , ; tab |"},
     {0},

@@ -11,7 +11,8 @@
 #include "resource.h"
 #include "tables.h"
 
-#define ROWS_PAGE "500"
+#define ROWS_PAGE 500
+#define ROWS_MAX 1000000000L
 
 static const char *const layers[] = {"datastore", "featurestore", "inferencestore"};
 
@@ -100,12 +101,15 @@ static void range_add(const invocation *inv, const char *name, text *path)
     path_escape(path, flag_text(inv, name, ""));
 }
 
-/* One page of rows; prints it and keeps the cursor of the next. */
-static status_class rows_page(invocation *inv, output *out, const char *base, char **cursor_io, status *st)
+/* One page of rows, of `left_io` that are wanted; prints it and keeps the cursor of the next. */
+static status_class rows_page(invocation *inv, output *out, const char *base, long *left_io, char **cursor_io,
+                              status *st)
 {
     answer a;
     text path = {0};
-    text_add(&path, base);
+    text_printf(&path, "%s?limit=%ld", base, *left_io < ROWS_PAGE ? *left_io : ROWS_PAGE);
+    range_add(inv, "from", &path);
+    range_add(inv, "to", &path);
     if (*cursor_io) {
         text_add(&path, "&cursor=");
         path_escape(&path, *cursor_io);
@@ -120,6 +124,7 @@ static status_class rows_page(invocation *inv, output *out, const char *base, ch
         for (size_t i = 0; i < json_array_size(columns); i++)
             json_array_append(names, json_object_get(json_array_get(columns, i), "name"));
         class = output_rows(out, names, json_object_get(a.json, "rows"), a.json, st);
+        *left_io -= (long)json_array_size(json_object_get(a.json, "rows"));
         const char *next = json_string_value(json_object_get(a.json, "next"));
         *cursor_io = next ? memory_string(next) : NULL;
         out->headers = false;
@@ -136,17 +141,17 @@ static int run_rows(invocation *inv)
     output out;
     text path = {0};
     char *cursor = NULL;
-    if (output_make(inv, &out, &st) != STATUS_OK || store_path(argument(inv, 0), &path, &st) != STATUS_OK) {
+    long left = ROWS_MAX;
+    if (output_make(inv, &out, &st) != STATUS_OK || store_path(argument(inv, 0), &path, &st) != STATUS_OK ||
+        flag_number(inv, "limit", 1, ROWS_MAX, &left, &st) != STATUS_OK) {
         text_free(&path);
         return complain_usage(&st);
     }
-    text_add(&path, "/rows?limit=" ROWS_PAGE);
-    range_add(inv, "from", &path);
-    range_add(inv, "to", &path);
+    text_add(&path, "/rows");
     status_class class;
     do {
-        class = rows_page(inv, &out, path.data, &cursor, &st);
-    } while (class == STATUS_OK && cursor && out.format != OUTPUT_JSON);
+        class = rows_page(inv, &out, path.data, &left, &cursor, &st);
+    } while (class == STATUS_OK && cursor && left > 0 && out.format != OUTPUT_JSON);
     free(cursor);
     text_free(&path);
     return class == STATUS_OK ? EXIT_DONE : complain("the rows cannot be read", &st);
@@ -154,6 +159,7 @@ static int run_rows(invocation *inv)
 
 static const flag rows_flags[] = {{"from", 0, "TIME", "rows from this event time on"},
                                   {"to", 0, "TIME", "rows before this event time"},
+                                  {"limit", 0, "N", "at most so many"},
                                   {0}};
 
 const command store_commands[] = {

@@ -47,21 +47,12 @@ static void plan_print(const output *out, const json_t *plan)
         fprintf(out->to, "%zu changes, %u destroy data; plan %s\n", n, destructive, word(plan, "id"));
 }
 
-static status_class file_of(const invocation *inv, yaml_tree **tree, status *st)
-{
-    const char *file = flag_text(inv, "file", NULL);
-    if (file)
-        return yaml_tree_read(file, tree, st);
-    status_set(st, STATUS_INVALID, "which template?");
-    return status_hint(st, "-f FILE or -f FOLDER");
-}
-
-/* The plan for what the flags name. */
+/* The plan for what the argument and the flags name. */
 static status_class plan_make(invocation *inv, answer *plan, status *st)
 {
     yaml_tree *tree = NULL;
     memset(plan, 0, sizeof *plan);
-    status_class class = file_of(inv, &tree, st);
+    status_class class = yaml_tree_read(argument(inv, 0), &tree, st);
     if (class == STATUS_OK)
         class = template_file_plan(inv, tree, flag_text(inv, "workspace", NULL), flag_given(inv, "all"), plan,
                                    st);
@@ -109,6 +100,11 @@ static int run_apply(invocation *inv)
     status st;
     char id[128];
     status_class class = STATUS_OK;
+    if (!argument(inv, 0) == !flag_given(inv, "plan")) {
+        status_set(&st, STATUS_INVALID, "a template or a plan, one of them");
+        status_hint(&st, "penstock template apply FILE|DIR, or --plan ID");
+        return complain_usage(&st);
+    }
     snprintf(id, sizeof id, "%s", flag_text(inv, "plan", ""));
     if (!*id)
         class = plan_confirm(inv, id, sizeof id, &st);
@@ -121,14 +117,15 @@ static int run_apply(invocation *inv)
     return EXIT_DONE;
 }
 
+static const flag validate_flags[] = {{"file", 'f', "FILE|DIR", "the template, as the argument"}, {0}};
 static const flag plan_flags[] = {
-    {"file", 'f', "FILE|DIR", "the template"},
+    {"file", 'f', "FILE|DIR", "the template, as the argument"},
     {"all", 0, NULL, "for every workspace that is made from it"},
     {"exit-code", 0, NULL, "exit 3 if there are changes"},
     {0},
 };
 static const flag apply_flags[] = {
-    {"file", 'f', "FILE|DIR", "the template: plan, show, ask, apply"},
+    {"file", 'f', "FILE|DIR", "the template, as the argument: plan, show, ask, apply"},
     {"plan", 0, "ID", "apply exactly this plan"},
     {"all", 0, NULL, "to every workspace that is made from it"},
     {"destroy", 0, NULL, "also changes that destroy data: a store that goes, a shorter retention"},
@@ -139,7 +136,7 @@ static const resource all = {.path = "/templates", .columns = "key,version,title
 static const resource one = {.path = "/templates/{0}"};
 
 const command template_commands[] = {
-    {"template", "validate", "FILE|DIR", 1, 1, NULL, "checks a template without a server",
+    {"template", "validate", "FILE|DIR", 1, 1, validate_flags, "checks a template without a server",
      "template validate template.yaml", template_validate_run, NULL},
     {"template", "schema", "", 0, 0, NULL, "prints the JSON Schema of the format, for editors",
      "template schema > penstock-template.schema.json", template_schema_run, NULL},
@@ -147,11 +144,11 @@ const command template_commands[] = {
      "runs a template's own tests on a host that lives only for them",
      "template test templates/pump-station\ntemplate test template.yaml -p site=north -o json",
      template_test_command, NULL},
-    {"template", "plan", "", 0, 0, plan_flags, "says what applying a template would change",
-     "template plan -f template.yaml\ntemplate plan -f template.yaml -w plant-a --exit-code", run_plan, NULL},
-    {"template", "apply", "", 0, 0, apply_flags,
+    {"template", "plan", "FILE|DIR", 1, 1, plan_flags, "says what applying a template would change",
+     "template plan template.yaml\ntemplate plan template.yaml -w plant-a --exit-code", run_plan, NULL},
+    {"template", "apply", "[FILE|DIR]", 0, 1, apply_flags,
      "publishes a template; with -w or --all upgrades workspaces too",
-     "template apply -f template.yaml --yes\ntemplate apply --plan plan_01JZ…", run_apply, NULL},
+     "template apply template.yaml --yes\ntemplate apply --plan plan_01JZ…", run_apply, NULL},
     {"template", "list", "", 0, 0, resource_list_flags, "the published templates", "template list",
      resource_list, &all},
     {"template", "show", "KEY", 1, 1, NULL, "one template with its versions", "template show pump-station",

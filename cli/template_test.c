@@ -1,7 +1,7 @@
 /* What is tested is how rows become features, scores and metrics, so the copy of the template that the host
- * gets has nothing that reaches out or looks at the wall clock: no connectors, sinks, notifiers, alerts, reports; no
- * retention, and datastores accept any time. The window that a datastore does state is asked here, against
- * the test's clock, before the rows are sent. Each test has a workspace of its own. */
+ * gets has nothing that reaches out or looks at the wall clock: no connectors, sinks, notifiers, alerts,
+ * reports; no retention, and datastores accept any time. The window that a datastore does state is asked
+ * here, against the test's clock, before the rows are sent. Each test has a workspace of its own. */
 #include "template_test.h"
 
 #include <stdio.h>
@@ -403,6 +403,7 @@ int template_test_command(invocation *inv)
 }
 
 const flag template_test_flags[] = {
+    {"file", 'f', "FILE|DIR", "the template, as the argument"},
     {"param", 'p', "NAME=VALUE", "a parameter of the template; may be given more than once"},
     {"plugins", 0, "DIR", "one more folder of plugins"},
     {0},

@@ -34,9 +34,10 @@ static int run_why_slow(invocation *inv)
     status st;
     output out;
     answer a = {0};
+    const char *path = argument(inv, 0) ? "/workspaces/{0}/why-slow" : "/workspaces/{ws}/why-slow";
     if (output_make(inv, &out, &st) != STATUS_OK)
         return complain_usage(&st);
-    status_class class = resource_call(inv, &(request){.method = "GET"}, "/workspaces/{0}/why-slow", &a, &st);
+    status_class class = resource_call(inv, &(request){.method = "GET"}, path, &a, &st);
     if (class == STATUS_OK && out.format == OUTPUT_TABLE)
         print(&out, a.json);
     else if (class == STATUS_OK)
@@ -46,8 +47,8 @@ static int run_why_slow(invocation *inv)
 }
 
 const command why_slow_commands[] = {
-    {NULL, "why-slow", "WORKSPACE", 1, 1, NULL,
+    {NULL, "why-slow", "[WORKSPACE]", 0, 1, NULL,
      "what holds a workspace's rows up: a limit, a neighbour, a lock, a build",
-     "why-slow demo\nwhy-slow demo -o json", run_why_slow, NULL},
+     "why-slow -w demo\nwhy-slow demo -o json", run_why_slow, NULL},
     {0},
 };

@@ -23,9 +23,9 @@ typedef struct shared_table {
     shared *buckets[SHARED_BUCKETS];
 } shared_table;
 
-#define SHARED_TABLE(on_free)                              \
-    {                                                      \
-        .lock = PTHREAD_MUTEX_INITIALIZER, .free = on_free \
+#define SHARED_TABLE(on_free)                                \
+    {                                                        \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .free = (on_free) \
     }
 
 /* One more reference to what was made of that; NULL: nobody has it. */

@@ -152,7 +152,8 @@ static status_class index_names(decode_plan *p, status *st)
     for (uint32_t i = 0; i < p->n_fields; i++) {
         decode_field *f = &p->fields[i];
         f->pointer = pointer_to(p->a, f->name);
-        f->plain = strcspn(f->name, ", =\\\n") == f->name_len;
+        f->foretold = p->rows->flat && f->name_len <= p->options.limits.text_bytes &&
+                      strcspn(f->name, ", =\\\n") == f->name_len;
         if (decode_plan_find(p, f->name, f->name_len, UINT32_MAX) >= 0)
             return status_at(st, STATUS_INVALID, f->rule->name, "decode map: two columns are read from %s",
                              f->name);
@@ -258,24 +259,9 @@ void decode_plan_free(decode_plan *p)
         arena_free(p->a);
 }
 
-uint32_t decode_plan_columns(const decode_plan *p)
-{
-    return p->n_columns;
-}
-
-column_type decode_plan_column_type(const decode_plan *p, uint32_t i)
-{
-    return p->types[i];
-}
-
 bool decode_plan_has_extra(const decode_plan *p)
 {
     return p->extra >= 0;
-}
-
-int32_t decode_plan_time_column(const decode_plan *p)
-{
-    return p->time_column;
 }
 
 /* ---- the decoder ---- */
@@ -347,6 +333,8 @@ void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *con
     d->n_rejects = 0;
     d->n_input = 0;
     d->header = 0;
+    d->header_costs_rows = context->header_costs_rows;
+    d->header_fault = NULL;
     d->first_us = d->last_us = 0;
     d->now_us = context->now_us;
     d->shift_us = context->time_shift_us;
@@ -355,6 +343,7 @@ void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *con
         d->rows_max = context->rows;
     d->precision = context->precision;
     d->measurement = context->measurement;
+    d->tags.len = 0;
     d->oldest_us = bound(context->now_us, p->options.past_us, -1);
     d->newest_us = bound(context->now_us, p->options.future_us, 1);
 }

@@ -359,18 +359,15 @@ static status_class given_header(decoder *d, status *st)
     return class;
 }
 
-static status_class read_header(decoder *d, const char **p, status *st)
+static status_class header_names(decoder *d, const csv_record *record, status *st)
 {
-    if (*p == d->body_end)
-        return status_set(st, STATUS_INVALID, "csv: the body is empty, a header was expected");
-    csv_record record = read_record(d, *p);
-    if (record.fault)
-        return status_at(st, STATUS_INVALID, "1:1", "csv: header: %s", record.fault);
-    if (record.n_cells > DECODE_CSV_COLUMNS_MAX)
+    if (record->fault)
+        return status_at(st, STATUS_INVALID, "1:1", "csv: header: %s", record->fault);
+    if (record->n_cells > DECODE_CSV_COLUMNS_MAX)
         return status_at(st, STATUS_LIMIT, "1:1", "csv: more than %d columns", DECODE_CSV_COLUMNS_MAX);
-    need_columns(d, record.n_cells);
+    need_columns(d, record->n_cells);
     status_class class = STATUS_OK;
-    for (size_t i = 0; i < record.n_cells && class == STATUS_OK; i++) {
+    for (size_t i = 0; i < record->n_cells && class == STATUS_OK; i++) {
         const char *s;
         size_t len;
         cell_text(d, &d->cells[i], &s, &len);
@@ -379,15 +376,29 @@ static status_class read_header(decoder *d, const char **p, status *st)
             return status_at(st, STATUS_INVALID, "1:1", "csv: the header is not text");
         class = header_name(d, i, s, len, st);
     }
-    *p = record.next;
     return class;
+}
+
+static status_class read_header(decoder *d, const char **p, status *st)
+{
+    if (*p == d->body_end)
+        return status_set(st, STATUS_INVALID, "csv: the body is empty, a header was expected");
+    csv_record record = read_record(d, *p);
+    status_class class = header_names(d, &record, st);
+    *p = record.next;
+    if (class == STATUS_OK || !d->header_costs_rows)
+        return class;
+    d->header_fault = arena_string(d->details, st->text);
+    return STATUS_OK;
 }
 
 /* ---- rows ---- */
 
 static void read_row(decoder *d, const csv_record *record)
 {
-    if (record->fault) {
+    if (d->header_fault) {
+        row_fail(d, "csv", "", d->row_at, d->header_fault);
+    } else if (record->fault) {
         row_fail(d, "csv", "", record->at, record->fault);
     } else if (record->n_cells != d->n_csv_columns) {
         row_fail(d, "csv", "", d->row_at,

@@ -18,7 +18,7 @@ typedef struct decode_field { /* one column */
     uint32_t name_len;
     const char *pointer; /* "/name" */
     bool scaled;
-    bool plain; /* the name has no character that line protocol escapes */
+    bool foretold; /* line protocol may compare the name with what stands there before that is read */
     double scale, offset;
     decode_time time;
     const char *pattern; /* in the arena; NULL = none */
@@ -73,11 +73,18 @@ struct decoder {
     int32_t *csv_columns; /* column of each cell; -1 `_extra`, -2 passed over */
     const char **csv_names;
     size_t n_csv_columns, header; /* bytes before the first row */
-    text unquoted;                /* cells with doubled quotes; values as JSON */
+    bool header_costs_rows;
+    const char *header_fault; /* what is wrong with it; NULL = nothing */
+    text unquoted;            /* cells with doubled quotes; values as JSON */
     text whole; /* the open row as JSON, for a schema that is not flat: formats that are no JSON */
     line_reader lines;
     line_precision precision;
     const char *measurement;
+    struct { /* line protocol: of the row taken last, if all of them were columns: `order` knows which */
+        const char *at; /* the first one's comma */
+        size_t len;     /* with the blank behind the last one; 0 = unknown */
+        uint32_t n;
+    } tags;
 };
 
 void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *context, const char *body,
@@ -121,7 +128,6 @@ void row_check_whole(decoder *d, const char *json, size_t len);
 
 /* The rest of a line behind its measurement, as a row of `d`; `r` is then behind the line. */
 void decode_line(decoder *d, line_reader *r);
-void decode_line_limits(const decode_plan *p, line_limits *out);
 
 status_class decode_lines(decoder *d, status *st);
 status_class decode_collectd(decoder *d, status *st);

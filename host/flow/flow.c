@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "flow/flow_private.h"
 
-enum { WRITERS_DEFAULT = 2, TICK_MS = 100, SINK_THREADS = 8 };
+enum { WRITERS_DEFAULT = 2, TICK_MS = 100, SINK_THREADS = 32 };
 
 /* ---- writers ---- */
 

@@ -157,6 +157,7 @@ static intake_order order_for(visit *v, uint32_t target, const rejected_row *ref
     return (intake_order){.store = flow_plan_datastore(h->plan, h->defined->into[target].store.key),
                           .origin = h->origin,
                           .request_id = id,
+                          .header_costs_rows = true,
                           .refused = refused,
                           .n_refused = n_refused,
                           .done = on_verdict,
@@ -185,8 +186,7 @@ static void submit(visit *v, const instance_batch *b, uint32_t target)
     source_body_free(&body);
 }
 
-/* The body itself becomes a dead letter. */
-/* `cause`: how the plugin died of it, or NULL. */
+/* The body itself becomes a dead letter. `cause`: how the plugin died of it, or NULL. */
 static void keep_body(visit *v, const char *code, const char *why, const char *cause)
 {
     rejected_row *row = arena_zero(v->arena, 1, sizeof *row);

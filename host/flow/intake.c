@@ -118,7 +118,8 @@ static void ticket_drop(ticket *t)
         arena_free(t->arena);
 }
 
-void intake_ticket_answer(ticket *t)
+/* the ticket is gone then */
+static void intake_ticket_answer(ticket *t)
 {
     t->done(t->arg, &t->verdict);
     ticket_drop(t);
@@ -370,6 +371,7 @@ void intake_body(intake *in, const intake_order *order, const char *body, size_t
         .rows = order->rows_max,
         .format = order->format,
         .precision = order->precision,
+        .header_costs_rows = order->header_costs_rows,
         /* of a connector, which has a plan of its own, it does not matter: `into` says where */
         .measurement = order->decode == order->store->decode ? order->store->table.key : NULL};
     decode_result decoded;

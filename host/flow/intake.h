@@ -63,6 +63,7 @@ typedef struct intake_order {
     bool wait_stored;
     int64_t deadline_us; /* of wait_stored, monotonic */
     int64_t time_shift_us;
+    bool header_costs_rows; /* as for decoding: nobody is there to be told that the body is refused */
     const journal_cursor *cursor; /* of a source: committed with the rows; NULL = none */
     const char *idempotency_key;  /* NULL = none */
     const rejected_row

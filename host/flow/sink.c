@@ -12,8 +12,8 @@
 #include "flow/back_off.h"
 #include "flow/pace.h"
 #include "flow/sink_batch.h"
+#include "flow/sink_haul.h"
 #include "flow/sink_position.h"
-#include "flow/store_rows.h"
 
 enum {
     POOL_WAIT_MS = 5000,
@@ -23,26 +23,23 @@ enum {
     SHORT_REST_MS = 250,
     HELD_BACK_MS = 2000,
     SINK_ARENA_BYTES = 256,
-    SPAN_GROWS = 8,
 };
-static const uint64_t first_span =
-    1000000; /* numbers looked through at once, where there is no B-tree on them */
 
 struct sink {
     sink_parts parts;
     const datastore_plan *store;
     lane *lane;
     char name[JOURNAL_INSTANCE_MAX], store_name[TABLE_NAME_SIZE + 16], scope[SINK_ID_SIZE];
-    atomic_bool news;
+    atomic_bool news, moved; /* rows were stored; the position is another one now */
     pace pace;
     sink_look look; /* under the pace's lock */
     /* of the lane alone */
     unsigned back_off_ms;
     bool loaded; /* `at` is what the table says */
     sink_position at;
-    uint64_t seen, span; /* nothing is left up to `seen`; how far is looked at once */
-    bool tried;          /* `at.trying` was handed over before */
-    arena *arena;        /* of one batch */
+    sink_search search;
+    bool tried;   /* `at.trying` was handed over before */
+    arena *arena; /* of one batch */
 };
 
 /* ---- states ---- */
@@ -127,7 +124,7 @@ static status_class load(sink *s, connection *c, const journal_settled *settled,
     if (class != STATUS_OK)
         return class;
     s->loaded = true;
-    s->seen = s->at.seq;
+    sink_search_begin(&s->search, s->at.seq);
     s->tried = s->at.trying != 0;
     set_waiting(s, 0);
     return STATUS_OK;
@@ -135,91 +132,11 @@ static status_class load(sink *s, connection *c, const journal_settled *settled,
 
 /* ---- what to hand over ---- */
 
-typedef struct haul {
-    metric_result rows;
-    uint32_t n;        /* of the rows: what fits into a batch */
-    uint64_t last;     /* the batch stands for everything behind the position up to here */
-    bool full;         /* more will not fit */
-    bool unsettled;    /* rows are on their way into the store */
-    int64_t oldest_us; /* when the first row was received */
-} haul;
-
-static size_t cell_bytes(const column *c, uint32_t row)
+/* Rows of the future waited long enough: the clock was set back. */
+static bool may_go(const sink *s, const sink_haul *h)
 {
-    size_t width = column_width(c->type);
-    return width ? width : c->offsets ? (size_t)(c->offsets[row + 1] - c->offsets[row]) + 4 : 1;
-}
-
-/* How many rows make a batch by their bytes; at least one. */
-static uint32_t rows_that_fit(const batch *rows, size_t most)
-{
-    size_t bytes = 0;
-    for (uint32_t row = 0; row < rows->n_rows; row++) {
-        for (uint32_t i = 0; i < rows->n_columns; i++)
-            bytes += cell_bytes(&rows->columns[i], row);
-        if (bytes > most && row > 0)
-            return row;
-    }
-    return rows->n_rows;
-}
-
-static const int64_t *system_column(const metric_result *r, uint32_t from_behind)
-{
-    return r->rows.columns[r->rows.n_columns - from_behind].values;
-}
-
-static void measure(sink *s, haul *h, uint64_t upto)
-{
-    h->n = rows_that_fit(&h->rows.rows, s->parts.defined->batch_bytes);
-    bool cut = h->n < h->rows.rows.n_rows;
-    h->full = cut || h->n == s->parts.defined->batch_rows;
-    h->last = h->n && h->full ? (uint64_t)system_column(&h->rows, 2)[h->n - 1] : upto;
-    h->oldest_us = h->n ? system_column(&h->rows, 1)[0] : 0;
-}
-
-/* The next rows up to `limit`. Stores with a natural key have a B-tree; others are looked through in spans,
- * as wide as their rows lie apart. */
-static status_class find_rows(sink *s, connection *c, uint64_t limit, haul *h, status *st)
-{
-    uint32_t most = s->parts.defined->batch_rows;
-    bool tree = s->store->table.n_unique > 0;
-    while (s->seen < limit) {
-        uint64_t upto = tree || limit - s->seen <= s->span ? limit : s->seen + s->span, last;
-        metric_result_free(&h->rows);
-        status_class class =
-            store_rows_between(&s->store->table, c, s->seen, upto, most, s->arena, &h->rows, &last, st);
-        uint32_t n = class == STATUS_OK ? h->rows.rows.n_rows : 0;
-        if (class != STATUS_OK)
-            return class;
-        if (n == most || (n && upto == limit)) {
-            s->span = n == most && last - s->seen > first_span ? last - s->seen : s->span;
-            measure(s, h, upto);
-            return STATUS_OK;
-        }
-        s->span = upto < limit ? s->span * SPAN_GROWS : s->span;
-        s->seen = n ? s->seen : upto;
-    }
-    return STATUS_OK;
-}
-
-/* The batch that was noted comes again as it was; rows that were corrected since are further on by now. */
-static status_class find_noted(sink *s, connection *c, haul *h, status *st)
-{
-    uint64_t last;
-    status_class class = store_rows_between(&s->store->table, c, s->at.seq, s->at.trying, SINK_BATCH_ROWS_MAX,
-                                            s->arena, &h->rows, &last, st);
-    if (class == STATUS_OK) {
-        measure(s, h, s->at.trying);
-        h->n = h->rows.rows.n_rows;
-        h->last = s->at.trying;
-        h->full = true;
-    }
-    return class;
-}
-
-static bool may_go(const sink *s, const haul *h)
-{
-    return h->full || clock_wall_us() - h->oldest_us >= s->parts.defined->every_us;
+    int64_t age_us = clock_wall_us() - h->oldest_us;
+    return h->full || age_us < 0 || age_us >= s->parts.defined->every_us;
 }
 
 /* A journal that was made while the clock stood back counts from below what went out. */
@@ -234,7 +151,7 @@ static status_class check_ahead(const sink *s, const journal_settled *settled, s
         s->name, (unsigned long long)s->at.seq, (unsigned long long)settled->below);
 }
 
-static status_class take(sink *s, haul *h, status *st)
+static status_class take(sink *s, sink_haul *h, bool *unsettled_out, status *st)
 {
     journal_settled settled;
     connection *c;
@@ -244,14 +161,14 @@ static status_class take(sink *s, haul *h, status *st)
         class = pool_borrow(*s->parts.data, NULL, POOL_WAIT_MS, &c, st);
     if (class != STATUS_OK)
         return class;
-    h->unsettled = settled.waiting;
+    *unsettled_out = settled.waiting;
     class = load(s, c, &settled, st);
     if (class == STATUS_OK)
         class = check_ahead(s, &settled, st);
     if (class == STATUS_OK && s->at.trying)
-        class = find_noted(s, c, h, st);
+        class = sink_search_noted(&s->search, c, s->at.seq, s->at.trying, s->arena, h, st);
     else if (class == STATUS_OK)
-        class = find_rows(s, c, settled.below - 1, h, st);
+        class = sink_search_next(&s->search, c, settled.below - 1, s->arena, h, st);
     if (class == STATUS_OK && !s->at.trying && h->n && may_go(s, h))
         class = sink_position_try(c, &s->at, h->last, st);
     pool_return(*s->parts.data, c);
@@ -269,13 +186,13 @@ static sink_refused *letters_of(sink *s, const sink_batch *b, const metric_resul
         letters[i] = (sink_refused){.reason = b->refused[i].reason,
                                     .row = arena_string_n(s->arena, text_or_empty(&json), json.len),
                                     .len = json.len,
-                                    .received_us = system_column(rows, 1)[b->refused[i].row]};
+                                    .received_us = sink_haul_received(rows)[b->refused[i].row]};
         text_free(&json);
     }
     return letters;
 }
 
-static status_class settle(sink *s, const sink_batch *b, const haul *h, status *st)
+static status_class settle(sink *s, const sink_batch *b, const sink_haul *h, status *st)
 {
     connection *c;
     char id[SINK_ID_SIZE];
@@ -283,20 +200,21 @@ static status_class settle(sink *s, const sink_batch *b, const haul *h, status *
     status_class class = pool_borrow(*s->parts.data, NULL, POOL_WAIT_MS, &c, st);
     if (class != STATUS_OK)
         return class;
-    sink_batch_id(id, s->scope, b->first_seq, b->last_seq);
+    sink_batch_id(id, b, b->first_seq, b->last_seq);
     class = sink_position_move(c, &s->at, delivered, id, &s->parts.letters, letters_of(s, b, &h->rows),
                                b->n_refused, st);
     pool_return(*s->parts.data, c);
     return class;
 }
 
-static void hand_over(sink *s, haul *h)
+static void hand_over(sink *s, sink_haul *h)
 {
     status st;
     sink_batch b = {.rows = &h->rows,
                     .n_rows = h->n,
                     .store = s->store_name,
                     .scope = s->scope,
+                    .rewound = s->at.rewound,
                     .first_seq = s->at.seq + 1,
                     .last_seq = h->last,
                     .again = s->tried,
@@ -317,7 +235,7 @@ static void hand_over(sink *s, haul *h)
     }
     s->tried = false;
     s->back_off_ms = 0;
-    s->seen = s->at.seq;
+    s->search.seen = s->at.seq;
     pthread_mutex_lock(&s->pace.lock);
     s->look.last_us = clock_wall_us();
     pthread_mutex_unlock(&s->pace.lock);
@@ -339,7 +257,7 @@ static bool must_rest(sink *s)
 }
 
 /* Nothing goes now. */
-static void wait_for_rows(sink *s, const haul *h)
+static void wait_for_rows(sink *s, const sink_haul *h, bool unsettled)
 {
     int64_t left_ms = (h->oldest_us + s->parts.defined->every_us - clock_wall_us()) / 1000;
     int64_t look_ms = s->parts.defined->every_us / 10000;
@@ -350,27 +268,29 @@ static void wait_for_rows(sink *s, const haul *h)
         look_ms = look_ms > SHORT_REST_MS ? look_ms : SHORT_REST_MS;
         rest(s, left_ms < 1 ? 1 : left_ms < look_ms ? left_ms : look_ms);
     } else {
-        rest(s, h->unsettled ? UNSETTLED_MS : IDLE_MS);
+        rest(s, unsettled ? UNSETTLED_MS : IDLE_MS);
     }
 }
 
 static void on_turn(void *arg)
 {
     sink *s = arg;
-    haul h = {0};
+    sink_haul h = {0};
+    bool unsettled = false;
     status st;
     if (must_rest(s))
         return;
     atomic_store(&s->news, false);
+    s->loaded = !atomic_exchange(&s->moved, false) && s->loaded;
     arena_reset(s->arena);
-    status_class class = take(s, &h, &st);
+    status_class class = take(s, &h, &unsettled, &st);
     if (class != STATUS_OK) {
         away(s, &st);
     } else if (s->at.trying) {
         set_waiting(s, h.oldest_us);
         hand_over(s, &h);
     } else {
-        wait_for_rows(s, &h);
+        wait_for_rows(s, &h, unsettled);
     }
     metric_result_free(&h.rows);
 }
@@ -390,7 +310,9 @@ sink *sink_create(const sink_parts *parts)
     pace_init(&s->pace, parts->defined->paused);
     s->lane = lane_open_in(parts->lanes, s->name);
     s->arena = arena_create(SINK_ARENA_BYTES);
-    s->span = first_span;
+    s->search = (sink_search){.table = &s->store->table,
+                              .rows_max = parts->defined->batch_rows,
+                              .bytes_max = parts->defined->batch_bytes};
     s->look.state = parts->defined->paused ? SOURCE_PAUSED : SOURCE_STARTING;
     return s;
 }
@@ -420,6 +342,17 @@ void sink_pause(sink *s, bool paused)
 
 void sink_renew(sink *s)
 {
+    pace_renew(&s->pace);
+}
+
+/* After the table, so that no turn reads the old position behind our back; one that is under way cannot
+ * move it any more. */
+void sink_moved(sink *s, uint64_t seq)
+{
+    atomic_store(&s->moved, true);
+    pthread_mutex_lock(&s->pace.lock);
+    s->look.position = seq;
+    pthread_mutex_unlock(&s->pace.lock);
     pace_renew(&s->pace);
 }
 

@@ -53,5 +53,7 @@ void sink_stored(sink *s);
 void sink_pause(sink *s, bool paused); /* [any] */
 /* A secret has changed, or a person asks: what it waits for is tried at once. [any] */
 void sink_renew(sink *s);
+/* Its position was set back to `seq` in the table. [any] */
+void sink_moved(sink *s, uint64_t seq);
 sink_look sink_look_at(sink *s); /* [any] */
 #endif

@@ -9,9 +9,11 @@
 #include "base/batch_json.h"
 #include "base/clock.h"
 
-void sink_batch_id(char out[SINK_ID_SIZE], const char *scope, uint64_t first, uint64_t last)
+void sink_batch_id(char out[SINK_ID_SIZE], const sink_batch *b, uint64_t first, uint64_t last)
 {
-    snprintf(out, SINK_ID_SIZE, "%.110s/%" PRIu64 "-%" PRIu64, scope, first, last);
+    int n = snprintf(out, SINK_ID_SIZE, "%.100s/%" PRIu64 "-%" PRIu64, b->scope, first, last);
+    if (b->rewound)
+        snprintf(out + n, SINK_ID_SIZE - (size_t)n, "~%" PRIu32, b->rewound);
 }
 
 static const int64_t *seqs_of(const sink_batch *b)
@@ -57,7 +59,7 @@ static status_class hand_over(sink_batch *b, const batch *rows, const uint32_t *
 {
     char id[SINK_ID_SIZE];
     instance_written written;
-    sink_batch_id(id, b->scope, first, last);
+    sink_batch_id(id, b, first, last);
     call->work_id = id;
     const instance_outgoing out = {.store = b->store,
                                    .batch_id = id,

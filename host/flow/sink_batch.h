@@ -16,6 +16,7 @@ typedef struct sink_batch {
     uint32_t n_rows;              /* of them, from the first on */
     const char *store;            /* "datastore:key" */
     const char *scope;            /* begins every id: "ws_…/key" */
+    uint32_t rewound;             /* how often the sink was set back: ends every id, unless 0 */
     uint64_t first_seq, last_seq; /* what the whole batch stands for */
     bool again;
     poison_place place;
@@ -33,6 +34,7 @@ typedef struct sink_batch {
 /* STATUS_OK: every row is settled; else nothing counts, and `call` says what to do. */
 status_class sink_batch_deliver(sink_batch *b, status *st);
 void sink_batch_free(sink_batch *b); /* what deliver has made; zeroed is fine */
-/* "<scope>/<first>-<last>" */
-void sink_batch_id(char out[SINK_ID_SIZE], const char *scope, uint64_t first, uint64_t last);
+/* "<scope>/<first>-<last>", and "~<rewound>": what goes again because somebody wants it to has ids that the
+ * far side does not know. */
+void sink_batch_id(char out[SINK_ID_SIZE], const sink_batch *b, uint64_t first, uint64_t last);
 #endif

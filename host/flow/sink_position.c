@@ -6,19 +6,26 @@
 
 enum { UUID_OID = 2950, STORE_NAME_SIZE = 64 };
 
-static const statement find = {"find a sink's position",
-                               "SELECT seq, coalesce(trying, 0), delivered, refused FROM penstock.sink "
-                               "WHERE wid = $1::int AND sink = $2 AND store = $3"};
+static const statement find = {
+    "find a sink's position",
+    "SELECT seq, coalesce(trying, 0), delivered, refused, rewound FROM penstock.sink "
+    "WHERE wid = $1::int AND sink = $2 AND store = $3"};
 static const statement begin = {
     "begin a sink",
     "INSERT INTO penstock.sink (wid, sink, store, seq) VALUES ($1::int, $2, $3, $4) ON CONFLICT DO NOTHING"};
 static const statement claim = {"note what a sink tries",
                                 "UPDATE penstock.sink SET trying = $5 WHERE wid = $1::int AND sink = $2 AND "
-                                "store = $3 AND seq = $4 AND trying IS NULL"};
+                                "store = $3 AND seq = $4 AND rewound = $6::int AND trying IS NULL"};
 static const statement move = {
     "move a sink",
     "UPDATE penstock.sink SET seq = $5, trying = NULL, delivered = delivered + $6, refused = refused + $7, "
-    "moved = now() WHERE wid = $1::int AND sink = $2 AND store = $3 AND seq = $4 AND trying = $5"};
+    "moved = now() WHERE wid = $1::int AND sink = $2 AND store = $3 AND seq = $4 AND trying = $5 AND rewound "
+    "= $8::int"};
+static const statement back = {
+    "set a sink back",
+    "INSERT INTO penstock.sink AS s (wid, sink, store, seq, rewound) VALUES ($1::int, $2, $3, $4, 1) "
+    "ON CONFLICT (wid, sink, store) DO UPDATE SET seq = EXCLUDED.seq, trying = NULL, "
+    "rewound = s.rewound + 1, moved = now() WHERE s.seq > EXCLUDED.seq"};
 static const statement others = {"look for other journals of a store",
                                  "SELECT EXISTS (SELECT FROM penstock.position p JOIN penstock.journal j "
                                  "USING (incarnation) WHERE p.wid = "
@@ -45,27 +52,34 @@ static status_class find_one(connection *c, sink_position *at, bool *there_out, 
         at->trying = (uint64_t)rows_integer(found, 0, 1);
         at->delivered = (uint64_t)rows_integer(found, 0, 2);
         at->refused = (uint64_t)rows_integer(found, 0, 3);
+        at->rewound = (uint32_t)rows_integer(found, 0, 4);
     }
     rows_free(found);
     return STATUS_OK;
 }
 
-/* Once in a sink's life: without an index on `_seq` this is a pass over the table. */
-static status_class oldest(connection *c, const store_table *store, uint64_t *seq_out, status *st)
+/* Before the first row that was received at `since_us` or later, but not behind `settled`: rows with lower
+ * numbers than those that are there may be on their way. Without an index on `_seq` this is a pass over the
+ * table. */
+static status_class before_first(connection *c, const store_table *store, int64_t since_us, uint64_t settled,
+                                 uint64_t *seq_out, status *st)
 {
     char label[TABLE_LABEL_SIZE];
     text sql = {0};
     rows *found;
+    bool all = since_us == SINK_REWIND_ALL;
+    const value since = value_time_us(since_us);
     table_label(label, store);
-    text_printf(&sql, "SELECT coalesce(min(\"_seq\"), 1) - 1 FROM %s", label);
+    text_printf(&sql, "SELECT min(\"_seq\") FROM %s%s", label, all ? "" : " WHERE \"_received\" >= $1");
     statement ask = {"find the oldest row", sql.data};
-    status_class class = connection_run(c, &ask, NULL, 0, &found, st);
+    status_class class = connection_run(c, &ask, &since, all ? 0 : 1, &found, st);
     text_free(&sql);
-    if (class == STATUS_OK) {
-        *seq_out = (uint64_t)rows_integer(found, 0, 0);
-        rows_free(found);
-    }
-    return class;
+    if (class != STATUS_OK)
+        return class;
+    uint64_t first = rows_null(found, 0, 0) ? UINT64_MAX : (uint64_t)rows_integer(found, 0, 0);
+    *seq_out = first - 1 < settled ? first - 1 : settled;
+    rows_free(found);
+    return STATUS_OK;
 }
 
 status_class sink_position_load(connection *c, sink_position *at, uint64_t settled, bool newest, status *st)
@@ -76,13 +90,27 @@ status_class sink_position_load(connection *c, sink_position *at, uint64_t settl
     if (class != STATUS_OK || there)
         return class;
     if (!newest)
-        class = oldest(c, at->store, &from, st);
-    from = from < settled ? from : settled; /* rows with lower numbers than the oldest may be on their way */
+        class = before_first(c, at->store, SINK_REWIND_ALL, settled, &from, st);
     value params[4];
     owner(at, params);
     params[3] = value_integer((int64_t)from);
     if (class == STATUS_OK)
         class = connection_run(c, &begin, params, 4, NULL, st);
+    return class == STATUS_OK ? find_one(c, at, &there, st) : class;
+}
+
+status_class sink_position_rewind(connection *c, sink_position *at, uint64_t settled, int64_t since_us,
+                                  status *st)
+{
+    bool there;
+    uint64_t to;
+    value params[4];
+    status_class class = before_first(c, at->store, since_us, settled, &to, st);
+    if (class != STATUS_OK)
+        return class;
+    owner(at, params);
+    params[3] = value_integer((int64_t)to);
+    class = connection_run(c, &back, params, 4, NULL, st);
     return class == STATUS_OK ? find_one(c, at, &there, st) : class;
 }
 
@@ -101,11 +129,12 @@ static status_class set(connection *c, const statement *s, const value *params, 
 
 status_class sink_position_try(connection *c, sink_position *at, uint64_t upto, status *st)
 {
-    value params[5];
+    value params[6];
     owner(at, params);
     params[3] = value_integer((int64_t)at->seq);
     params[4] = value_integer((int64_t)upto);
-    status_class class = set(c, &claim, params, 5, st);
+    params[5] = value_integer(at->rewound);
+    status_class class = set(c, &claim, params, 6, st);
     if (class == STATUS_OK)
         at->trying = upto;
     return class;
@@ -146,15 +175,16 @@ status_class sink_position_move(connection *c, sink_position *at, uint64_t deliv
                                 const letter_limits *limits, const sink_refused *letters, uint32_t n,
                                 status *st)
 {
-    value params[7];
+    value params[8];
     owner(at, params);
     params[3] = value_integer((int64_t)at->seq);
     params[4] = value_integer((int64_t)at->trying);
     params[5] = value_integer((int64_t)delivered);
     params[6] = value_integer(n);
+    params[7] = value_integer(at->rewound);
     status_class class = connection_begin(c, st);
     if (class == STATUS_OK)
-        class = set(c, &move, params, 7, st);
+        class = set(c, &move, params, 8, st);
     if (class == STATUS_OK && n)
         class = bury(c, at, batch_id, limits, letters, n, st);
     if (class == STATUS_OK)

@@ -17,6 +17,7 @@ typedef struct sink_position {
     uint64_t seq;    /* every row up to here was delivered, or is a dead letter */
     uint64_t trying; /* where the batch ends that is under way; 0 = none is */
     uint64_t delivered, refused;
+    uint32_t rewound; /* how often it was set back */
 } sink_position;
 
 /* Fills in what is there. A sink that is new begins before the store's oldest row, but not behind `settled`,
@@ -25,6 +26,13 @@ status_class sink_position_load(connection *c, sink_position *at, uint64_t settl
 /* A batch up to `upto` is about to be handed over: after a crash the same rows go under the same id.
  * STATUS_CONFLICT: it is not where it was; load it. */
 status_class sink_position_try(connection *c, sink_position *at, uint64_t upto, status *st);
+
+#define SINK_REWIND_ALL INT64_MIN
+/* Back to before the first row that was received at `since_us` or later (SINK_REWIND_ALL: the oldest one),
+ * whatever is under way, which then cannot move it any more; never forward. A sink that has not begun begins
+ * there. at->seq is where it stands then. */
+status_class sink_position_rewind(connection *c, sink_position *at, uint64_t settled, int64_t since_us,
+                                  status *st);
 
 /* A row that the far side does not take. */
 typedef struct sink_refused {

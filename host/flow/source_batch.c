@@ -122,6 +122,7 @@ static void submit(source *s, int target, const source_body *body)
                           .format = body->format,
                           .origin = s->origin,
                           .request_id = id,
+                          .header_costs_rows = true,
                           .time_shift_us = s->shift_us == SOURCE_NO_SHIFT ? 0 : s->shift_us,
                           .cursor = b->cursor_len ? &cursor : NULL,
                           .refused = refused,

@@ -192,7 +192,8 @@ status_class store_rows_between(const store_table *table, connection *c, uint64_
     table_label(label, table);
     text_add(&sql, "SELECT ");
     add_columns(&sql, table, true);
-    text_printf(&sql, " FROM %s WHERE \"_seq\" > $1 AND \"_seq\" <= $2 ORDER BY \"_seq\" LIMIT %u", label, limit);
+    text_printf(&sql, " FROM %s WHERE \"_seq\" > $1 AND \"_seq\" <= $2 ORDER BY \"_seq\" LIMIT %u", label,
+                limit);
     statement read = {"read what is new in a store", sql.data};
     status_class class = connection_run(c, &read, params, 2, &found, st);
     text_free(&sql);

@@ -66,7 +66,7 @@ static status_class decode_payloads(showing *s, const instance_batch *b, const d
         show_reject(s, body.refused[i].code, "", body.refused[i].detail, body.refused[i].bytes,
                     body.refused[i].len);
     decoder *reader = decoder_create();
-    decode_context context = {.now_us = clock_wall_us(), .format = body.format};
+    decode_context context = {.now_us = clock_wall_us(), .format = body.format, .header_costs_rows = true};
     const decode_plan *plan = d->probe ? d->probe : d->plan; /* shift_to_now would move it into the window */
     const char *bytes = text_or_empty(&body.bytes);
     status_class class = decode_body(reader, plan, &context, bytes, body.bytes.len, &r, st);

@@ -142,7 +142,7 @@ void catalog_news_free(catalog_news *news);
 
 /* What control needs to know about plugins, as functions, so that it need not know this folder. */
 bool plugin_entry_is_sink(const plugin_entry *e); /* it takes rows */
-const char *plugin_kind_name(plugin_kind kind); /* "connector", "notifier", "metric", "model" */
+const char *plugin_kind_name(plugin_kind kind);   /* "connector", "notifier", "metric", "model" */
 /* Checks `config` against the plugin's schema and returns a copy with the defaults filled in (to be
  * json_decref'ed). INVALID with a JSON Pointer in st->where. Secret properties hold references, which are
  * text. */

@@ -356,6 +356,14 @@ pst_status bucket_write(bucket *b, const pst_call *call, const char *key, const 
                         size_t len, pst_error *error)
 {
     wording_clear(&b->query);
-    return ask(b, call, key, (pull_request){.method = "PUT", .body = data, .body_len = len, .type = type},
-               NULL, 0, error);
+    pst_status st =
+        ask(b, call, key, (pull_request){.method = "PUT", .body = data, .body_len = len, .type = type}, NULL,
+            0, error);
+    if (st || b->client.answer.etag[0])
+        return st;
+    b->trouble = BUCKET_FAILS;
+    return pst_fail(
+        error, PST_E_UNAVAILABLE, NULL,
+        "%s took an object and gave no etag, so this is no S3 server; is there a proxy before it?",
+        b->client.answer.place);
 }

@@ -39,8 +39,8 @@ enum { SERVICE_HEALTH_TELL };
 
 /* START   →                                              a descriptor: what it writes
  * ERRORS  →                                              a descriptor: what it writes to its standard error
- * ENDED   →                                              FRAME_AT int32: code, or minus the signal; status PST_IDLE: it runs
- * STOP    → */
+ * ENDED   →                                              FRAME_AT int32: code, or minus the signal; status
+ * PST_IDLE: it runs STOP    → */
 #define SERVICE_PROGRAM "penstock.program"
 enum { SERVICE_PROGRAM_START, SERVICE_PROGRAM_ERRORS, SERVICE_PROGRAM_ENDED, SERVICE_PROGRAM_STOP };
 

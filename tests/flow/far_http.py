@@ -2,20 +2,19 @@
 what a connector of the workspace "one" is asked for, beside it."""
 import http.server
 import json
+import socket
 import ssl
-import subprocess
-import threading
 import time
 import urllib.parse
 
 import harness
-from harness import check, wait_for
+from harness import wait_for
 
 STATE_S = 5.0
 
 
 class Api:
-    """Answers each GET, POST and PUT by `answer(request)`: (status, headers, body), or None = the connection is cut. A request has
+    """Answers each GET, POST, PUT and OPTIONS by `answer(request)`: (status, headers, body), or None = the connection is cut. A request has
     method, target, path, query (the first value of each name), headers, body, n (how many of that path came before)."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -41,7 +40,7 @@ class Api:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = answer
+        do_GET = do_POST = do_PUT = do_OPTIONS = answer
 
         def log_message(self, *words):
             pass
@@ -57,6 +56,21 @@ class Server(harness.Sink):
     @property
     def url(self):
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+
+class Absent:
+    """One that is not there yet: its port is taken, so that nobody else gets it, and nobody listens."""
+
+    def __init__(self, answer):
+        self.answer, self.socket = answer, socket.socket()
+        harness.at_end(self.socket.close)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def come(self):
+        return Server(self.answer, port=self.port)
 
 
 def ok(body, **headers):
@@ -90,27 +104,6 @@ def again(host, *names):
 
 def look_ok(host, name, within=STATE_S):
     wait_for(f"{name} is well", lambda: look(host, name)["state"] in ("live", "backfilling"), within)
-
-
-def authority(folder):
-    """A throwaway authority; of it the certificates of a server, a client, a server whose has run out and one of another name; and a
-    server's that signed itself."""
-    def openssl(*words):
-        out = subprocess.run(["openssl", *words], cwd=folder, capture_output=True, text=True, timeout=60)
-        check(out.returncode == 0, f"openssl {words}", out.stderr)
-
-    def request(name, *more):
-        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}", "-keyout",
-                f"{name}.key", *more)
-
-    request("ca", "-x509", "-days", "2", "-out", "ca.pem")
-    request("lonely", "-x509", "-days", "2", "-out", "lonely.pem", "-addext", "subjectAltName=IP:127.0.0.1")
-    for name, days, other in (("server", "2", "IP:127.0.0.1"), ("client", "2", "IP:127.0.0.1"), ("expired", "-1", "IP:127.0.0.1"),
-                              ("elsewhere", "2", "IP:127.0.0.9")):
-        request(name, "-out", f"{name}.csr")
-        (folder / "san").write_text(f"subjectAltName={other}")
-        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", days, "-out",
-                f"{name}.pem", "-extfile", "san")
 
 
 def tls_server(folder, name, answer, client=False):

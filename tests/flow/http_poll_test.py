@@ -8,7 +8,8 @@ import time
 import urllib.parse
 
 import harness
-from far_http import Server, again, authority, look, look_ok, ok, tls_server, wait_state
+import pems
+from far_http import Absent, Server, again, look, look_ok, ok, tls_server, wait_state
 from harness import check, equal, wait_for
 
 TEMPLATE = """
@@ -350,8 +351,7 @@ def failures():
     moods, listed = Moody(), Moody()
     server, other = Server(moods), Server(listed)
     moods.other = other
-    closed = Server(moods)
-    closed.close()
+    closed = Absent(moods)
     host = harness.Host().start()
     quick = {"timeout_ms": 4000}
     host.launched = time.monotonic()
@@ -392,7 +392,7 @@ def failures():
     moods.gone.set()
     everyone = ("silent", "half", "cut", "busy", "later", "broken", "missing", "garbagepage", "big", "closed")
     moods.well.update(everyone)
-    Server(moods, port=closed.port)
+    closed.come()
     again(host, *everyone)
     for name in everyone:
         look_ok(host, name)
@@ -440,11 +440,7 @@ def one_rate_for_all_workspaces():
 
 
 def trust():
-    folder = harness.folder()
-    authority(folder)
-    folder.chmod(0o755)
-    for path in folder.iterdir():
-        path.chmod(0o644)
+    folder = pems.make(harness.folder())
     moods = Moody()
     server, picky = tls_server(folder, "server", moods), tls_server(folder, "server", moods, client=True)
     lonely, expired, elsewhere = (tls_server(folder, name, moods) for name in ("lonely", "expired", "elsewhere"))

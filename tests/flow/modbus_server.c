@@ -1,6 +1,6 @@
 /* A Modbus/TCP device for modbus_test.py, by libmodbus: port 0 = any; prints its port. Holding registers 0 to
- * 99: known values; input registers 0 to 9; coils 0 to 15; asking beyond gives an exception. It ends with its
- * standard input. */
+ * 99: known values; input registers 0 to 9; coils 0 to 15; asking beyond gives an exception. Some units are
+ * odd (enum below). It ends with its standard input. */
 #include <errno.h>
 #include <modbus.h>
 #include <netinet/in.h>
@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENTS = 16 };
+enum { CLIENTS = 16, SLOW_US = 100000, PARTLY_FROM = 60 };
+enum { UNIT_SHORT = 4, UNIT_BUSY = 5, UNIT_SLOW = 6, UNIT_PARTLY = 7, UNIT_NO_PATH = 8, UNIT_SILENT = 9 };
 
 static void put_values(modbus_mapping_t *m)
 {
@@ -28,6 +29,32 @@ static void put_values(modbus_mapping_t *m)
     m->tab_bits[5] = 1;
 }
 
+/* Two bytes of values, however many were asked for. */
+static void answer_short(int fd, const uint8_t *query)
+{
+    const uint8_t answer[] = {query[0], query[1], 0, 0, 0, 5, query[6], query[7], 2, 0, 1};
+    if (send(fd, answer, sizeof answer, MSG_NOSIGNAL) < 0)
+        perror("send");
+}
+
+/* UNIT_PARTLY has nothing to say about its upper registers. */
+static void answer(modbus_t *context, int fd, const uint8_t *query, int len, modbus_mapping_t *m)
+{
+    unsigned unit = query[6], address = (unsigned)query[8] << 8 | query[9];
+    if (unit == UNIT_SILENT || (unit == UNIT_PARTLY && address >= PARTLY_FROM))
+        return;
+    if (unit == UNIT_SLOW)
+        usleep(SLOW_US);
+    if (unit == UNIT_SHORT)
+        answer_short(fd, query);
+    else if (unit == UNIT_BUSY)
+        modbus_reply_exception(context, query, MODBUS_EXCEPTION_SLAVE_OR_SERVER_BUSY);
+    else if (unit == UNIT_NO_PATH)
+        modbus_reply_exception(context, query, MODBUS_EXCEPTION_GATEWAY_TARGET);
+    else
+        modbus_reply(context, query, len, m);
+}
+
 static void serve(modbus_t *context, modbus_mapping_t *m, int listener)
 {
     struct pollfd fds[CLIENTS + 2] = {{0, POLLIN, 0}, {listener, POLLIN, 0}};
@@ -41,8 +68,8 @@ static void serve(modbus_t *context, modbus_mapping_t *m, int listener)
                 continue;
             modbus_set_socket(context, fds[i].fd);
             int len = modbus_receive(context, query);
-            if (len > 0 && query[6] != 9) /* unit 9 never answers */
-                modbus_reply(context, query, len, m);
+            if (len > 0)
+                answer(context, fds[i].fd, query, len, m);
             if (len < 0) {
                 close(fds[i].fd);
                 fds[i--] = fds[--n];

@@ -43,14 +43,24 @@ pst_status clickhouse_status(int code)
     return PST_E_UNAVAILABLE;
 }
 
-static pst_status judge(const pull_client *c, pst_status st, pst_error *error)
+/* Something that answers 200 to whatever it is asked. */
+static pst_status stranger(const pull_client *c, pst_error *error)
+{
+    return pst_fail(error, PST_E_UNAVAILABLE, NULL,
+                    "what answers at %s is no ClickHouse; is there a proxy or a sign-in page before it?",
+                    c->answer.place);
+}
+
+/* `quiet`: nothing is said when all is well (an INSERT), so that words are an error that came late. */
+static pst_status judge(const pull_client *c, pst_status st, bool quiet, pst_error *error)
 {
     char words[240];
     size_t n = 0;
     const transport_body *b = &c->answer.body;
-    int code = st && c->answer.status >= 400 ? clickhouse_code(b->data, b->len) : 0;
+    bool wrong = st ? c->answer.status >= 400 : quiet && b->len;
+    int code = wrong ? clickhouse_code(b->data, b->len) : 0;
     if (!code)
-        return st;
+        return st || !wrong ? st : stranger(c, error);
     for (size_t i = 0; i < b->len && n + 1 < sizeof words && b->data[i] != '\n'; i++)
         words[n++] = (char)(b->data[i] >= ' ' && b->data[i] <= '~' ? b->data[i] : '?');
     words[n] = '\0';
@@ -78,7 +88,7 @@ pst_status table_ask(const table *t, pull_client *c, const pst_call *call, const
     pst_status st =
         url.failed ? pst_fail(error, PST_E_RESOURCE, NULL, "no memory") : pull_ask(c, call, &r, error);
     wording_free(&url);
-    return judge(c, st, error);
+    return judge(c, st, body != NULL, error);
 }
 
 /* ---- what it is ---- */
@@ -138,13 +148,18 @@ static void take_columns(table *t, const transport_body *said)
     }
 }
 
-static bool knows_tokens(const transport_body *said)
+/* Insert tokens are known from 22.2 on. */
+static pst_status take_version(table *t, const pull_client *c, pst_error *error)
 {
+    const transport_body *said = &c->answer.body;
     char version[40];
     int major = 0, minor = 0;
     snprintf(version, sizeof version, "%.*s", (int)(said->len < 30 ? said->len : 30),
              said->len ? said->data : "");
-    return sscanf(version, "%d.%d", &major, &minor) == 2 && (major > 22 || (major == 22 && minor >= 2));
+    if (sscanf(version, "%d.%d", &major, &minor) != 2)
+        return stranger(c, error);
+    t->deduplicates = major > 22 || (major == 22 && minor >= 2);
+    return PST_OK;
 }
 
 pst_status table_look(table *t, pull_client *c, const pst_call *call, pst_error *error)
@@ -158,7 +173,8 @@ pst_status table_look(table *t, pull_client *c, const pst_call *call, pst_error 
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     t->n = 0;
     pst_status st = table_ask(t, c, call, "SELECT version()", "", NULL, error);
-    t->deduplicates = !st && knows_tokens(&c->answer.body);
+    if (!st)
+        st = take_version(t, c, error);
     snprintf(
         query, sizeof query,
         "SELECT name, type FROM system.columns WHERE database = '%s' AND table = '%s' FORMAT TabSeparated",

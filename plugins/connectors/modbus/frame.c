@@ -85,8 +85,10 @@ static frame_cut read_tcp(const frame_ask *ask, const uint8_t *data, size_t len,
     if (len < TCP_HEAD)
         return FRAME_MORE;
     size_t body = take16(data + 4);
-    if (take16(data + 2) != 0 || body < 3 || body > FRAME_MAX - 6)
-        return bad(out, "the answer has no header of Modbus/TCP");
+    if (take16(data + 2) != 0 || body < 3 || body > FRAME_MAX - 6) {
+        out->why = "an answer has no header of Modbus/TCP";
+        return FRAME_LOST;
+    }
     if (len < 6 + body)
         return FRAME_MORE;
     out->taken = 6 + body;
@@ -105,6 +107,8 @@ static frame_cut read_rtu(const frame_ask *ask, const uint8_t *data, size_t len,
     out->taken = body + 2;
     if (take16(data + body) != checksum(data, body))
         return bad(out, "the answer's checksum is wrong");
+    if (data[0] != ask->unit) /* a frame has no number: it is one that came too late */
+        return FRAME_OTHER;
     return read_pdu(ask, data, body, out);
 }
 

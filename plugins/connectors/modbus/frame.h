@@ -27,7 +27,8 @@ typedef enum frame_cut {
     FRAME_EXCEPTION, /* the device refuses: *exception */
     FRAME_MORE,      /* its end is not there yet */
     FRAME_OTHER,     /* of another request, *taken bytes: pass over it */
-    FRAME_BAD        /* no answer to this request: *why */
+    FRAME_BAD,       /* no answer to this request: *why */
+    FRAME_LOST       /* not Modbus: where the next answer begins cannot be known: *why */
 } frame_cut;
 
 typedef struct frame_answer {

@@ -1,41 +1,32 @@
 /* The connector: each device is read in turn, in groups of points that are due together; a reading of a group
  * is a row. What a device refuses becomes a reject and costs the points of that request only; a device that
- * does not answer leaves the others alone. Readings that nobody asked for are gone: at most once. */
+ * does not answer leaves the others alone (watch.h). Readings that nobody asked for are gone: at most once.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "map.h"
-#include "tcp.h"
+#include "line.h"
+#include "watch.h"
 
 extern const char config_schema[];
-enum { DEVICES_MAX = 100, IDLE_MS = 1000, RETRY_MS = 2000 };
-
-typedef struct device {
-    const char *name;
-    uint8_t unit;
-    bool silent; /* it did not answer the last time */
-    int64_t due_us[MAP_GROUPS_MAX];
-} device;
+enum { IDLE_MS = 1000, RETRY_MS = 2000 };
 
 typedef struct modbus {
     const pst_host *host;
-    tcp_place place;
-    tcp tcp;
-    bool rtu;
-    int64_t timeout_us;
-    uint16_t transaction;
-    device devices[DEVICES_MAX];
-    size_t n_devices, next; /* next: where the next read begins */
+    line line;
     map map;
+    watch watch;
     pst_builder *builder;
     int time, name;
+    pst_status failed; /* after rows that were still handed over: what the next read says */
+    pst_error failure;
 } modbus;
 
 static void on_close(void *self)
 {
     modbus *m = self;
-    tcp_close(&m->tcp);
+    line_close(&m->line);
 }
 
 static void on_destroy(void *self)
@@ -44,34 +35,20 @@ static void on_destroy(void *self)
     if (!m)
         return;
     on_close(m);
+    watch_free(&m->watch);
     pst_builder_free(m->builder);
     free(m);
-}
-
-static pst_status read_devices(modbus *m, pst_error *error)
-{
-    char path[64];
-    m->n_devices = m->host->config_count(m->host, "/devices");
-    if (m->n_devices > DEVICES_MAX)
-        return pst_fail(error, PST_E_CONFIG, "/devices", "at most %d devices", DEVICES_MAX);
-    for (size_t i = 0; i < m->n_devices; i++) {
-        snprintf(path, sizeof path, "/devices/%zu/name", i);
-        m->devices[i].name = m->host->config_text(m->host, path);
-        snprintf(path, sizeof path, "/devices/%zu/unit", i);
-        m->devices[i].unit = (uint8_t)m->host->config_int(m->host, path);
-    }
-    return PST_OK;
 }
 
 static pst_status configure(modbus *m, pst_error *error)
 {
     const char *address = m->host->config_text(m->host, "/address"),
                *framing = m->host->config_text(m->host, "/framing");
-    m->place.where = "/address";
-    if (!address || !tcp_place_parse(address, "502", &m->place))
+    m->line.place.where = "/address";
+    if (!address || !tcp_place_parse(address, "502", &m->line.place))
         return pst_fail(error, PST_E_CONFIG, "/address", "host or host:port is expected");
-    m->rtu = framing && !strcmp(framing, "rtu_over_tcp");
-    m->timeout_us = m->host->config_int(m->host, "/timeout_ms") * 1000;
+    m->line.rtu = framing && !strcmp(framing, "rtu_over_tcp");
+    m->line.timeout_us = m->host->config_int(m->host, "/timeout_ms") * 1000;
     m->builder = pst_builder_create();
     if (!m->builder)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
@@ -79,8 +56,8 @@ static pst_status configure(modbus *m, pst_error *error)
     m->name = pst_builder_column(m->builder, "device_id", PST_TEXT);
     if (m->name < 0)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
-    pst_status st = read_devices(m, error);
-    return st ? st : map_read(m->host, m->builder, &m->map, error);
+    pst_status st = map_read(m->host, m->builder, &m->map, error);
+    return st ? st : watch_make(&m->watch, m->host, &m->map, m->line.timeout_us, !m->line.rtu, error);
 }
 
 static pst_status on_create(const pst_host *host, void **self, pst_error *error)
@@ -88,8 +65,8 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     modbus *m = calloc(1, sizeof *m);
     if (!m)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
-    m->host = host;
-    m->tcp.fd = -1;
+    m->host = m->line.host = host;
+    m->line.tcp.fd = -1;
     pst_status st = configure(m, error);
     if (st)
         on_destroy(m);
@@ -102,77 +79,22 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
 {
     modbus *m = self;
     (void)resume;
-    on_close(m);
-    pst_status st = tcp_open(&m->tcp, m->host, call, &m->place, error);
+    pst_status st = line_open(&m->line, call, error);
+    watch_opened(&m->watch);
+    m->failed = PST_OK;
     if (st == PST_E_UNAVAILABLE)
         error->retry_after_ms = RETRY_MS;
     return st;
 }
 
-/* ---- one request ---- */
-
-/* What an earlier request left behind is of no use to this one. */
-static pst_status drain(modbus *m, pst_error *error)
-{
-    uint8_t waste[FRAME_MAX];
-    size_t n;
-    pst_status st;
-    do
-        st = tcp_receive(&m->tcp, waste, sizeof waste, &n, error);
-    while (!st);
-    return st == PST_IDLE ? PST_OK : st;
-}
-
-/* PST_IDLE: no answer in time. PST_E_DATA: a refusal, or no answer to the request; `why` says it. */
-static pst_status await(modbus *m, const pst_call *call, const frame_ask *ask, uint8_t in[2 * FRAME_MAX],
-                        frame_answer *out, char why[120], pst_error *error)
-{
-    int64_t end = m->host->now_us(m->host) + m->timeout_us;
-    size_t have = 0, n;
-    for (;;) {
-        frame_cut cut = frame_read(ask, in, have, out);
-        if (cut == FRAME_WHOLE)
-            return PST_OK;
-        if (cut == FRAME_EXCEPTION)
-            snprintf(why, 120, "exception %u: %s", out->exception, frame_exception_name(out->exception));
-        else if (cut == FRAME_BAD)
-            snprintf(why, 120, "%s", out->why);
-        if (cut == FRAME_EXCEPTION || cut == FRAME_BAD)
-            return PST_E_DATA;
-        if (cut == FRAME_OTHER) {
-            have -= out->taken;
-            memmove(in, in + out->taken, have);
-            continue;
-        }
-        pst_status st = tcp_wait(&m->tcp, call, end - m->host->now_us(m->host), error);
-        if (!st)
-            st = tcp_receive(&m->tcp, in + have, 2 * FRAME_MAX - have, &n, error);
-        if (st == PST_IDLE && m->host->now_us(m->host) >= end)
-            return PST_IDLE;
-        if (st < 0)
-            return st;
-        have += st ? 0 : n;
-    }
-}
-
-static pst_status ask_block(modbus *m, const pst_call *call, const device *d, const map_block *b, uint8_t *in,
-                            frame_answer *answer, char why[120], pst_error *error)
-{
-    uint8_t out[FRAME_MAX];
-    frame_ask ask = {m->rtu, ++m->transaction, d->unit, b->table, b->from, b->n};
-    pst_status st = drain(m, error);
-    if (!st)
-        st = tcp_send(&m->tcp, call, out, frame_write(&ask, out), error);
-    return st ? st : await(m, call, &ask, in, answer, why, error);
-}
-
 /* ---- reading ---- */
 
-static void reject(modbus *m, const device *d, const map_block *b, const char *why)
+static void reject(modbus *m, const device *d, const map_block *b, const line_result *r)
 {
-    char where[120];
+    char where[120], why[LINE_WHY_MAX];
     int n = snprintf(where, sizeof where, "%.60s: %s %u to %u", d->name, frame_table_name(b->table), b->from,
                      b->from + b->n - 1u);
+    line_words(r, why);
     pst_builder_reject(m->builder, where, n > 0 ? (size_t)n : 0, where, why);
 }
 
@@ -185,26 +107,32 @@ static size_t set_points(modbus *m, const map_block *b, const uint8_t *data)
     return n;
 }
 
-/* A row, or rejects, or both. PST_E_*: the connection is no good any more. */
-static pst_status read_group(modbus *m, const pst_call *call, device *d, const map_group *g, pst_error *error)
+static frame_ask ask_of(const device *d, const map_block *b)
 {
+    return (frame_ask){.unit = d->unit, .table = b->table, .from = b->from, .n = b->n};
+}
+
+/* A row, or rejects, or both; *silent_out: the rest of the device had better wait. PST_E_*: the connection
+ * is no good any more. */
+static pst_status read_group(modbus *m, const pst_call *call, device *d, size_t group, bool *silent_out,
+                             pst_error *error)
+{
+    const map_group *g = &m->map.groups[group];
     size_t values = 0;
     int64_t at_us = m->host->wall_us(m->host);
-    for (size_t i = g->first; i < g->end; i++) {
+    *silent_out = false;
+    for (size_t i = g->first; i < g->end && !*silent_out; i++) {
         const map_block *b = &m->map.blocks[i];
-        uint8_t in[2 * FRAME_MAX];
-        frame_answer answer;
-        char why[120] = "no answer";
-        pst_status st = ask_block(m, call, d, b, in, &answer, why, error);
-        d->silent = st == PST_IDLE;
-        if (st < 0 && st != PST_E_DATA)
-            return st;
+        line_result r;
+        pst_status st = line_ask(&m->line, call, ask_of(d, b), &r, error);
         if (st)
-            reject(m, d, b, why);
-        else
-            values += set_points(m, b, answer.data);
-        if (d->silent)
-            break; /* its other registers will not answer either */
+            return st;
+        if (r.end == LINE_ANSWER)
+            values += set_points(m, b, r.data);
+        if (watch_note(&m->watch, d, i, r.end == LINE_ANSWER ? NULL : r.why))
+            reject(m, d, b, &r);
+        *silent_out = r.end == LINE_SILENT; /* its other registers will not answer either */
+        (*silent_out ? watch_silent : watch_answered)(&m->watch, d, group, m->host->wall_us(m->host));
     }
     if (values) {
         pst_builder_set_int(m->builder, m->time, at_us);
@@ -214,78 +142,74 @@ static pst_status read_group(modbus *m, const pst_call *call, device *d, const m
     return PST_OK;
 }
 
-static size_t count_silent(const modbus *m)
+/* What is due of one device, up to its first silence; *due_us: when it is due next. */
+static pst_status read_device(modbus *m, const pst_call *call, device *d, uint32_t max_rows, int64_t until_us,
+                              int64_t *due_us, pst_error *error)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < m->n_devices; i++)
-        n += m->devices[i].silent;
-    return n;
+    int64_t now = m->host->wall_us(m->host);
+    bool silent = false;
+    pst_status st = PST_OK;
+    for (size_t g = 0; !st && g < m->map.n_groups; g++) {
+        bool room = pst_builder_rows(m->builder) < max_rows && m->host->now_us(m->host) < until_us;
+        if (!silent && room && watch_due(&m->watch, d, g, now)) {
+            watch_begin(&m->watch, d, g, now);
+            st = read_group(m, call, d, g, &silent, error);
+        }
+    }
+    for (size_t g = 0; g < m->map.n_groups; g++)
+        *due_us = d->due_us[g] < *due_us ? d->due_us[g] : *due_us;
+    return st;
+}
+
+static pst_status nobody(const modbus *m, pst_error *error)
+{
+    return pst_fail(error, PST_E_UNAVAILABLE, "/devices", "%s:%s takes the connection, and %s",
+                    m->line.place.host, m->line.place.port,
+                    m->watch.heard ? "devices that answered do not any more" : "no device answers");
+}
+
+/* All that is due, until there are enough rows; *due_us: when the next is due. The next round begins with
+ * another device. */
+static pst_status read_due(modbus *m, const pst_call *call, uint32_t max_rows, int64_t *due_us,
+                           pst_error *error)
+{
+    watch *w = &m->watch;
+    int64_t until_us = call->deadline_us - 4 * m->line.timeout_us;
+    pst_status st = PST_OK;
+    size_t begin = w->next, k = 0;
+    *due_us = INT64_MAX;
+    for (; !st && k < w->n; k++) {
+        st = read_device(m, call, &w->devices[(begin + k) % w->n], max_rows, until_us, due_us, error);
+        if (!st && watch_is_dead(w))
+            st = nobody(m, error);
+    }
+    w->next = (begin + (st ? k : 1)) % w->n;
+    return st;
 }
 
 static void tell_health(const modbus *m, const pst_call *call)
 {
     const pst_health_service *health = m->host->get_service(m->host, PST_SERVICE_HEALTH);
-    char text[PST_HEALTH_TEXT_MAX] = "";
-    size_t n = count_silent(m), i = 0;
-    while (n && !m->devices[i].silent)
-        i++;
-    if (n)
-        snprintf(text, sizeof text, "%zu of %zu devices do not answer, %.60s among them", n, m->n_devices,
-                 m->devices[i].name);
+    char text[PST_HEALTH_TEXT_MAX];
+    watch_words(&m->watch, text, sizeof text);
     if (health)
         health->tell(m->host, call, text);
 }
 
-/* The next moment on the grid of the group. */
-static int64_t next_due(int64_t now_us, int64_t every_us)
+/* Rows that were read before it failed are handed over; the failure comes with the next read. */
+static pst_status fail_later(modbus *m, pst_status st, pst_error *error)
 {
-    return now_us - now_us % every_us + every_us;
-}
-
-/* All that is due, until there are enough rows; returns when the next is due. */
-static pst_status read_due(modbus *m, const pst_call *call, uint32_t max_rows, int64_t *due_us,
-                           pst_error *error)
-{
-    int64_t now = m->host->wall_us(m->host), until = call->deadline_us - 4 * m->timeout_us;
-    *due_us = INT64_MAX;
-    for (size_t k = 0; k < m->n_devices; k++) {
-        device *d = &m->devices[(m->next + k) % m->n_devices];
-        for (size_t g = 0; g < m->map.n_groups; g++) {
-            bool room = pst_builder_rows(m->builder) < max_rows && m->host->now_us(m->host) < until;
-            if (d->due_us[g] <= now && room) {
-                d->due_us[g] = next_due(now, m->map.groups[g].every_us);
-                pst_status st = read_group(m, call, d, &m->map.groups[g], error);
-                if (st)
-                    return st;
-            }
-            *due_us = d->due_us[g] < *due_us ? d->due_us[g] : *due_us;
-        }
-    }
-    m->next = (m->next + 1) % m->n_devices;
+    error->retry_after_ms = st == PST_E_UNAVAILABLE ? RETRY_MS : 0;
+    if (!pst_builder_rows(m->builder))
+        return st;
+    m->failed = st;
+    m->failure = *error;
     return PST_OK;
 }
 
-static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
-                          pst_error *error)
+static pst_status hand_over(modbus *m, uint32_t wait_ms, pst_batch *out, pst_error *error)
 {
-    modbus *m = self;
-    int64_t due_us;
-    if (m->tcp.fd < 0)
-        return pst_fail(error, PST_E_UNAVAILABLE, "/address", "there is no connection");
-    pst_builder_clear(m->builder);
-    bool before = count_silent(m) == m->n_devices;
-    pst_status st = read_due(m, call, max_rows, &due_us, error);
-    if (!st && !before && count_silent(m) == m->n_devices)
-        st = pst_fail(error, PST_E_UNAVAILABLE, "/devices",
-                      "%s:%s takes the connection, and no device answers", m->place.host, m->place.port);
-    if (st < 0) {
-        error->retry_after_ms = st == PST_E_UNAVAILABLE ? RETRY_MS : 0;
-        return st;
-    }
-    tell_health(m, call);
-    int64_t wait_us = due_us - m->host->wall_us(m->host);
-    uint32_t wait_ms = wait_us <= 1000 ? 1 : wait_us > IDLE_MS * 1000 ? IDLE_MS : (uint32_t)(wait_us / 1000);
-    st = pst_builder_finish(m->builder, NULL, (pst_bytes){"", 0}, 0, out, error);
+    pst_status st = pst_builder_finish(m->builder, NULL, (pst_bytes){"", 0}, 0, out, error);
     if (!st && !out->array.length && !out->n_rejects) {
         out->array.release(&out->array);
         out->schema.release(&out->schema);
@@ -296,22 +220,50 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
     return st;
 }
 
+static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
+                          pst_error *error)
+{
+    modbus *m = self;
+    int64_t due_us;
+    if (m->failed) {
+        *error = m->failure;
+        return m->failed;
+    }
+    if (m->line.tcp.fd < 0)
+        return pst_fail(error, PST_E_UNAVAILABLE, "/address", "there is no connection");
+    pst_builder_clear(m->builder);
+    pst_status st = read_due(m, call, max_rows, &due_us, error);
+    if (st)
+        st = fail_later(m, st, error);
+    if (st)
+        return st;
+    tell_health(m, call);
+    int64_t wait_us = due_us - m->host->wall_us(m->host);
+    return hand_over(m,
+                     wait_us <= 1000 || m->failed        ? 1
+                     : wait_us > IDLE_MS * INT64_C(1000) ? IDLE_MS
+                                                         : (uint32_t)(wait_us / 1000),
+                     out, error);
+}
+
 /* ---- the plugin ---- */
 
 /* Connects and reads the first request of the first device. */
 static pst_status on_check(void *self, const pst_call *call, pst_error *error)
 {
     modbus *m = self;
-    uint8_t in[2 * FRAME_MAX];
-    frame_answer answer;
-    char why[120] = "no answer";
+    const device *d = &m->watch.devices[0];
+    const map_block *b = &m->map.blocks[0];
+    line_result r;
+    char why[LINE_WHY_MAX];
     pst_status st = on_open(m, call, (pst_bytes){"", 0}, error);
     if (!st)
-        st = ask_block(m, call, &m->devices[0], &m->map.blocks[0], in, &answer, why, error);
-    if (st == PST_IDLE || st == PST_E_DATA)
-        st = pst_fail(error, st == PST_IDLE ? PST_E_UNAVAILABLE : PST_E_CONFIG, "/points",
-                      "%s, %s from %u: %s", m->devices[0].name, frame_table_name(m->map.blocks[0].table),
-                      m->map.blocks[0].from, why);
+        st = line_ask(&m->line, call, ask_of(d, b), &r, error);
+    if (!st && r.end != LINE_ANSWER) {
+        line_words(&r, why);
+        st = pst_fail(error, r.end == LINE_SILENT ? PST_E_UNAVAILABLE : PST_E_CONFIG, "/points",
+                      "%s, %s from %u: %s", d->name, frame_table_name(b->table), b->from, why);
+    }
     on_close(m);
     return st;
 }

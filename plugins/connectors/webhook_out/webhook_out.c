@@ -112,10 +112,33 @@ static pst_status on_write(void *self, const pst_call *call, const pst_outgoing 
     return st ? st : read_refused(w, n_rows, refused, cap, n_refused, error);
 }
 
+/* Asks what the URL allows (OPTIONS), with all that a batch goes with but rows. What is said there about
+ * methods and bodies is no matter: that somebody answers, is trusted, and does not refuse us. */
+static pst_status on_check(void *self, const pst_call *call, pst_error *error)
+{
+    static const long fine[] = {400, 405, 411, 415, 422, 501};
+    webhook *w = self;
+    char signature[SIGNATURE_SIZE];
+    pst_field headers[1];
+    pull_request r = {.url = w->host->config_text(w->host, "/url"), .method = "OPTIONS", .headers = headers};
+    pst_status st = PST_OK;
+    if (w->host->config_has(w->host, "/secret")) {
+        st = signature_make(w->host, call, "/secret", "", 0, signature, error);
+        headers[r.n_headers++] = (pst_field){"Penstock-Signature", signature};
+    }
+    if (st)
+        return st;
+    st = pull_ask(&w->client, call, &r, error);
+    for (size_t i = 0; st && i < sizeof fine / sizeof *fine; i++)
+        st = w->client.answer.status == fine[i] ? PST_OK : st;
+    return st;
+}
+
 static const void *on_get_interface(const char *id)
 {
     static const pst_sink sink = {.struct_size = sizeof sink, .write = on_write};
-    return strcmp(id, PST_IF_SINK) == 0 ? &sink : NULL;
+    static const pst_check check = {.struct_size = sizeof check, .check = on_check};
+    return !strcmp(id, PST_IF_SINK) ? (const void *)&sink : !strcmp(id, PST_IF_CHECK) ? &check : NULL;
 }
 
 PST_PLUGIN(.id = "org.penstock.connector.webhook-out", .kind = PST_KIND_CONNECTOR, .version = "1.0.0",

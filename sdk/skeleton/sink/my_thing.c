@@ -4,14 +4,14 @@
  * Three things matter. Answer PST_OK only when the far side has the rows for good: they do not come again. Never wait
  * without looking at cancel_fd and the deadline: ready does. And say by the status what the host shall do: UNAVAILABLE
  * comes again later; a row that is not wanted is refused by its number, and the others go on. */
+#include "penstock/define.h"
+#include "penstock/sink.h"
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "penstock/define.h"
-#include "penstock/sink.h"
 
 static pst_status ready(const pst_host *host, const pst_call *call, int fd, short events, pst_error *error)
 {
@@ -56,8 +56,8 @@ static pst_status talk(const pst_host *host, const pst_call *call, int fd, const
     return status;
 }
 
-static pst_status on_write(void *self, const pst_call *call, const pst_outgoing *batch, pst_refused *refused, size_t cap,
-                           size_t *n_refused, pst_error *error)
+static pst_status on_write(void *self, const pst_call *call, const pst_outgoing *batch, pst_refused *refused,
+                           size_t cap, size_t *n_refused, pst_error *error)
 {
     int fd = -1;
     char reply[200];

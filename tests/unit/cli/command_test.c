@@ -1,6 +1,7 @@
 /* The grammar: nouns, verbs, flags in any place, and what is said about mistakes. */
 #include "support/check.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "command.h"
@@ -52,6 +53,43 @@ static void the_last_of_a_flag_wins(void **state)
     assert_true(flag_given(&inv, "quiet") && flag_given(&inv, "yes"));
 }
 
+/* Whoever has learned -f from one command uses it with the next. */
+static void a_file_is_an_argument_or_a_flag(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {"template validate", "template test", "template plan",
+                                           "template apply",    "schema infer",  "schema validate"};
+    invocation inv;
+    char line[128];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        static const char *const forms[] = {"", "-f ", "--file="};
+        for (size_t k = 0; k < 3; k++) {
+            snprintf(line, sizeof line, "%s %sa.yaml", commands[i], forms[k]);
+            assert_int_equal(parse(&inv, line), STATUS_OK);
+            assert_int_equal(inv.n_args, 1);
+            assert_string_equal(argument(&inv, 0), "a.yaml");
+        }
+    }
+    assert_int_equal(parse(&inv, "ingest -f rows.csv readings"), STATUS_OK);
+    assert_string_equal(argument(&inv, 0), "readings");
+    assert_string_equal(argument(&inv, 1), "rows.csv");
+    assert_int_equal(parse(&inv, "connector check -f a.yaml"), STATUS_OK); /* there it is something else */
+    assert_int_equal(inv.n_args, 0);
+}
+
+static void verbs_have_other_names(void **state)
+{
+    (void)state;
+    invocation inv;
+    static const char *const lines[][2] = {{"workspace ls", "list"},         {"workspace rm a", "delete"},
+                                           {"workspace remove a", "delete"}, {"context delete a", "remove"},
+                                           {"key rm a", "revoke"},           {"key delete a", "revoke"}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        assert_int_equal(parse(&inv, lines[i][0]), STATUS_OK);
+        assert_string_equal(inv.command->verb, lines[i][1]);
+    }
+}
+
 static void mistakes_are_named(void **state)
 {
     (void)state;
@@ -67,8 +105,12 @@ static void mistakes_are_named(void **state)
         {"query a --wach 5s", "there is no flag --wach", "--watch"},
         {"query a --watch", "--watch needs a value", ""},
         {"query a --yes=1", "--yes takes no value", ""},
-        {"query a -Z", "there is no flag -Z", ""},
-        {"--watch 5s query a", "there is no flag --watch", ""},
+        {"query a -Z", "there is no flag -Z", "`penstock help query`"},
+        {"--watch 5s query a", "there is no flag --watch", "`penstock help` lists"},
+        {"template --zzzzzzzz", "there is no flag --zzzzzzzz", "`penstock help template` lists"},
+        {"template plan", "an argument is missing: FILE|DIR", "penstock template plan FILE|DIR"},
+        {"template test a.yaml -f b.yaml", "there is both `a.yaml` and -f b.yaml", "one of them"},
+        {"ingest -f rows.csv", "an argument is missing: STORE", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         assert_int_equal(parse(&inv, cases[i].line), STATUS_INVALID);
@@ -135,6 +177,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_stand_anywhere_after_the_verb),
         cmocka_unit_test(the_last_of_a_flag_wins),
+        cmocka_unit_test(a_file_is_an_argument_or_a_flag),
+        cmocka_unit_test(verbs_have_other_names),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(numbers_have_bounds),
         cmocka_unit_test(flags_have_a_limit),

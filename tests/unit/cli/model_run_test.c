@@ -85,6 +85,8 @@ static void mistakes_are_named(void **state)
         {" --columns c", "no column `c`", 7},
         {" --config {\"windw\":1}", "windw", 7},
         {" --config {", "--config", 7},
+        {" --config [1]", "a mapping", 7},
+        {" --config /nonexistent.yaml", "/nonexistent.yaml", 4},
         {" --train-rows 121", "--train-rows", 7},
         {" --sep ,,", "one character", 2},
         {" -o json", "CSV only", 2},

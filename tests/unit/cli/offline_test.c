@@ -92,12 +92,16 @@ static void templates_are_checked_with_places(void **state)
     assert_int_equal(r.code, 0);
     program_result_release(&r);
     snprintf(content, sizeof content, GOOD, "tim");
-    r = run(NULL, "template validate %s", file("t.yaml", content));
+    r = run(NULL, "template validate -f %s", file("t.yaml", content));
     assert_int_equal(r.code, 7);
     assert_non_null(strstr(r.err.data, "t.yaml:7:11: "));
     program_result_release(&r);
     r = run(NULL, "template validate %s/none.yaml", folder);
     assert_int_equal(r.code, 4);
+    program_result_release(&r);
+    r = run(NULL, "template apply --yes");
+    assert_int_equal(r.code, 2);
+    assert_non_null(strstr(r.err.data, "penstock template apply FILE|DIR, or --plan ID"));
     program_result_release(&r);
 }
 

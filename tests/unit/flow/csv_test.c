@@ -116,6 +116,13 @@ static void headers(void **state)
         run_n(&k, bad[i], strlen(bad[i]));
         assert_int_equal(k.class, STATUS_INVALID);
     }
+    k.context.header_costs_rows = true; /* of a source: nobody is there who could be told */
+    take(&k, "time,nope\n" T ",1\n\n" T ",\"x\n", 0, 2);
+    assert_string_equal(k.r.rejects[1].code, "csv");
+    assert_string_equal(k.r.rejects[1].detail, "csv: the store has no column nope");
+    assert_int_equal(k.r.header, sizeof "time,nope\n" - 1);
+    take(&k, "time,\xff\n" T ",1\n", 0, 1);
+    take(&k, "time,device\n" T ",1\n", 1, 0);
     kit_close(&k);
     k = csv_open(pump, (decode_options){.keep_unmapped = true});
     take(&k, "time,nope,device\n" T ",1,x\n", 1, 0);

@@ -160,7 +160,9 @@ static void test_topics_and_the_moment(void **state)
         {"{'map':{'site':'$meta.key','n':'$meta.offset','device':'$topic[-1]'}}",
          "a/b\x1foffset=12\x1fkey=k/1=2\x1fkey=again", "{'value':1}",
          "{'site':'k/1=2','n':12,'device':'b','value':1}\n"},
-        {"{'map':{'site':'$meta.ke','device':'$meta.key.','on':'$meta.empty'}}", "a\x1fkey=1\x1f" "empty=",
+        {"{'map':{'site':'$meta.ke','device':'$meta.key.','on':'$meta.empty'}}",
+         "a\x1fkey=1\x1f"
+         "empty=",
          "{'n':1}", "{'on':null,'n':1}\n"},
         {"{'map':{'site':'$meta.header.x','device':'$topic'}}", "\x1fheader.x=7", "{'n':1}",
          "{'site':'7','device':'','n':1}\n"},

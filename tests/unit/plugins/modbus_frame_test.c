@@ -44,8 +44,8 @@ static void test_other_and_bad_answers(void **state)
     assert_int_equal(READ(&tcp_ask, "\1\2\0\0\0\x09\x12\3\6\xae\x41\x56\x52\x43\x40", &a), FRAME_BAD);
     assert_int_equal(READ(&tcp_ask, "\1\2\0\0\0\x09\x11\4\6\xae\x41\x56\x52\x43\x40", &a), FRAME_BAD);
     assert_int_equal(READ(&tcp_ask, "\1\2\0\0\0\7\x11\3\4\xae\x41\x56\x52", &a), FRAME_BAD);
-    assert_int_equal(READ(&tcp_ask, "\1\2\0\1\0\x09\x11", &a), FRAME_BAD);
-    assert_int_equal(READ(&tcp_ask, "\1\2\0\0\xff\xff\x11", &a), FRAME_BAD);
+    assert_int_equal(READ(&tcp_ask, "\1\2\0\1\0\x09\x11", &a), FRAME_LOST);
+    assert_int_equal(READ(&tcp_ask, "\1\2\0\0\xff\xff\x11", &a), FRAME_LOST);
     assert_int_equal(READ(&rtu_ask, "\x11\3\6\xae\x41\x56\x52\x43\x40\x49\xae", &a), FRAME_BAD);
 }
 
