@@ -5,9 +5,9 @@ import time
 
 import harness
 import kafka_peer
-import mqtt_peer
+import far_side
 from harness import check, equal, say, wait_for
-from mqtt_peer import STATE_S, WS, state, wait_state
+from far_side import STATE_S, WS, state, wait_state
 from streams import all_once, apply, certificates, letters, message, secret, stored, wait_stored
 
 MAP = {"device": "$meta.key", "time": {"from": "t", "time": "unix_ms"}, "site": "$meta.header.site", "place": "$meta.offset"}
@@ -114,7 +114,7 @@ def states():
     def who(password):
         return {"sasl": {"mechanism": "PLAIN", "user": "pump", "password": password}}
     host = harness.Host().start()
-    connectors = {"plain": at(behind), "silent": at(silent), "away": at(f"127.0.0.1:{mqtt_peer.free_port()}"),
+    connectors = {"plain": at(behind), "silent": at(silent), "away": at(f"127.0.0.1:{far_side.free_port()}"),
                   "stranger": at(strict, **who("wrong")), "known": at(strict, **who("right")), "untrusted": at(good, tls={}),
                   "secure": at(good, **ca), "late": at(late, **ca), "other": at(other, **ca), "partly": at(wide.brokers[0])}
     apply(host, "kafka", MAP, **connectors)
