@@ -100,14 +100,17 @@ status_class sink_position_load(connection *c, sink_position *at, uint64_t settl
 }
 
 status_class sink_position_rewind(connection *c, sink_position *at, uint64_t settled, int64_t since_us,
-                                  status *st)
+                                  uint64_t *was_out, status *st)
 {
-    bool there;
+    bool there = false;
     uint64_t to;
     value params[4];
-    status_class class = before_first(c, at->store, since_us, settled, &to, st);
+    status_class class = find_one(c, at, &there, st);
+    if (class == STATUS_OK)
+        class = before_first(c, at->store, since_us, settled, &to, st);
     if (class != STATUS_OK)
         return class;
+    *was_out = there ? at->seq : 0;
     owner(at, params);
     params[3] = value_integer((int64_t)to);
     class = connection_run(c, &back, params, 4, NULL, st);
