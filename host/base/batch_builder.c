@@ -181,6 +181,35 @@ void batch_builder_drop_row(batch_builder *b)
     memset(b->set, 0, b->n_words * sizeof *b->set);
 }
 
+static void repeat_text(batch_builder *b, uint32_t col)
+{
+    column_builder *c = &b->columns[col];
+    size_t from = (size_t)c->offsets[b->n_rows - 1], len = (size_t)c->offsets[b->n_rows] - from;
+    char *room = batch_builder_text_room(b, col, len + 1); /* may move the data */
+    memcpy(room, c->data + from, len);
+    batch_builder_text_end(b, col, len);
+}
+
+void batch_builder_repeat(batch_builder *b, uint32_t col)
+{
+    const column_builder *c = &b->columns[col];
+    uint32_t row = b->n_rows;
+    size_t width = column_width(c->type);
+    assert(row > 0);
+    if (!bitmap_get(c->present, row - 1))
+        return;
+    if (!bitmap_get(c->valid, row - 1)) {
+        batch_builder_null(b, col);
+    } else if (is_text(c->type)) {
+        repeat_text(b, col);
+    } else if (c->type == COLUMN_BOOLEAN) {
+        batch_builder_boolean(b, col, bitmap_get(c->values, row - 1));
+    } else {
+        memcpy((char *)c->values + width * row, (char *)c->values + width * (row - 1), width);
+        batch_builder_mark(b, col);
+    }
+}
+
 static void copy_value(batch_builder *b, uint32_t col, const column *from, uint32_t row)
 {
     if (column_is_null(from, row)) {

@@ -63,6 +63,9 @@ static inline void batch_builder_mark(batch_builder *b, uint32_t col)
 /* An explicit null: present, not valid. */
 void batch_builder_null(batch_builder *b, uint32_t col);
 
+/* What the row before has there; there must be one. */
+void batch_builder_repeat(batch_builder *b, uint32_t col);
+
 static inline void batch_builder_boolean(batch_builder *b, uint32_t col, bool value)
 {
     uint8_t *bits = (uint8_t *)b->columns[col].values, mask = (uint8_t)(1U << (b->n_rows & 7));

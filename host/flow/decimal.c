@@ -10,8 +10,8 @@
 #define DIGITS_MAX 19        /* any 19 digits fit uint64 */
 #define EXPONENT_MAX 1000000 /* beyond it only the sign of the exponent matters */
 
-static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+const double decimal_powers[23] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                   1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 static inline bool is_digit(const char *p, const char *end)
 {
@@ -55,6 +55,24 @@ static bool few_digits(const char *from, const char *to)
     return n <= DIGITS_MAX;
 }
 
+/* The digits, and the point among them, of the eight bytes at `p`, of which the first is a digit. Returns
+ * where to go on; *fraction is then behind the point, if there was one. */
+static inline const char *read_eight(const char *p, uint64_t *mantissa, const char **fraction)
+{
+    uint64_t v = decimal_load(p), odd = decimal_odd(v);
+    unsigned n = odd ? (unsigned)__builtin_ctzll(odd) / 8 : 8;
+    if (n < 8 && p[n] == '.') {
+        uint64_t before = (UINT64_C(1) << 8 * n) - 1;
+        *fraction = p + n + 1;
+        v = (v & before) | (v >> 8 & ~before);
+        odd = (odd >> 8 & ~before) | UINT64_C(1) << 63; /* seven bytes are left */
+        n = (unsigned)__builtin_ctzll(odd) / 8;
+        p++;
+    }
+    *mantissa = decimal_eight(v << (64 - 8 * n));
+    return p + n;
+}
+
 const char *decimal_read(const char *p, const char *end, number_text *out)
 {
     const char *start = p;
@@ -66,9 +84,14 @@ const char *decimal_read(const char *p, const char *end, number_text *out)
     const char *digits = p;
     if (!is_digit(p, end) || (*p == '0' && is_digit(p + 1, end)))
         return NULL;
-    p = read_digits(p, end, &mantissa);
-    if (p < end && *p == '.') {
-        const char *fraction = ++p;
+    const char *fraction = NULL;
+    if (end - p >= 8)
+        p = read_eight(p, &mantissa, &fraction);
+    if (!fraction) {
+        p = read_digits(p, end, &mantissa);
+        fraction = p < end && *p == '.' ? ++p : NULL;
+    }
+    if (fraction) {
         p = read_digits(p, end, &mantissa);
         if (p == fraction)
             return NULL;
@@ -98,7 +121,7 @@ static void make_locale(void)
     c_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
 }
 
-static double slow_double(const number_text *d)
+double decimal_double_slow(const number_text *d)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     char small[128], *text = d->len < sizeof small ? small : memory_alloc((size_t)d->len + 1);
@@ -109,15 +132,6 @@ static double slow_double(const number_text *d)
     if (text != small)
         free(text);
     return value;
-}
-
-double decimal_double(const number_text *d)
-{
-    if (!d->exact || d->mantissa > (UINT64_C(1) << 53) || d->exponent < -22 || d->exponent > 22)
-        return slow_double(d);
-    double value = (double)d->mantissa;
-    value = d->exponent < 0 ? value / powers[-d->exponent] : value * powers[d->exponent];
-    return d->negative ? -value : value;
 }
 
 /* The significant digits of a number that is longer than 19, without zeros at either end. */

@@ -152,7 +152,8 @@ static status_class index_names(decode_plan *p, status *st)
     for (uint32_t i = 0; i < p->n_fields; i++) {
         decode_field *f = &p->fields[i];
         f->pointer = pointer_to(p->a, f->name);
-        f->plain = strcspn(f->name, ", =\\\n") == f->name_len;
+        f->foretold = p->rows->flat && f->name_len <= p->options.limits.text_bytes &&
+                      strcspn(f->name, ", =\\\n") == f->name_len;
         if (decode_plan_find(p, f->name, f->name_len, UINT32_MAX) >= 0)
             return status_at(st, STATUS_INVALID, f->rule->name, "decode map: two columns are read from %s",
                              f->name);
@@ -357,6 +358,7 @@ void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *con
         d->rows_max = context->rows;
     d->precision = context->precision;
     d->measurement = context->measurement;
+    d->tags.len = 0;
     d->oldest_us = bound(context->now_us, p->options.past_us, -1);
     d->newest_us = bound(context->now_us, p->options.future_us, 1);
 }

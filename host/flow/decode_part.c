@@ -147,13 +147,10 @@ static void check_deep(decoder *d, uint32_t column, const part *p)
     row_check_deep(d, column, json, len, p->value.at);
 }
 
-static void put_column(decoder *d, uint32_t column, const part *p)
+void row_put_known(decoder *d, uint32_t column, const part *p)
 {
     const line_value *v = &p->value;
-    if (batch_builder_is_set(d->builder, column))
-        row_fail(d, "duplicate_key", d->plan->fields[column].pointer, p->at,
-                 "two tags or fields of one line have this name");
-    else if (v->kind == LINE_NULL)
+    if (v->kind == LINE_NULL)
         row_put_null(d, column, v->at);
     else if (d->plan->types[column] == COLUMN_JSON)
         put_json(d, column, v);
@@ -165,6 +162,15 @@ static void put_column(decoder *d, uint32_t column, const part *p)
         row_put_number(d, column, &v->number, v->at);
     if (d->plan->fields[column].rule->deep && !d->failed)
         check_deep(d, column, p);
+}
+
+static void put_column(decoder *d, uint32_t column, const part *p)
+{
+    if (batch_builder_is_set(d->builder, column))
+        row_fail(d, "duplicate_key", d->plan->fields[column].pointer, p->at,
+                 "two tags or fields of one line have this name");
+    else
+        row_put_known(d, column, p);
 }
 
 /* ---- what is no column ---- */
@@ -203,9 +209,7 @@ void row_put_part(decoder *d, const part *p, uint32_t index)
     if (d->failed)
         return;
     bool kept = index < d->plan->n_fields;
-    uint32_t hint = kept ? d->order[index] : UINT32_MAX;
-    int32_t column =
-        kept && p->expected ? (int32_t)hint : decode_plan_find(d->plan, p->key.data, p->key.len, hint);
+    int32_t column = decode_plan_find(d->plan, p->key.data, p->key.len, kept ? d->order[index] : UINT32_MAX);
     if (column >= 0 && kept)
         d->order[index] = (uint32_t)column;
     if (column >= 0)

@@ -207,7 +207,7 @@ static row_reason put_integer(decoder *d, uint32_t column, int64_t value)
     return reason;
 }
 
-static row_reason put_double(decoder *d, uint32_t column, double value)
+static inline row_reason put_double(decoder *d, uint32_t column, double value)
 {
     const decode_field *f = &d->plan->fields[column];
     if (f->scaled)
@@ -235,7 +235,7 @@ static row_reason put_unix_time(decoder *d, uint32_t column, const number_text *
     return ROW_OK;
 }
 
-static row_reason convert_number(decoder *d, uint32_t column, const number_text *value, const char *at)
+static inline row_reason convert_number(decoder *d, uint32_t column, const number_text *value, const char *at)
 {
     const decode_field *f = &d->plan->fields[column];
     if (f->rule->type == COLUMN_NUMBER || (f->rule->type == COLUMN_INTEGER && f->scaled)) {

@@ -18,7 +18,7 @@ typedef struct decode_field { /* one column */
     uint32_t name_len;
     const char *pointer; /* "/name" */
     bool scaled;
-    bool plain; /* the name has no character that line protocol escapes */
+    bool foretold; /* line protocol may compare the name with what stands there before that is read */
     double scale, offset;
     decode_time time;
     const char *pattern; /* in the arena; NULL = none */
@@ -80,6 +80,11 @@ struct decoder {
     line_reader lines;
     line_precision precision;
     const char *measurement;
+    struct { /* line protocol: of the row taken last, if all of them were columns: `order` knows which */
+        const char *at; /* the first one's comma */
+        size_t len;     /* with the blank behind the last one; 0 = unknown */
+        uint32_t n;
+    } tags;
 };
 
 void decoder_prepare(decoder *d, const decode_plan *p, const decode_context *context, const char *body,

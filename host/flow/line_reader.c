@@ -19,47 +19,30 @@ static const uint8_t stops[256] = {
     ['\\'] = STOP_NAME | STOP_KEY,
 };
 
-/* UTF-8 without NUL. Most bodies are ASCII: those go by sixteen bytes. */
+#if defined(__SSE2__)
+static inline __m128i load16(const char *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* Have the 64 bytes at `p` neither NUL nor anything beyond ASCII? */
+static inline bool plain64(const char *p)
+{
+    __m128i a = load16(p), b = load16(p + 16), c = load16(p + 32), d = load16(p + 48);
+    __m128i least = _mm_min_epu8(_mm_min_epu8(a, b), _mm_min_epu8(c, d));
+    __m128i any = _mm_or_si128(_mm_or_si128(a, b), _mm_or_si128(c, d));
+    return !_mm_movemask_epi8(_mm_or_si128(any, _mm_cmpeq_epi8(least, _mm_setzero_si128())));
+}
+#endif
+
+/* UTF-8 without NUL. Most bodies are ASCII: those go by 64 bytes. */
 static bool is_sound(const char *p, size_t len)
 {
 #if defined(__SSE2__)
-    const __m128i zero = _mm_setzero_si128();
-    for (; len >= 16; p += 16, len -= 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
-        if (_mm_movemask_epi8(_mm_or_si128(v, _mm_cmpeq_epi8(v, zero))))
-            break;
-    }
+    for (; len >= 64 && plain64(p); p += 64)
+        len -= 64;
 #endif
     return utf8_valid(p, len) && !memchr(p, '\0', len);
-}
-
-static inline uint64_t differ8(const char *a, const char *b)
-{
-    uint64_t x, y;
-    memcpy(&x, a, 8);
-    memcpy(&y, b, 8);
-    return x ^ y;
-}
-
-static inline uint32_t differ4(const char *a, const char *b)
-{
-    uint32_t x, y;
-    memcpy(&x, a, 4);
-    memcpy(&y, b, 4);
-    return x ^ y;
-}
-
-/* memcmp without a call, for names: n > 0. The last words overlap the ones before. */
-static inline bool same(const char *a, const char *b, size_t n)
-{
-    if (n < 4)
-        return a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1];
-    if (n < 8)
-        return !(differ4(a, b) | differ4(a + n - 4, b + n - 4));
-    for (size_t i = 0; i + 8 < n; i += 8)
-        if (differ8(a + i, b + i))
-            return false;
-    return !differ8(a + n - 8, b + n - 8);
 }
 
 void line_reader_text(line_reader *r, const char *data, size_t len, const line_limits *limits)
@@ -131,11 +114,30 @@ static bool rewrite_name(line_reader *r, const char *start, const char *p, uint8
     return true;
 }
 
+/* The first byte that ends or interrupts a name. */
+static inline const char *name_end(const char *p, const char *end, uint8_t stop)
+{
+#if defined(__SSE2__)
+    for (; end - p >= 16; p += 16) {
+        __m128i v = load16(p), found = _mm_cmpeq_epi8(v, _mm_set1_epi8(','));
+        found = _mm_or_si128(found, _mm_cmpeq_epi8(v, _mm_set1_epi8(' ')));
+        found = _mm_or_si128(found, _mm_cmpeq_epi8(v, _mm_set1_epi8('\n')));
+        found = _mm_or_si128(found, _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')));
+        if (stop == STOP_KEY)
+            found = _mm_or_si128(found, _mm_cmpeq_epi8(v, _mm_set1_epi8('=')));
+        int mask = _mm_movemask_epi8(found);
+        if (mask)
+            return p + __builtin_ctz((unsigned)mask);
+    }
+#endif
+    while (p < end && !(stops[(uint8_t)*p] & stop))
+        p++;
+    return p;
+}
+
 static inline bool read_name(line_reader *r, uint8_t stop, text *rewritten, line_text *out)
 {
-    const char *start = r->p, *p = start;
-    while (p < r->end && !(stops[(uint8_t)*p] & stop))
-        p++;
+    const char *start = r->p, *p = name_end(start, r->end, stop);
     if (p < r->end && *p == '\\')
         return rewrite_name(r, start, p, stop, rewritten, out);
     r->p = p;
@@ -147,14 +149,6 @@ static inline bool read_name(line_reader *r, uint8_t stop, text *rewritten, line
 bool line_reader_measurement(line_reader *r, line_text *out)
 {
     const char *at = r->p;
-    size_t hoped = r->expected.len;
-    r->as_expected = hoped && (size_t)(r->end - at) > hoped && (at[hoped] == ',' || at[hoped] == ' ') &&
-                     same(at, r->expected.data, hoped);
-    if (r->as_expected) {
-        *out = (line_text){at, hoped};
-        r->p = at + hoped;
-        return true;
-    }
     if (!read_name(r, STOP_NAME, &r->key, out))
         return false;
     return out->len > 0 || line_fault(r, "missing_measurement", at, "the line has no measurement");
@@ -167,18 +161,9 @@ static inline bool count_part(line_reader *r)
 }
 
 /* `what` is the code of an empty key, `without` of one without a value. */
-__attribute__((always_inline)) static inline bool read_key(line_reader *r, line_text *key, const char *what,
-                                                           const char *without)
+static bool read_key(line_reader *r, line_text *key, const char *what, const char *without)
 {
-    const char *at = r->part_at = r->p;
-    size_t hoped = r->expected.len;
-    r->as_expected = hoped && (size_t)(r->end - at) > hoped && at[hoped] == '=' &&
-                     same(at, r->expected.data, hoped) && count_part(r);
-    if (r->as_expected) {
-        *key = (line_text){at, hoped};
-        r->p = at + hoped + 1;
-        return true;
-    }
+    const char *at = r->p;
     if (!count_part(r) || !read_name(r, STOP_KEY, &r->key, key))
         return false;
     if (key->len == 0)
@@ -189,24 +174,27 @@ __attribute__((always_inline)) static inline bool read_key(line_reader *r, line_
     return true;
 }
 
-line_step line_reader_tag(line_reader *r, line_text *key, line_text *value)
+bool line_read_tag_key(line_reader *r, line_text *key)
 {
-    if (r->p == r->end || *r->p != ',')
-        return LINE_NONE;
-    r->p++;
-    if (!read_key(r, key, "missing_tag_key", "missing_tag_value"))
-        return LINE_BAD;
+    return read_key(r, key, "missing_tag_key", "missing_tag_value");
+}
+
+bool line_read_tag_value(line_reader *r, line_text *value)
+{
     const char *at = r->p;
     if (!read_name(r, STOP_KEY, &r->value, value))
-        return LINE_BAD;
-    if (r->p < r->end && *r->p == '=') {
-        line_fault(r, "bad_tag", r->p, "`=` in a tag's value must be escaped");
-        return LINE_BAD;
-    }
-    if (value->len > 0)
-        return LINE_GOT;
-    line_fault(r, "missing_tag_value", at, "the tag has no value");
-    return LINE_BAD;
+        return false;
+    if (r->p < r->end && *r->p == '=')
+        return line_fault(r, "bad_tag", r->p, "`=` in a tag's value must be escaped");
+    return value->len > 0 || line_fault(r, "missing_tag_value", at, "the tag has no value");
+}
+
+line_step line_reader_tag(line_reader *r, line_text *key, line_text *value)
+{
+    line_step step = line_open_tag(r);
+    if (step != LINE_GOT)
+        return step;
+    return line_read_tag_key(r, key) && line_read_tag_value(r, value) ? LINE_GOT : LINE_BAD;
 }
 
 /* ---- values ---- */
@@ -241,7 +229,7 @@ static inline const char *plain_end(const char *p, const char *end)
 #if defined(__SSE2__)
     const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
     for (; end - p >= 16; p += 16) {
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i v = load16(p);
         int found = _mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)));
         if (found)
             return p + __builtin_ctz((unsigned)found);
@@ -361,7 +349,7 @@ static inline bool read_number(line_reader *r, line_value *out)
     if (!p || (size_t)(p - at) > r->limits.number_bytes)
         return read_odd_number(r, out);
     p += suffix != '\0';
-    if (!line_ends(r, p) && *p != ',' && *p != ' ')
+    if (!line_behind_value(r, p))
         return read_odd_number(r, out);
     r->p = p;
     out->kind = LINE_FLOAT;
@@ -370,43 +358,48 @@ static inline bool read_number(line_reader *r, line_value *out)
 
 static inline bool read_value(line_reader *r, line_value *out)
 {
-    char c = line_ends(r, r->p) ? ',' : *r->p;
+    char c = r->p < r->end ? *r->p : ',';
     out->at = r->p;
-    switch (c) {
-    case ',':
-    case ' ':
-        return line_fault(r, "missing_field_value", r->p, "the field has no value");
-    case '"':
-        return read_string(r, out);
-    case '-':
-    case '.':
+    if ((unsigned)(c - '0') <= 9 || c == '-' || c == '.')
         return read_number(r, out);
-    default:
-        return (unsigned)(c - '0') <= 9 ? read_number(r, out) : read_boolean(r, out);
-    }
+    if (c == '"')
+        return read_string(r, out);
+    if (line_behind_value(r, r->p))
+        return line_fault(r, "missing_field_value", r->p, "the field has no value");
+    return read_boolean(r, out);
 }
 
-/* Blanks before the first field; behind a field a comma brings the next one. */
+/* ---- fields ---- */
+
+bool line_read_field_key(line_reader *r, line_text *key)
+{
+    return read_key(r, key, "missing_field_key", "missing_field_value");
+}
+
+bool line_read_field_value(line_reader *r, line_value *value)
+{
+    return read_value(r, value) && (line_behind_value(r, r->p) ||
+                                    line_fault(r, "bad_value", r->p, "this does not belong to the value"));
+}
+
+line_step line_open_first_field(line_reader *r)
+{
+    line_skip_blanks(r);
+    if (line_ends(r, r->p)) {
+        line_fault(r, "missing_fields", r->p, "the line has no fields");
+        return LINE_BAD;
+    }
+    r->in_fields = true;
+    r->part_at = r->p;
+    return LINE_GOT;
+}
+
 line_step line_reader_field(line_reader *r, line_text *key, line_value *value)
 {
-    if (!r->in_fields) {
-        line_skip_blanks(r);
-        if (line_ends(r, r->p)) {
-            line_fault(r, "missing_fields", r->p, "the line has no fields");
-            return LINE_BAD;
-        }
-        r->in_fields = true;
-    } else if (r->p == r->end || *r->p != ',') {
-        return LINE_NONE;
-    } else {
-        r->p++;
-    }
-    if (!read_key(r, key, "missing_field_key", "missing_field_value") || !read_value(r, value))
-        return LINE_BAD;
-    if (line_ends(r, r->p) || *r->p == ',' || *r->p == ' ')
-        return LINE_GOT;
-    line_fault(r, "bad_value", r->p, "this does not belong to the value");
-    return LINE_BAD;
+    line_step step = line_open_field(r);
+    if (step != LINE_GOT)
+        return step;
+    return line_read_field_key(r, key) && line_read_field_value(r, value) ? LINE_GOT : LINE_BAD;
 }
 
 /* ---- behind a fault ---- */

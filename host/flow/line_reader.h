@@ -60,8 +60,6 @@ typedef struct line_reader {
     bool sound;     /* the whole input is UTF-8 without NUL: lines need not be looked at */
     bool in_fields; /* where skipping goes on */
     uint32_t parts;
-    line_text expected; /* a name without characters to escape, to be tried first; len 0 = none */
-    bool as_expected;   /* the measurement or key read last was that one */
     line_limits limits;
     text key, value, number; /* what had to be rewritten */
 } line_reader;

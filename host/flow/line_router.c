@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "flow/decode_row.h"
+#include "flow/line_private.h"
 
 enum { DECODERS_KEPT = 16, ROWS_MAX = 1000000 }; /* the latter as decode_limits has it */
 
 typedef struct slot {
     decoder *decoder;
     const datastore_plan *store;
+    size_t key_len;
 } slot;
 
 struct line_router {
@@ -87,8 +89,7 @@ static void add_stray(line_router *r, const char *code, const char *at, const ch
 
 static bool names(const slot *s, const line_text *name)
 {
-    const char *key = s->store->table.key;
-    return strlen(key) == name->len && memcmp(key, name->data, name->len) == 0;
+    return s->key_len == name->len && memcmp(s->store->table.key, name->data, name->len) == 0;
 }
 
 static slot *add_slot(line_router *r, const datastore_plan *store)
@@ -102,6 +103,7 @@ static slot *add_slot(line_router *r, const datastore_plan *store)
     }
     slot *s = &r->slots[r->n++];
     s->store = store;
+    s->key_len = strlen(store->table.key);
     if (!s->decoder)
         s->decoder = decoder_create();
     decoder_prepare(s->decoder, store->decode, r->context, r->body, r->len);
@@ -180,9 +182,9 @@ status_class line_router_body(line_router *r, line_router_find find, void *arg, 
     while (line_reader_next(&r->reader)) {
         if (r->rows++ == rows_max)
             return status_set(st, STATUS_LIMIT, "body: more than %llu rows", (unsigned long long)rows_max);
-        r->reader.expected = (line_text){s ? s->store->table.key : NULL, s ? strlen(s->store->table.key) : 0};
-        bool sound = line_reader_measurement(&r->reader, &name);
-        if (sound && !r->reader.as_expected)
+        bool same = s && line_takes_measurement(&r->reader, s->store->table.key, s->key_len);
+        bool sound = same || line_reader_measurement(&r->reader, &name);
+        if (sound && !same)
             s = find_slot(r, s, &name, find, arg, stores_max, &full);
         if (!sound)
             add_stray(r, r->reader.code, r->reader.at, r->reader.detail);

@@ -21,27 +21,13 @@ static line_step bad(line_reader *r, const char *code, const char *at, const cha
     return LINE_BAD;
 }
 
-/* Eight digits at once, little-endian; false if one of them is none. */
-static inline bool eight_digits(const char *p, uint64_t *out)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-    if (((v & 0xF0F0F0F0F0F0F0F0) | (((v + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) >> 4)) !=
-        0x3333333333333333)
-        return false;
-    v = (v & 0x0F0F0F0F0F0F0F0F) * 2561 >> 8;
-    v = (v & 0x00FF00FF00FF00FF) * 6553601 >> 16;
-    *out = (v & 0x0000FFFF0000FFFF) * 42949672960001 >> 32;
-    return true;
-}
-
 /* The digits at r->p; *over: they are no uint64. */
 static uint64_t read_digits(line_reader *r, bool *over)
 {
     const char *from = r->p, *p = from;
     uint64_t value = 0, eight;
-    for (; r->end - p >= 8 && eight_digits(p, &eight); p += 8)
-        value = value * 100000000 + eight;
+    for (; r->end - p >= 8 && !decimal_odd(eight = decimal_load(p)); p += 8)
+        value = value * 100000000 + decimal_eight(eight);
     for (; p < r->end && (unsigned)(*p - '0') <= 9; p++)
         value = value * 10 + (unsigned)(*p - '0');
     r->p = p;

@@ -5,7 +5,7 @@
 #ifndef PENSTOCK_STORE_WORKSPACE_SCHEMA_H
 #define PENSTOCK_STORE_WORKSPACE_SCHEMA_H
 #include "store/connection.h"
-#include "store/table.h"
+#include "store/table_change.h"
 
 #define SCHEMA_LOCK_TIMEOUT_MS 2000
 #define SCHEMA_TRIES 5
@@ -20,21 +20,8 @@ status_class workspace_schema_drop(connection *c, int32_t wid, status *st);
 status_class store_create(connection *c, const store_table *table, const char *role, status *st);
 status_class store_exists(connection *c, const store_table *table, bool *exists_out, status *st);
 
-typedef enum table_change_kind {
-    CHANGE_ADD_COLUMN,
-    CHANGE_LOOSEN,
-    CHANGE_WIDEN_INTEGER,
-    CHANGE_REFUSED
-} table_change_kind;
-typedef struct table_change {
-    table_change_kind kind;
-    char column[64];
-    char detail[160];
-} table_change;
-/* What leads from one description to the other, without a database. WIDEN_INTEGER (integer→number) rewrites
- * the table. REFUSED: a removed or retyped column, another key, another entity. */
-uint32_t table_compare(const store_table *from, const store_table *to, table_change *out, uint32_t max);
-/* Applies it. STATUS_CONFLICT when a change is refused; a rewrite only when `allow_rewrite`. */
+/* Applies what leads from one description to the other (table_change.h). STATUS_CONFLICT when a change is
+ * refused; a rewrite only when `allow_rewrite`. */
 status_class store_alter(connection *c, const store_table *from, const store_table *to, bool allow_rewrite,
                          status *st);
 status_class store_drop(connection *c, store_class class, const char *key, int32_t wid, status *st);

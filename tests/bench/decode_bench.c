@@ -86,32 +86,75 @@ static text make_body(uint32_t n, decode_format format)
     return t;
 }
 
-static void measure_decode(const row_plan *rows, decode_format format, uint32_t n)
+typedef struct decoding { /* bodies of n rows of one format */
+    decode_format format;
+    uint32_t n;
+    decode_plan *plan;
+    decoder *d;
+    text body;
+} decoding;
+
+static decoding decoding_open(const row_plan *rows, decode_format format, uint32_t n)
 {
     decode_options o = {
         .format = format, .time_column = "time", .past_us = 400 * UTC_DAY_US, .future_us = UTC_DAY_US};
-    decode_context context = {.now_us = 1774720799000000, .measurement = "sensor_data"};
     status st;
-    decode_plan *plan = decode_plan_create(rows, &o, &st);
-    decoder *d = decoder_create();
-    text body = make_body(n, format);
-    double results[ROUNDS];
-    unsigned repeat = 200000 / n;
+    return (decoding){.format = format,
+                      .n = n,
+                      .plan = decode_plan_create(rows, &o, &st),
+                      .d = decoder_create(),
+                      .body = make_body(n, format)};
+}
+
+static void decoding_close(decoding *x)
+{
+    decoder_free(x->d);
+    decode_plan_free(x->plan);
+    text_free(&x->body);
+}
+
+/* CPU a row of one round. */
+static double decoding_round(decoding *x)
+{
+    decode_context context = {.now_us = 1774720799000000, .measurement = "sensor_data"};
+    unsigned repeat = 200000 / x->n;
     decode_result r = {0};
-    for (int round = 0; round < ROUNDS; round++) {
-        double from = cpu_us();
-        for (unsigned i = 0; i < repeat; i++)
-            decode_body(d, plan, &context, body.data, body.len, &r, &st);
-        results[round] = (cpu_us() - from) / repeat / n;
-        if (r.rows.n_rows != n)
-            abort();
-    }
+    status st;
+    double from = cpu_us();
+    for (unsigned i = 0; i < repeat; i++)
+        decode_body(x->d, x->plan, &context, x->body.data, x->body.len, &r, &st);
+    double took = cpu_us() - from;
+    if (r.rows.n_rows != x->n)
+        abort();
+    return took / repeat / x->n;
+}
+
+static void measure_decode(const row_plan *rows, decode_format format, uint32_t n)
+{
+    decoding x = decoding_open(rows, format, n);
+    double results[ROUNDS];
+    for (int round = 0; round < ROUNDS; round++)
+        results[round] = decoding_round(&x);
     char what[64];
-    snprintf(what, sizeof what, "%s, %u rows (%zu B/row)", decode_format_name(format), n, body.len / n);
+    snprintf(what, sizeof what, "%s, %u rows (%zu B/row)", decode_format_name(format), n, x.body.len / n);
     print_median(what, results);
-    decoder_free(d);
-    decode_plan_free(plan);
-    text_free(&body);
+    decoding_close(&x);
+}
+
+/* Line protocol beside NDJSON, in turn. */
+static void compare_lines(const row_plan *rows, uint32_t n)
+{
+    decoding lines = decoding_open(rows, DECODE_LINES, n), json = decoding_open(rows, DECODE_NDJSON, n);
+    double ratios[ROUNDS];
+    for (int round = 0; round < ROUNDS; round++) {
+        double took = decoding_round(&lines);
+        ratios[round] = took / decoding_round(&json);
+    }
+    qsort(ratios, ROUNDS, sizeof *ratios, by_value);
+    printf("%-34s %6.3f          [%.3f .. %.3f]  goal at most 1\n", "lp / ndjson, CPU a row",
+           ratios[ROUNDS / 2], ratios[0], ratios[ROUNDS - 1]);
+    decoding_close(&lines);
+    decoding_close(&json);
 }
 
 static void measure_jansson(uint32_t n)
@@ -200,6 +243,7 @@ int main(void)
     measure_decode(rows, DECODE_JSON, 1000);
     measure_decode(rows, DECODE_CSV, 1000);
     measure_decode(rows, DECODE_LINES, 1000);
+    compare_lines(rows, 1000);
     measure_after(rows, 1000);
     measure_newlines(1000);
     measure_jansson(1000);

@@ -1,7 +1,10 @@
 /* A body as line protocol, into three stores, and read alone: reading goes forward and stays inside. */
 #include <assert.h>
 
+#include <string.h>
+
 #include "rows_input.h"
+#include "unit/flow/lines_apart.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -43,8 +46,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         {.schema = rows_open, .options = {LINES}},
         {.schema = rows_whole, .options = {LINES}},
     };
+    decode_context context = {.precision = LINE_NS};
+    uint64_t line;
     read_alone((const char *)data, size);
-    rows_input(stores, sizeof stores / sizeof *stores, &(decode_context){.precision = LINE_NS}, 1, data,
-               size);
+    rows_input(stores, sizeof stores / sizeof *stores, &context, 1, data, size);
+    for (size_t i = 0; i < sizeof stores / sizeof *stores && !memchr(data, '"', size); i++)
+        assert(!lines_apart(stores[i].plan, &context, (const char *)data, size, &line));
     return 0;
 }

@@ -193,6 +193,23 @@ static void copied_rows_are_the_same(void **state)
     batch_builder_free(copy);
 }
 
+static void repeated_values_are_the_same(void **state)
+{
+    (void)state;
+    batch_builder *b = batch_builder_create(types, N_TYPES);
+    for (uint64_t i = 0; i < 600; i++) { /* past what rows and texts have room for at first */
+        if (i % 3 == 0)
+            set_row(b, i);
+        for (uint32_t c = 0; i % 3 && c < N_TYPES; c++)
+            batch_builder_repeat(b, c);
+        batch_builder_end_row(b);
+    }
+    batch got = batch_builder_freeze(b);
+    for (uint32_t i = 0; i < 600; i++)
+        check_row(&got, i, i / 3 * 3);
+    batch_builder_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +217,7 @@ int main(void)
         cmocka_unit_test(warm_builders_do_not_grow),
         cmocka_unit_test(shards_hold_every_row_once_and_in_order),
         cmocka_unit_test(copied_rows_are_the_same),
+        cmocka_unit_test(repeated_values_are_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,3 +89,21 @@ bool null_at(const kit *k, uint32_t col, uint32_t row)
 {
     return column_is_null(&k->r.rows.columns[col], row);
 }
+
+kit lines_open(const char *schema_text, const char *time_column, decode_limits limits)
+{
+    return kit_open(schema_text,
+                    (decode_options){.format = DECODE_LINES, .time_column = time_column, .limits = limits});
+}
+
+void expect_reject(const kit *k, size_t i, const char *code, const char *pointer, uint64_t line,
+                   uint32_t column)
+{
+    assert_true(i < k->r.n_rejects);
+    const decode_reject *r = &k->r.rejects[i];
+    if (strcmp(r->code, code) != 0 || strcmp(r->pointer, pointer) != 0 || r->line != line ||
+        r->column != column)
+        fail_msg("%s at `%s` %llu:%u (%s) instead of %s at `%s` %llu:%u", r->code, r->pointer,
+                 (unsigned long long)r->line, r->column, r->detail, code, pointer, (unsigned long long)line,
+                 column);
+}

@@ -25,6 +25,7 @@ typedef struct kit {
 row_plan *kit_rows(const char *schema_text);
 /* Any time is in the window unless the options say otherwise. */
 kit kit_open(const char *schema_text, decode_options options);
+kit lines_open(const char *schema_text, const char *time_column, decode_limits limits); /* line protocol */
 void kit_close(kit *k);
 
 void run_n(kit *k, const char *body, size_t len);
@@ -34,5 +35,7 @@ void expect(const kit *k, uint32_t rows, size_t rejects);
 void expect_text(const kit *k, uint32_t col, uint32_t row, const char *want);
 int64_t int_at(const kit *k, uint32_t col, uint32_t row);
 double number_at(const kit *k, uint32_t col, uint32_t row);
+void expect_reject(const kit *k, size_t i, const char *code, const char *pointer, uint64_t line,
+                   uint32_t column);
 bool null_at(const kit *k, uint32_t col, uint32_t row);
 #endif

@@ -23,24 +23,6 @@ static const char not_flat[] =
 static const char deep[] = "{'type':'object','properties':{'n':{'type':'integer','not':{'const':13}},"
                            "'list':{'type':'array','items':{'type':'string'}}}}";
 
-static kit lines_open(const char *schema_text, const char *time_column, decode_limits limits)
-{
-    return kit_open(schema_text,
-                    (decode_options){.format = DECODE_LINES, .time_column = time_column, .limits = limits});
-}
-
-static void expect_reject(const kit *k, size_t i, const char *code, const char *pointer, uint64_t line,
-                          uint32_t column)
-{
-    assert_true(i < k->r.n_rejects);
-    const decode_reject *r = &k->r.rejects[i];
-    if (strcmp(r->code, code) != 0 || strcmp(r->pointer, pointer) != 0 || r->line != line ||
-        r->column != column)
-        fail_msg("%s at `%s` %llu:%u (%s) instead of %s at `%s` %llu:%u", r->code, r->pointer,
-                 (unsigned long long)r->line, r->column, r->detail, code, pointer, (unsigned long long)line,
-                 column);
-}
-
 /* ---- columns ---- */
 
 static void tags_and_fields_are_columns(void **state)
@@ -135,6 +117,8 @@ static void rules_that_see_the_whole_row(void **state)
     run(&k, "m a=1i\nm c=1i\nm b=2i,c=\"x\"\n");
     expect(&k, 2, 1);
     expect_reject(&k, 0, "schema", "", 2, 1);
+    run(&k, "m,b=1 c=1\nm,b=1 c=1\nm c=1\n"); /* a tag that is taken over is seen by them, too */
+    expect(&k, 2, 1);
     kit_close(&k);
     k = lines_open(deep, NULL, (decode_limits){0});
     run(&k, "m n=12i\nm n=13i\nm list=\"[\\\"a\\\"]\"\nm list=\"[1]\"\n");
