@@ -1,7 +1,6 @@
 """Rows that go out by a sink: signed, in order, corrected, refused; and sinks that are wrong."""
 import hashlib
 import hmac
-import json
 
 from harness import Host, check, equal, main, wait_for
 from row_receiver import KEYED, Far, add_sink, in_order, reading, sink_of, started, template
