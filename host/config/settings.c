@@ -431,11 +431,6 @@ int64_t settings_integer(const settings *s, const char *name)
     return entry_of(s, name)->number;
 }
 
-bool settings_boolean(const settings *s, const char *name)
-{
-    return entry_of(s, name)->number != 0;
-}
-
 size_t settings_list(const settings *s, const char *name, const char *const **ret_items)
 {
     const entry *e = entry_of(s, name);

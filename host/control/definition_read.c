@@ -105,7 +105,8 @@ static schedule_rule read_schedule(definition_reader *r, const json_t *from)
 /* ---- columns
  * ---------------------------------------------------------------------------------------------------- */
 
-column_type column_type_parse(const char *word)
+/* Words of column types, as in the JSON form of `columns`; 0 if it is none. */
+static column_type column_type_parse(const char *word)
 {
     static const char *const words[] = {
         [COLUMN_BOOLEAN] = "boolean",     [COLUMN_INTEGER] = "integer", [COLUMN_NUMBER] = "number",

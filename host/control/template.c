@@ -57,7 +57,8 @@ static bool lies_inside(const char *pointer, const char *outer)
     return strncmp(pointer, outer, len) == 0 && (pointer[len] == '/' || pointer[len] == '\0');
 }
 
-void checker_problem_at(template_checker *c, const char *pointer, bool of_key, const char *sentence)
+/* Reports at a pointer; a second problem at the same place, or below one, is dropped. */
+static void checker_problem_at(template_checker *c, const char *pointer, bool of_key, const char *sentence)
 {
     char where[256];
     template_report *r = c->report;
@@ -101,7 +102,8 @@ void checker_hint(template_checker *c, const char *format, ...)
         last->hint = arena_string(c->arena, sentence);
 }
 
-bool checker_has_problem(const template_checker *c, object_class class, const char *key)
+/* Whether a problem was reported at the object or inside it. */
+static bool checker_has_problem(const template_checker *c, object_class class, const char *key)
 {
     char pointer[160];
     snprintf(pointer, sizeof pointer, "/%s/%s", class_section(class), key);
@@ -115,7 +117,8 @@ bool checker_has_problem(const template_checker *c, object_class class, const ch
 /* ---- finding
  * ---------------------------------------------------------------------------------------------------- */
 
-json_t *checker_find(const template_checker *c, object_class class, const char *key)
+/* The object, of the document or of the template under it; NULL if there is none. */
+static json_t *checker_find(const template_checker *c, object_class class, const char *key)
 {
     const char *section = class_section(class);
     json_t *found = json_object_get(json_object_get(c->body, section), key);

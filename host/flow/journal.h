@@ -23,7 +23,7 @@ typedef struct journal journal;
 typedef enum journal_lane { JOURNAL_LIVE = 0, JOURNAL_BACKLOG = 1 } journal_lane;
 typedef enum journal_kind {
     JOURNAL_ROWS = 1, /* a batch of accepted rows */
-    JOURNAL_REJECTED, /* rows that intake refused, as journal_reject_pack writes them */
+    JOURNAL_REJECTED, /* rows that intake refused, as rejected_pack writes them */
     JOURNAL_RAW,      /* a body to be decoded later */
     JOURNAL_REPLY,    /* a command's later result */
     JOURNAL_MARKER,   /* says something about the stream; no rows */

@@ -237,7 +237,8 @@ static schema_node *document_walk(compiler *c, const json_t *document, const cha
 
 /* ---- references */
 
-resource *compiler_resource(compiler *c, const char *uri)
+/* By absolute URI without fragment; loads it if it is not known yet. NULL: there is none, or c->st. */
+static resource *compiler_resource(compiler *c, const char *uri)
 {
     const json_t *known = json_object_get(c->uris, uri);
     if (known)
@@ -441,9 +442,4 @@ void schema_free(schema *s)
 json_t *schema_document(const schema *s)
 {
     return s->document;
-}
-
-schema_draft schema_draft_of(const schema *s)
-{
-    return s->draft;
 }

@@ -147,7 +147,8 @@ bool evaluation_apply_part(evaluation *e, const frame *f, const schema_node *n, 
     return valid;
 }
 
-bool evaluation_apply_branch(evaluation *e, const frame *f, const schema_node *n)
+/* To the value itself, as a branch: its errors are not reported, its marks go when it fails. */
+static bool evaluation_apply_branch(evaluation *e, const frame *f, const schema_node *n)
 {
     size_t height = e->n_marks;
     e->quiet++;

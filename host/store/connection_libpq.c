@@ -261,11 +261,6 @@ static bool libpq_in_transaction(void *handle)
     return t == PQTRANS_INTRANS || t == PQTRANS_INERROR || t == PQTRANS_ACTIVE;
 }
 
-static int libpq_server_version(void *handle)
-{
-    return PQserverVersion(((libpq_session *)handle)->conn);
-}
-
 static status_class libpq_scram(void *handle, const char *user, const char *password, text *out, status *st)
 {
     libpq_session *s = handle;
@@ -287,7 +282,6 @@ const connection_driver connection_libpq = {
     .cancel = libpq_cancel,
     .broken = libpq_broken,
     .in_transaction = libpq_in_transaction,
-    .server_version = libpq_server_version,
     .scram = libpq_scram,
     .close = libpq_session_close,
 };

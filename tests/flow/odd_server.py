@@ -40,12 +40,23 @@ class Odd:
             s.close()
 
 
-class Noise(Odd):
-    """Answers whatever it is told with bytes of no protocol."""
+class Says(Odd):
+    """Answers whatever it is told with the same bytes."""
+
+    def __init__(self, said):
+        self.said = said
+        super().__init__()
 
     def talk(self, near):
         while near.recv(4096):
-            near.sendall(b"\xff" * 300)
+            near.sendall(self.said)
+
+
+class Noise(Says):
+    """Bytes of no protocol."""
+
+    def __init__(self):
+        super().__init__(b"\xff" * 300)
 
 
 class Mute(Odd):
