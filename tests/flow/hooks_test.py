@@ -299,8 +299,9 @@ def the_database_is_away(stage):
     with stage.host.without_database():
         stage.host.end_database(signal.SIGQUIT)
         equal({stage.post("open", line(n, "away")).status for n in range(20)}, {204}, "while it is away")
-    wait_for("the rows", lambda: len([r for r in stage.host.sql(
-        "SELECT 1 FROM datastore.readings_wid1 WHERE device = 'away'")]) == 20, 60)
+    wait_for("PostgreSQL is back", stage.host.postmaster, 60)
+    stage.host.wait_ready()
+    wait_for("the rows", lambda: sorted(r["value"] for r in stage.rows() if r["device"] == "away") == [float(n) for n in range(20)], 60)
 
 
 def durable_when_answered(stage):
