@@ -48,8 +48,7 @@ static const schema *the_format_schema(void)
     return format_schema;
 }
 
-/* ---- reporting
- * -------------------------------------------------------------------------------------------------- */
+/* ---- reporting ---- */
 
 static bool lies_inside(const char *pointer, const char *outer)
 {
@@ -114,8 +113,7 @@ static bool checker_has_problem(const template_checker *c, object_class class, c
     return false;
 }
 
-/* ---- finding
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- finding ---- */
 
 /* The object, of the document or of the template under it; NULL if there is none. */
 static json_t *checker_find(const template_checker *c, object_class class, const char *key)
@@ -171,8 +169,7 @@ json_t *checker_need_reference(template_checker *c, const char *reference, objec
     return checker_need(c, ref.class, ref.key, class, key, field);
 }
 
-/* ---- sections and parameters
- * ------------------------------------------------------------------------------------ */
+/* ---- sections and parameters ---- */
 
 static bool is_one_of(const char *word, const char *const *words, size_t n)
 {
@@ -242,8 +239,7 @@ static void fill_parameters(template_checker *c, const json_t *body)
     json_decref(values);
 }
 
-/* ---- the format's schema
- * ---------------------------------------------------------------------------------------- */
+/* ---- the format's schema ---- */
 
 static int deepest_first(const void *a, const void *b)
 {
@@ -334,8 +330,7 @@ static void check_format(template_checker *c)
     }
 }
 
-/* ---- rules
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- rules ---- */
 
 typedef void (*rule)(template_checker *c, const char *key, json_t *body);
 

@@ -84,13 +84,12 @@ static status_class exec_one(libpq_session *s, const driver_request *r, int64_t 
     return ret;
 }
 
+/* In one piece where it is short (libpq sends by itself what grows long): each piece wakes the server. */
 static status_class send_all(libpq_session *s, const driver_request *requests, unsigned n, unsigned *failed,
                              int64_t deadline, connection_failure *failure, status *st)
 {
     for (unsigned i = 0; i < n; i++) {
         status_class ret = send_request(s, &requests[i], failure, st);
-        if (ret == STATUS_OK)
-            ret = libpq_session_flush(s, deadline, requests[i].name, failure, st);
         *failed = i;
         if (ret != STATUS_OK)
             return ret;
