@@ -81,7 +81,8 @@ const command sink_commands[] = {
     {"sink", "check", "KEY", 1, 1, NULL, "is its far side there, and does it take us; nothing is sent",
      "sink check lake -w demo", run_check, NULL},
     {"sink", "pause", "KEY", 1, 1, NULL,
-     "stops delivering until it is resumed or the host starts again; rows stay in their store",
+     "stops delivering until it is resumed, another template is applied or the host starts again; rows stay "
+     "in their store",
      "sink pause lake -w demo", resource_post, &pause},
     {"sink", "resume", "KEY", 1, 1, NULL,
      "delivers on from where it stopped; one that backs off tries at once", "sink resume lake -w demo",
