@@ -176,6 +176,7 @@ static pst_status read_due(modbus *m, const pst_call *call, uint32_t max_rows, i
                            pst_error *error)
 {
     watch *w = &m->watch;
+    assert(w->n > 0); /* the schema of the configuration asks for a device */
     int64_t until_us = call->deadline_us - 4 * m->line.timeout_us;
     pst_status st = PST_OK;
     size_t begin = w->next, k = 0;
