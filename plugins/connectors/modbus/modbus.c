@@ -152,6 +152,7 @@ static pst_status read_device(modbus *m, const pst_call *call, device *d, uint32
     uint32_t late = d->late;
     bool silent = false;
     pst_status st = PST_OK;
+    assert(m->map.n_groups);
     for (size_t i = 0; !st && !silent && i < 2 * m->map.n_groups; i++) {
         size_t g = i % m->map.n_groups;
         bool room = pst_builder_rows(m->builder) < max_rows && m->host->now_us(m->host) < until_us;
