@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char magic[5] = {'m', 'q', 't', 't', '1'};
+static const uint8_t magic[5] = {'m', 'q', 't', 't', '1'};
 enum { HEAD = 6 + 8 + 8 + 2, SECTION = 8 + 1 + 2, SECTION_MAX = SECTION + 8192, LIST_MAX = 4096 };
 
 static void put(uint8_t *at, uint64_t value, size_t n)
