@@ -63,10 +63,11 @@ class Cluster:
 
 
 class Relay:
-    """In front of `broker`. With a password, SASL PLAIN is asked for first and only that word is taken. `among`: the relays of the
+    """In front of `broker`. With a password, SASL PLAIN is asked for first and only that word is taken. `clients`: who signs their
+    certificates. `among`: the relays of the
     cluster's other brokers. `slow_s`: each answer waits so long. `deaf_to`: from the first such request on nothing is passed on."""
 
-    def __init__(self, broker, certificate=None, password=None, among=(), slow_s=0, deaf_to=None):
+    def __init__(self, broker, certificate=None, password=None, among=(), slow_s=0, deaf_to=None, clients=None):
         host, port = broker.rsplit(":", 1)
         self.target, self.password, self.open, self.slow_s, self.deaf_to = (host, int(port)), password, True, slow_s, deaf_to
         self.silent_since = None
@@ -74,6 +75,9 @@ class Relay:
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(f"{certificate}.pem", f"{certificate}.key")
+        if clients:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(clients)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port, self.ended = self.listener.getsockname()[1], False
         self.all = among.all if among else []
