@@ -213,7 +213,9 @@ const command connector_commands[] = {
      "the address that senders post to: how old it is, or a new one, which is shown once",
      "connector hook shop --rotate -w demo\nconnector hook shop --rotate --keep-old 3600 -w demo", run_hook,
      NULL},
-    {"connector", "pause", "KEY", 1, 1, NULL, "stops reading until it is resumed or the host starts again",
+    {"connector", "pause", "KEY", 1, 1, NULL,
+     "stops reading until it is resumed, another template is applied or the host starts again (`paused: "
+     "true` in the template stays)",
      "connector pause rig -w demo", resource_post, &pause},
     {"connector", "resume", "KEY", 1, 1, NULL, "reads on where it stopped", "connector resume rig -w demo",
      resource_post, &resume},

@@ -215,33 +215,23 @@ static void last_line(const char *path, char *out, size_t size)
     text_free(&t);
 }
 
-static status_class make_data(const cluster_options *o, const cluster *c, const char *secret_path, uid_t uid,
-                              gid_t gid, status *st)
+static status_class give_to(const char *path, uid_t uid, gid_t gid, status *st)
 {
-    char making[CLUSTER_PATH_SIZE + 8], program[CLUSTER_PATH_SIZE + 16],
-        password_file[CLUSTER_PATH_SIZE + 32], line[256];
+    return geteuid() == 0 && chown(path, uid, gid) != 0 ? status_errno(st, errno, path) : STATUS_OK;
+}
+
+/* initdb into the empty folder `data`. */
+static status_class init_data(const cluster_options *o, const cluster *c, const char *data,
+                              const char *password_file, uid_t uid, gid_t gid, status *st)
+{
+    char program[CLUSTER_PATH_SIZE + 16], pwfile[CLUSTER_PATH_SIZE + 48], line[256];
     pid_t pid;
     int code = 0;
-    snprintf(making, sizeof making, "%s.new", c->data);
     snprintf(program, sizeof program, "%s/initdb", c->bin);
-    snprintf(password_file, sizeof password_file, "%s/initdb.secret", c->sockets);
-    status_class ret = disk_remove_tree(making, st);
-    if (ret == STATUS_OK)
-        ret = disk_make_folder(making, 0700, st);
-    if (ret != STATUS_OK)
-        return ret;
-    if (geteuid() == 0 && chown(making, uid, gid) != 0)
-        return status_errno(st, errno, making);
-    ret = disk_write(secret_path, c->password, strlen(c->password), 0600, st);
-    if (ret == STATUS_OK)
-        ret = disk_write(password_file, c->password, strlen(c->password), 0600, st);
-    if (ret == STATUS_OK && geteuid() == 0 && chown(password_file, uid, gid) != 0)
-        ret = status_errno(st, errno, password_file);
-    char pwfile[sizeof password_file + 16];
     snprintf(pwfile, sizeof pwfile, "--pwfile=%s", password_file);
     const char *const argv[] = {program,
                                 "-D",
-                                making,
+                                data,
                                 "-U",
                                 SUPERUSER,
                                 "--auth=scram-sha-256",
@@ -253,15 +243,35 @@ static status_class make_data(const cluster_options *o, const cluster *c, const 
                                 o->ephemeral ? "--no-sync" : NULL,
                                 NULL};
     const cluster_spawn *spawn = o->spawn ? o->spawn : &cluster_spawn_plain;
-    if (ret == STATUS_OK)
-        ret = run(o, c, argv, false, uid, gid, &pid, st);
+    status_class ret = run(o, c, argv, false, uid, gid, &pid, st);
     if (ret == STATUS_OK)
         ret = spawn->wait(spawn->self, pid, CLUSTER_START_TIMEOUT_MS * 2, &code, st);
+    if (ret != STATUS_OK || code == 0)
+        return ret;
+    last_line(c->log, line, sizeof line);
+    return status_set(st, STATUS_UNAVAILABLE, "private database: initdb ended with %d: %s", code, line);
+}
+
+static status_class make_data(const cluster_options *o, const cluster *c, const char *secret_path, uid_t uid,
+                              gid_t gid, status *st)
+{
+    char making[CLUSTER_PATH_SIZE + 8], password_file[CLUSTER_PATH_SIZE + 32];
+    snprintf(making, sizeof making, "%s.new", c->data);
+    snprintf(password_file, sizeof password_file, "%s/initdb.secret", c->sockets);
+    status_class ret = disk_remove_tree(making, st);
+    if (ret == STATUS_OK)
+        ret = disk_make_folder(making, 0700, st);
+    if (ret == STATUS_OK)
+        ret = give_to(making, uid, gid, st);
+    if (ret == STATUS_OK)
+        ret = disk_write(secret_path, c->password, strlen(c->password), 0600, st);
+    if (ret == STATUS_OK)
+        ret = disk_write(password_file, c->password, strlen(c->password), 0600, st);
+    if (ret == STATUS_OK)
+        ret = give_to(password_file, uid, gid, st);
+    if (ret == STATUS_OK)
+        ret = init_data(o, c, making, password_file, uid, gid, st);
     unlink(password_file);
-    if (ret == STATUS_OK && code != 0) {
-        last_line(c->log, line, sizeof line);
-        ret = status_set(st, STATUS_UNAVAILABLE, "private database: initdb ended with %d: %s", code, line);
-    }
     if (ret == STATUS_OK && rename(making, c->data) != 0)
         ret = status_errno(st, errno, c->data);
     return ret;
