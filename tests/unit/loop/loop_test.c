@@ -1,5 +1,6 @@
 #include "support/check.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 
@@ -146,6 +147,66 @@ static void owner_leaves_threads(void **state)
     assert_in_range(most, 1, THREADS - THREADS / 4);
 }
 
+static void on_quick(void *arg)
+{
+    atomic_int *done = arg;
+    atomic_fetch_add(done, 1);
+}
+
+/* One job after the other, each in a lane of its own: the thread that has just become idle takes the next. */
+static void little_work_keeps_to_one_thread(void **state)
+{
+    (void)state;
+    enum { JOBS = 100, MOST = 8 };
+    lane_pool *pool = lane_pool_create(MOST);
+    lane *lanes[MOST];
+    atomic_int done = 0;
+    assert_int_equal(lane_pool_threads(pool), 0);
+    for (int i = 0; i < MOST; i++)
+        lanes[i] = lane_open(pool, "t");
+    for (int i = 0; i < JOBS; i++) {
+        lane_post(lanes[i % MOST], on_quick, &done);
+        while (lane_waiting(lanes[i % MOST]))
+            sched_yield();
+    }
+    assert_int_equal(done, JOBS);
+    assert_int_equal(lane_pool_threads(pool), 1);
+    for (int i = 0; i < MOST; i++)
+        lane_close(lanes[i]);
+    lane_pool_free(pool);
+}
+
+static void on_meeting(void *arg)
+{
+    pthread_barrier_wait(arg);
+}
+
+/* As many threads as there is work for; they end when there is none, and come back with it. */
+static void threads_come_with_work(void **state)
+{
+    (void)state;
+    enum { LANES_AT_ONCE = 4 };
+    lane_pool *pool = lane_pool_create(LANES_AT_ONCE);
+    lane *lanes[LANES_AT_ONCE];
+    pthread_barrier_t meeting;
+    pthread_barrier_init(&meeting, NULL, LANES_AT_ONCE);
+    lane_pool_linger(pool, 1000);
+    for (int i = 0; i < LANES_AT_ONCE; i++)
+        lanes[i] = lane_open(pool, "t");
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < LANES_AT_ONCE; i++)
+            lane_post(lanes[i], on_meeting, &meeting); /* ends when all four run */
+        while (lane_pool_threads(pool) > 0)
+            sched_yield();
+        for (int i = 0; i < LANES_AT_ONCE; i++)
+            assert_int_equal(lane_waiting(lanes[i]), 0);
+    }
+    for (int i = 0; i < LANES_AT_ONCE; i++)
+        lane_close(lanes[i]);
+    lane_pool_free(pool);
+    pthread_barrier_destroy(&meeting);
+}
+
 static void stop_loop(void *arg)
 {
     loop_stop(arg);
@@ -196,7 +257,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_keep_order_one_at_a_time), cmocka_unit_test(owners_share_threads),
         cmocka_unit_test(owner_leaves_threads),           cmocka_unit_test(lanes_answer_on_the_loop),
-        cmocka_unit_test(timers_fire_and_stop),
+        cmocka_unit_test(timers_fire_and_stop),           cmocka_unit_test(little_work_keeps_to_one_thread),
+        cmocka_unit_test(threads_come_with_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
