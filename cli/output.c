@@ -88,7 +88,8 @@ static void value_add(text *cell, const json_t *value)
         json_text_add(cell, value, false);
 }
 
-void output_cell(const output *out, const json_t *value, text *cell)
+/* One value as a cell of a table or of CSV. */
+static void output_cell(const output *out, const json_t *value, text *cell)
 {
     value_add(cell, value);
     if (out->format == OUTPUT_CSV)

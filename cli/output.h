@@ -37,6 +37,4 @@ void output_object(const output *out, const json_t *object);
 /* Rows as arrays under named columns (metrics, stores). */
 status_class output_rows(const output *out, const json_t *names, const json_t *rows, const json_t *document,
                          status *st);
-/* One value as a cell of a table or of CSV. */
-void output_cell(const output *out, const json_t *value, text *cell);
 #endif

@@ -229,7 +229,8 @@ static void copy_value(batch_builder *b, uint32_t col, const column *from, uint3
     }
 }
 
-void batch_builder_copy_row(batch_builder *b, const batch *from, uint32_t row)
+/* Appends row `row` of a batch with the same column types; the open row must be empty. */
+static void batch_builder_copy_row(batch_builder *b, const batch *from, uint32_t row)
 {
     assert(from->n_columns == b->n_columns);
     for (uint32_t i = 0; i < b->n_columns; i++) {

@@ -42,8 +42,6 @@ void batch_builder_reset(batch_builder *b); /* no rows; keeps the memory */
 void batch_builder_end_row(batch_builder *b);
 /* Forgets what was set in the open row. */
 void batch_builder_drop_row(batch_builder *b);
-/* Appends row `row` of a batch with the same column types; the open row must be empty. */
-void batch_builder_copy_row(batch_builder *b, const batch *from, uint32_t row);
 /* Appends the rows in that order, column by column. */
 void batch_builder_copy_rows(batch_builder *b, const batch *from, const uint32_t *rows, uint32_t n);
 batch batch_builder_freeze(batch_builder *b);

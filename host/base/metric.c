@@ -170,7 +170,8 @@ static uint64_t bucket_sum(const metric *m)
     return count;
 }
 
-double metric_value(const metric *m)
+/* counter, gauge; a histogram's count */
+static double metric_value(const metric *m)
 {
     return m->kind == METRIC_HISTOGRAM ? (double)bucket_sum(m) : (double)m->whole + m->value;
 }

@@ -48,7 +48,6 @@ void metric_count(metric *m, uint64_t total);
 /* `collect` runs before every visit, on the visitor's thread: it may register metrics and set them. There is
  * one; NULL takes it away (after this returns it is not called any more). */
 void metric_collect_by(void (*collect)(void *arg), void *arg);
-double metric_value(const metric *m); /* counter, gauge; a histogram's count */
 
 typedef struct metric_view {
     metric_kind kind;

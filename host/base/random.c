@@ -14,7 +14,8 @@ static void system_fill(void *self, void *out, size_t len)
 
 static random_source current = {system_fill, NULL};
 
-void random_use(const random_source *source)
+/* NULL = the system's */
+static void random_use(const random_source *source)
 {
     current = source ? *source : (random_source){system_fill, NULL};
 }

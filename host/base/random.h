@@ -11,8 +11,7 @@ typedef struct random_source {
 
 void random_bytes(void *out, size_t len); /* any thread; cryptographic unless a test changed the source */
 uint64_t random_u64(void);
-uint64_t random_below(uint64_t limit);        /* 0 … limit-1; limit > 0 */
-void random_use(const random_source *source); /* NULL = the system's */
+uint64_t random_below(uint64_t limit); /* 0 … limit-1; limit > 0 */
 
 /* Seeded generator (splitmix64): for tests and jitter, never for secrets. */
 typedef struct random_seeded {

@@ -31,8 +31,7 @@ struct settings {
     entry *entries; /* as settings_table */
 };
 
-/* ---- parsing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- parsing ---- */
 
 static bool parse_integer(const char *s, int64_t *ret)
 {
@@ -178,8 +177,7 @@ static status_class set(settings *s, size_t i, const char *value, const char *or
     return STATUS_OK;
 }
 
-/* ---- names
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- names ---- */
 
 /* Dots, hyphens and underscores are the same, and so is case. */
 static bool same_name(const char *key, const char *given)
@@ -219,8 +217,7 @@ static status_class fail_unknown(const char *where, const char *given, status *s
     return class;
 }
 
-/* ---- sources
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- sources ---- */
 
 static status_class take_defaults(settings *s, status *st)
 {
@@ -405,8 +402,7 @@ void settings_free(settings *s)
     free(s);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static const entry *entry_of(const settings *s, const char *name)
 {
@@ -429,11 +425,6 @@ const char *settings_text(const settings *s, const char *name)
 int64_t settings_integer(const settings *s, const char *name)
 {
     return entry_of(s, name)->number;
-}
-
-bool settings_boolean(const settings *s, const char *name)
-{
-    return entry_of(s, name)->number != 0;
 }
 
 size_t settings_list(const settings *s, const char *name, const char *const **ret_items)

@@ -60,7 +60,6 @@ void settings_free(settings *s); /* NULL is fine */
 /* Asking for a name that is not in the table, or for another kind, is our bug and ends the process. */
 const char *settings_text(const settings *s, const char *name); /* NULL = unset */
 int64_t settings_integer(const settings *s, const char *name);  /* integers, bytes, durations; 0 = unset */
-bool settings_boolean(const settings *s, const char *name);
 size_t settings_list(const settings *s, const char *name, const char *const **ret_items);
 const grant_list *settings_grants(const settings *s, const char *name); /* NULL = unset */
 const char *settings_origin(const settings *s,

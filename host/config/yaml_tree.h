@@ -48,8 +48,7 @@ yaml_place yaml_tree_place(const yaml_tree *t, const char *pointer, bool of_key)
 /* The same as "file:line:column". */
 void yaml_tree_where(const yaml_tree *t, const char *pointer, bool of_key, char *out, size_t size);
 /* A place inside a text, by its own lines and columns (from 1): for errors in SQL. Exact for texts on one
- * line, and for
- * `|` blocks that are indented by two. */
+ * line, and for `|` blocks that are indented by two. */
 void yaml_tree_where_inside(const yaml_tree *t, const char *pointer, unsigned line, unsigned column,
                             char *out, size_t size);
 #endif

@@ -121,12 +121,6 @@ int64_t bucket_nominal_us(const bucket_rule *r)
     return r->width_us ? r->width_us : r->months * 30 * UTC_DAY_US + r->days * UTC_DAY_US;
 }
 
-bool bucket_same(const bucket_rule *a, const bucket_rule *b)
-{
-    return a->width_us == b->width_us && a->origin_us == b->origin_us && a->months == b->months &&
-           a->days == b->days && (a->width_us || a->zone == b->zone);
-}
-
 const char *bucket_interval(const bucket_rule *r, char out[BUCKET_INTERVAL_SIZE])
 {
     if (r->months)

@@ -31,7 +31,6 @@ int64_t bucket_start(const bucket_rule *rule, int64_t us);
 int64_t bucket_end(const bucket_rule *rule, int64_t us);
 /* How wide one is, roughly for those of the calendar; 0 = the time itself. */
 int64_t bucket_nominal_us(const bucket_rule *rule);
-bool bucket_same(const bucket_rule *a, const bucket_rule *b);
 /* As an interval of PostgreSQL. */
 const char *bucket_interval(const bucket_rule *rule, char out[BUCKET_INTERVAL_SIZE]);
 /* Fixed width from the epoch. */

@@ -39,14 +39,6 @@ object_class class_parse(const char *word, size_t len)
     return 0;
 }
 
-object_class class_of_section(const char *section)
-{
-    for (object_class c = CLASS_DATASTORE; c < CLASS_COUNT; c++)
-        if (strcmp(classes[c].section, section) == 0)
-            return c;
-    return 0;
-}
-
 bool reference_parse(const char *word, char *buffer, size_t size, object_reference *ret)
 {
     size_t len = strlen(word);

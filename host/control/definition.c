@@ -53,8 +53,7 @@ static held *held_of(const definition *d)
     return h;
 }
 
-/* ---- references
- * ------------------------------------------------------------------------------------------------- */
+/* ---- references ---- */
 
 const definition *definition_retain(const definition *d)
 {
@@ -89,8 +88,7 @@ void definition_release(const definition *d)
         held_free(held_of(d));
 }
 
-/* ---- index
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- index ---- */
 
 static const defined_object **slot_of(const body *b, object_class class, const char *key)
 {
@@ -166,8 +164,7 @@ const defined_sink *definition_sink(const definition *d, const char *key)
     return (const defined_sink *)definition_object(d, CLASS_SINK, key);
 }
 
-/* ---- lists of objects
- * ------------------------------------------------------------------------------------------- */
+/* ---- lists of objects ---- */
 
 /* Where the objects of each class lie in a definition, and how large one is. */
 static const struct {
@@ -276,8 +273,7 @@ static status_class add_objects(body *b, json_t *template_body, json_t *local_bo
     return STATUS_OK;
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static void read_one(definition_reader *r, const defined_object *o, const json_t *columns)
 {
@@ -337,8 +333,7 @@ static void mark_read_stores(body *b)
     }
 }
 
-/* ---- order of the featurestores
- * --------------------------------------------------------------------------------- */
+/* ---- order of the featurestores ---- */
 
 typedef struct sorter {
     const body *b;
@@ -408,8 +403,7 @@ static status_class sort_featurestores(body *b, status *st)
     return STATUS_OK;
 }
 
-/* ---- making
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- making ---- */
 
 static json_t *document_of(const definition_source *s)
 {

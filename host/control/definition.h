@@ -302,7 +302,6 @@ void definition_each(const definition *d, definition_visit visit, void *arg);
 const char *class_name(object_class class);
 const char *class_section(object_class class);
 object_class class_parse(const char *word, size_t len);
-object_class class_of_section(const char *section);
 /* "class:key[.column]" → borrowed pieces in `buffer` (size ≥ strlen + 1). False if it is none. */
 bool reference_parse(const char *word, char *buffer, size_t size, object_reference *ret);
 

@@ -22,8 +22,7 @@ static void fail_at(definition_reader *r, const char *field, const char *cause)
     r->class = status_at(r->st, STATUS_INVALID, where, "%s cannot be used: %s", field, cause);
 }
 
-/* ---- values
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static const char *read_text(definition_reader *r, const json_t *from, const char *field)
 {
@@ -102,10 +101,10 @@ static schedule_rule read_schedule(definition_reader *r, const json_t *from)
                            .skip_missed = read_choice(r, from, "missed", missed, 2, 0) == 1};
 }
 
-/* ---- columns
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- columns ---- */
 
-column_type column_type_parse(const char *word)
+/* Words of column types, as in the JSON form of `columns`; 0 if it is none. */
+static column_type column_type_parse(const char *word)
 {
     static const char *const words[] = {
         [COLUMN_BOOLEAN] = "boolean",     [COLUMN_INTEGER] = "integer", [COLUMN_NUMBER] = "number",
@@ -180,8 +179,7 @@ static const store_column *described_columns(definition_reader *r, const json_t 
     return columns;
 }
 
-/* ---- stores
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- stores ---- */
 
 void read_datastore(definition_reader *r, defined_datastore *out)
 {
@@ -272,8 +270,7 @@ void read_inferencestore(definition_reader *r, defined_inferencestore *out)
     out->retention_us = read_duration(r, body, "retention", DEFINITION_ANY);
 }
 
-/* ---- what works on them
- * ----------------------------------------------------------------------------------------- */
+/* ---- what works on them ---- */
 
 static const char *read_plugin(definition_reader *r, const json_t *body, json_t **ret_config)
 {
@@ -399,8 +396,7 @@ void read_sink(definition_reader *r, defined_sink *out)
     out->paused = json_is_true(json_object_get(body, "paused"));
 }
 
-/* ---- alerts
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- alerts ---- */
 
 bool condition_parse(const char *word, alert_condition *ret)
 {

@@ -29,6 +29,4 @@ void read_sink(definition_reader *r, defined_sink *out);
 
 /* "> 0.9" */
 bool condition_parse(const char *word, alert_condition *ret);
-/* Words of column types, as in the JSON form of `columns`; 0 if it is none. */
-column_type column_type_parse(const char *word);
 #endif

@@ -44,8 +44,7 @@ static bool same_list(text_list a, text_list b)
     return same;
 }
 
-/* ---- stores
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- stores ---- */
 
 static void compare_schemas(comparer *c, const defined_object *o, const json_t *was, const json_t *is)
 {
@@ -139,8 +138,7 @@ static void compare_inferencestore(comparer *c, const defined_object *a, const d
         c->changes[c->n - 1].destructive || is->retention_us < was->retention_us;
 }
 
-/* ---- the rest
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the rest ---- */
 
 static const metric_parameter *parameter_of(const defined_metric *m, const char *name)
 {
@@ -249,8 +247,7 @@ const evolution *evolution_plan(const definition *from, const definition *to, ar
     return e;
 }
 
-/* ---- showing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- showing ---- */
 
 static const char signs[] = {'+', '~', '-', '!'};
 

@@ -118,8 +118,7 @@ status_class parameters_resolve(const json_t *declared, const json_t *given, boo
     return class;
 }
 
-/* ---- filling in
- * ------------------------------------------------------------------------------------------------- */
+/* ---- filling in ---- */
 
 typedef struct filler {
     const json_t *values;

@@ -19,8 +19,7 @@ struct secret_key {
     unsigned char id[ID_BYTES];
 };
 
-/* ---- the master key
- * --------------------------------------------------------------------------------------------- */
+/* ---- the master key ---- */
 
 static status_class make_key_file(const char *path, status *st)
 {
@@ -77,8 +76,7 @@ void secret_key_free(secret_key *k)
     free(k);
 }
 
-/* ---- blobs
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- blobs ---- */
 
 const uint8_t *secret_seal(const secret_key *k, const void *value, size_t len, arena *a, size_t *ret_len)
 {
@@ -117,8 +115,7 @@ void secret_wipe(text *value)
     text_free(value);
 }
 
-/* ---- the table
- * -------------------------------------------------------------------------------------------------- */
+/* ---- the table ---- */
 
 static const statement set_secret = {
     "set a secret", "INSERT INTO control.secret (wid, name, blob) VALUES ($1, $2, $3)"

@@ -48,8 +48,7 @@ static const schema *the_format_schema(void)
     return format_schema;
 }
 
-/* ---- reporting
- * -------------------------------------------------------------------------------------------------- */
+/* ---- reporting ---- */
 
 static bool lies_inside(const char *pointer, const char *outer)
 {
@@ -57,7 +56,8 @@ static bool lies_inside(const char *pointer, const char *outer)
     return strncmp(pointer, outer, len) == 0 && (pointer[len] == '/' || pointer[len] == '\0');
 }
 
-void checker_problem_at(template_checker *c, const char *pointer, bool of_key, const char *sentence)
+/* Reports at a pointer; a second problem at the same place, or below one, is dropped. */
+static void checker_problem_at(template_checker *c, const char *pointer, bool of_key, const char *sentence)
 {
     char where[256];
     template_report *r = c->report;
@@ -101,7 +101,8 @@ void checker_hint(template_checker *c, const char *format, ...)
         last->hint = arena_string(c->arena, sentence);
 }
 
-bool checker_has_problem(const template_checker *c, object_class class, const char *key)
+/* Whether a problem was reported at the object or inside it. */
+static bool checker_has_problem(const template_checker *c, object_class class, const char *key)
 {
     char pointer[160];
     snprintf(pointer, sizeof pointer, "/%s/%s", class_section(class), key);
@@ -112,10 +113,10 @@ bool checker_has_problem(const template_checker *c, object_class class, const ch
     return false;
 }
 
-/* ---- finding
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- finding ---- */
 
-json_t *checker_find(const template_checker *c, object_class class, const char *key)
+/* The object, of the document or of the template under it; NULL if there is none. */
+static json_t *checker_find(const template_checker *c, object_class class, const char *key)
 {
     const char *section = class_section(class);
     json_t *found = json_object_get(json_object_get(c->body, section), key);
@@ -168,8 +169,7 @@ json_t *checker_need_reference(template_checker *c, const char *reference, objec
     return checker_need(c, ref.class, ref.key, class, key, field);
 }
 
-/* ---- sections and parameters
- * ------------------------------------------------------------------------------------ */
+/* ---- sections and parameters ---- */
 
 static bool is_one_of(const char *word, const char *const *words, size_t n)
 {
@@ -239,8 +239,7 @@ static void fill_parameters(template_checker *c, const json_t *body)
     json_decref(values);
 }
 
-/* ---- the format's schema
- * ---------------------------------------------------------------------------------------- */
+/* ---- the format's schema ---- */
 
 static int deepest_first(const void *a, const void *b)
 {
@@ -331,8 +330,7 @@ static void check_format(template_checker *c)
     }
 }
 
-/* ---- rules
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- rules ---- */
 
 typedef void (*rule)(template_checker *c, const char *key, json_t *body);
 

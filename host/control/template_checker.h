@@ -20,19 +20,13 @@ __attribute__((format(printf, 5, 6))) void checker_problem(template_checker *c, 
                                                            const char *format, ...);
 /* Adds to the problem reported last. */
 __attribute__((format(printf, 2, 3))) void checker_hint(template_checker *c, const char *format, ...);
-/* Reports at a pointer; a second problem at the same place, or below one, is dropped. */
-void checker_problem_at(template_checker *c, const char *pointer, bool of_key, const char *sentence);
 
-/* The object, of the document or of the template under it; NULL if there is none. */
-json_t *checker_find(const template_checker *c, object_class class, const char *key);
 /* Reports if it is missing, with the nearest name. Returns it. */
 json_t *checker_need(template_checker *c, object_class wanted, const char *wanted_key, object_class class,
                      const char *key, const char *field);
 /* The same for "class:key". */
 json_t *checker_need_reference(template_checker *c, const char *reference, object_class class,
                                const char *key, const char *field);
-/* Whether a problem was reported at the object or inside it. */
-bool checker_has_problem(const template_checker *c, object_class class, const char *key);
 
 /* Rules of one object each (template_store_rules.c, template_use_rules.c). */
 void check_datastore(template_checker *c, const char *key, json_t *body);

@@ -18,8 +18,7 @@ static const char *text_at(const json_t *body, const char *field)
     return json_string_value(json_object_get(body, field));
 }
 
-/* ---- columns
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- columns ---- */
 
 static row_plan *plan_of(template_checker *c, object_class class, const char *key, json_t *body)
 {
@@ -88,8 +87,7 @@ static bool holds(const json_t *list, const char *word)
     return false;
 }
 
-/* ---- datastore
- * -------------------------------------------------------------------------------------------------- */
+/* ---- datastore ---- */
 
 static void note_path(template_checker *c, const char *key, const row_plan *plan)
 {
@@ -170,8 +168,7 @@ void check_datastore(template_checker *c, const char *key, json_t *body)
     row_plan_free(plan);
 }
 
-/* ---- SQL
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- SQL ---- */
 
 const struct sql_statement *check_sql(template_checker *c, object_class class, const char *key,
                                       const char *field, const char *sql, const char *const *params,
@@ -198,8 +195,7 @@ const struct sql_statement *check_sql(template_checker *c, object_class class, c
     return NULL;
 }
 
-/* ---- featurestore
- * ----------------------------------------------------------------------------------------------- */
+/* ---- featurestore ---- */
 
 static bool names_reference(const json_t *from, const sql_reference *r)
 {

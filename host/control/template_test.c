@@ -8,8 +8,7 @@
 #include "base/arena.h"
 #include "base/utc.h"
 
-/* ---- comparing
- * -------------------------------------------------------------------------------------------------- */
+/* ---- comparing ---- */
 
 static bool same_number(double a, double b)
 {
@@ -140,8 +139,7 @@ unsigned rows_differ(const char *store, const json_t *expected, const json_t *fo
     return count;
 }
 
-/* ---- running
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static void take_newest(const defined_datastore *store, const json_t *rows, int64_t *newest)
 {

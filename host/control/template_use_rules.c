@@ -20,8 +20,7 @@ static const char *text_at(const json_t *body, const char *field)
     return json_string_value(json_object_get(body, field));
 }
 
-/* ---- plugins
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- plugins ---- */
 
 /* What stands at a pointer in the document as written. */
 static const json_t *written_at(const json_t *value, arena *a, const char *pointer)
@@ -89,8 +88,7 @@ static void check_plugin(template_checker *c, object_class class, const char *ke
     json_decref(document);
 }
 
-/* ---- models
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- models ---- */
 
 void check_model(template_checker *c, const char *key, json_t *body)
 {
@@ -114,8 +112,7 @@ void check_model(template_checker *c, const char *key, json_t *body)
     check_plugin(c, CLASS_MODEL, key, body);
 }
 
-/* ---- metrics
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- metrics ---- */
 
 static const char *type_sentence(const char *type)
 {
@@ -261,8 +258,7 @@ static void check_arguments(template_checker *c, object_class class, const char 
     }
 }
 
-/* ---- connectors and notifiers
- * ----------------------------------------------------------------------------------- */
+/* ---- connectors and notifiers ---- */
 
 static void check_target(template_checker *c, const char *key, const char *reference, const char *field)
 {
@@ -302,8 +298,7 @@ void check_sink(template_checker *c, const char *key, json_t *body)
     check_plugin(c, CLASS_SINK, key, body);
 }
 
-/* ---- alerts, dashboards, reports
- * -------------------------------------------------------------------------------- */
+/* ---- alerts, dashboards, reports ---- */
 
 static void need_notifiers(template_checker *c, object_class class, const char *key, const json_t *body)
 {
@@ -391,8 +386,7 @@ void check_report(template_checker *c, const char *key, json_t *body)
         checker_problem(c, CLASS_REPORT, key, "schedule", "no such day ever comes");
 }
 
-/* ---- tests
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- tests ---- */
 
 static void check_given_rows(template_checker *c, const char *key, const char *reference, json_t *store,
                              const json_t *given)

@@ -31,8 +31,7 @@ static const statement begin_delete = {"begin to delete a workspace",
                                        "UPDATE control.workspace SET state = 'deleting' WHERE wid = $1 AND "
                                        "state IN ('live', 'creating', 'deleting')"};
 
-/* ---- creating
- * --------------------------------------------------------------------------------------------------- */
+/* ---- creating ---- */
 
 typedef struct creation {
     control *control;
@@ -208,8 +207,7 @@ status_class workspace_create(control *c, const workspace_request *request, cons
     return class == STATUS_OK ? workspace_load(c, n.wid, NULL, ret, st) : class;
 }
 
-/* ---- pausing and deleting
- * --------------------------------------------------------------------------------------- */
+/* ---- pausing and deleting ---- */
 
 static status_class change_row(control *c, const statement *s, const value *params, unsigned n, int32_t wid,
                                const char *actor, const char *verb, status *st)

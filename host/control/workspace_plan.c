@@ -25,8 +25,7 @@ static const statement take_document = {
 static const statement forget_plans = {"forget old plans",
                                        "DELETE FROM control.plan WHERE expires < now() - interval '1 day'"};
 
-/* ---- planning
- * --------------------------------------------------------------------------------------------------- */
+/* ---- planning ---- */
 
 typedef struct planning {
     control *control;
@@ -151,8 +150,7 @@ status_class plan_load(control *c, const char *id, arena *a, stored_plan *ret, s
     return class;
 }
 
-/* ---- applying
- * --------------------------------------------------------------------------------------------------- */
+/* ---- applying ---- */
 
 typedef struct application {
     control *control;

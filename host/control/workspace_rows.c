@@ -41,8 +41,7 @@ char *workspace_document_text(const definition *d)
     return form;
 }
 
-/* ---- objects
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- objects ---- */
 
 typedef struct recorder {
     connection *db;
@@ -131,8 +130,7 @@ status_class workspace_document(connection *db, int32_t wid, bool lock, int64_t 
     return class;
 }
 
-/* ---- loading
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- loading ---- */
 
 static char *copy(const rows *r, uint32_t row, uint32_t column)
 {

@@ -20,8 +20,7 @@ typedef struct worker {
     status *st;
 } worker;
 
-/* ---- tables
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- tables ---- */
 
 static status_class make_or_alter(worker *w, const store_table *was, const store_table *is)
 {
@@ -55,8 +54,7 @@ static status_class apply_inferencestore(worker *w, const defined_inferencestore
     return make_or_alter(w, was ? &before : NULL, &after);
 }
 
-/* ---- featurestores
- * ---------------------------------------------------------------------------------------------- */
+/* ---- featurestores ---- */
 
 static status_class on_reference(void *arg, const char *section, const char *key, sql_target *out, status *st)
 {
@@ -184,8 +182,7 @@ static status_class apply_featurestore(worker *w, const defined_featurestore *f)
     return class == STATUS_OK ? make_or_alter(w, was ? &before : NULL, &after) : class;
 }
 
-/* ---- all
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- all ---- */
 
 static status_class apply_all(worker *w)
 {

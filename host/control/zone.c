@@ -38,8 +38,7 @@ struct zone {
     change_rule to_summer, to_standard;
 };
 
-/* ---- the footer
- * ------------------------------------------------------------------------------------------------- */
+/* ---- the footer ---- */
 
 static bool skip_name(const char **p)
 {
@@ -112,8 +111,7 @@ static bool read_footer(zone *z, const char *p)
     return z->has_rules;
 }
 
-/* ---- the file
- * --------------------------------------------------------------------------------------------------- */
+/* ---- the file ---- */
 
 typedef struct header {
     uint32_t utc_flags, standard_flags, leaps, times, types, chars;
@@ -261,8 +259,7 @@ status_class zone_find(const char *name, const zone **ret, status *st)
     return STATUS_OK;
 }
 
-/* ---- asking
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- asking ---- */
 
 static int64_t rule_moment(const change_rule *r, int year, int64_t offset_us)
 {

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-bool alert_condition_holds(const alert_condition *condition, double value)
+/* false for NaN */
+static bool alert_condition_holds(const alert_condition *condition, double value)
 {
     double limit = condition->number;
     if (isnan(value))

@@ -40,7 +40,6 @@ typedef struct alert_life {
 alert_event alert_step(const defined_alert *rule, alert_life *life, int64_t at_us, double value);
 /* Tells it that nothing was received since `received_us` and it is `now_us` (both wall time). */
 alert_event alert_silence(const defined_alert *rule, alert_life *life, int64_t received_us, int64_t now_us);
-bool alert_condition_holds(const alert_condition *condition, double value); /* false for NaN */
 const char *alert_phase_name(alert_phase phase); /* "ok", "pending", "firing", "recovering", "no_data" */
 bool alert_phase_parse(const char *name, alert_phase *phase_out);
 #endif

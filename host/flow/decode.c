@@ -259,24 +259,9 @@ void decode_plan_free(decode_plan *p)
         arena_free(p->a);
 }
 
-uint32_t decode_plan_columns(const decode_plan *p)
-{
-    return p->n_columns;
-}
-
-column_type decode_plan_column_type(const decode_plan *p, uint32_t i)
-{
-    return p->types[i];
-}
-
 bool decode_plan_has_extra(const decode_plan *p)
 {
     return p->extra >= 0;
-}
-
-int32_t decode_plan_time_column(const decode_plan *p)
-{
-    return p->time_column;
 }
 
 /* ---- the decoder ---- */

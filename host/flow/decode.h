@@ -92,10 +92,7 @@ decode_plan *decode_plan_create(const row_plan *rows, const decode_options *opti
 void decode_plan_free(decode_plan *p); /* NULL is fine */
 /* No rule of it can take long: no patterns, no schema beyond that of the columns. */
 bool decode_plan_is_plain(const decode_plan *p);
-uint32_t decode_plan_columns(const decode_plan *p); /* of the batch, `_extra` included */
-column_type decode_plan_column_type(const decode_plan *p, uint32_t i);
 bool decode_plan_has_extra(const decode_plan *p);
-int32_t decode_plan_time_column(const decode_plan *p); /* -1 = none */
 
 typedef struct decode_reject {
     uint64_t row, line; /* number of the row in the input; line where the problem is */

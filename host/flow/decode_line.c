@@ -155,7 +155,7 @@ static void refuse_measurement(decoder *d, line_reader *r, const char *code, con
     row_end(d, r->line_end);
 }
 
-void decode_line_limits(const decode_plan *p, line_limits *out)
+static void decode_line_limits(const decode_plan *p, line_limits *out)
 {
     const decode_limits *l = &p->options.limits;
     *out = (line_limits){l->row_bytes, l->text_bytes, l->number_bytes, l->members};

@@ -128,7 +128,6 @@ void row_check_whole(decoder *d, const char *json, size_t len);
 
 /* The rest of a line behind its measurement, as a row of `d`; `r` is then behind the line. */
 void decode_line(decoder *d, line_reader *r);
-void decode_line_limits(const decode_plan *p, line_limits *out);
 
 status_class decode_lines(decoder *d, status *st);
 status_class decode_collectd(decoder *d, status *st);

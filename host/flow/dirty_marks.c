@@ -89,7 +89,8 @@ void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, u
     m->seq = seq > m->seq ? seq : m->seq;
 }
 
-void entity_literal(text *out, const char *parts, uint32_t n)
+/* A text[] literal, {"a","b"}, of n NUL-terminated parts that follow one another. */
+static void entity_literal(text *out, const char *parts, uint32_t n)
 {
     text_add_char(out, '{');
     for (uint32_t i = 0; i < n; i++, parts += strlen(parts) + 1) {
@@ -270,19 +271,4 @@ status_class dirty_marks_all(connection *c, int32_t wid, const store_table *sour
     status_class class = connection_run(c, &mark, params, 3, NULL, st);
     text_free(&sql);
     return class;
-}
-
-status_class dirty_marks_waiting(connection *c, int32_t wid, const char *name, bool *any_out, status *st)
-{
-    char sql[160];
-    rows *found;
-    snprintf(sql, sizeof sql, "SELECT EXISTS (SELECT 1 FROM penstock.dirty_wid%d WHERE dependant = $1)", wid);
-    statement look = {"look for dirty marks", sql};
-    value params[] = {value_text(name)};
-    status_class class = connection_run(c, &look, params, 1, &found, st);
-    if (class != STATUS_OK)
-        return class;
-    *any_out = rows_boolean(found, 0, 0);
-    rows_free(found);
-    return STATUS_OK;
 }

@@ -21,9 +21,6 @@ void dirty_marks_add(dirty_marks *m, int32_t wid, const dependant *dependants, u
 /* Inserts what was added; inside the rows' transaction. */
 status_class dirty_marks_write(dirty_marks *m, connection *c, status *st);
 
-/* A text[] literal, {"a","b"}, of n NUL-terminated parts that follow one another. */
-void entity_literal(text *out, const char *parts, uint32_t n);
-
 /* Keys that a refresher took. One entry a distinct (bucket, entity), ordered by entity, then bucket. */
 typedef struct dirty_key {
     int64_t bucket_us;
@@ -48,5 +45,4 @@ status_class dirty_marks_remove_late(connection *c, int32_t wid, const char *nam
 /* One mark for every row of `source` in [from, to], whose own time is the bucket of the dependant. */
 status_class dirty_marks_all(connection *c, int32_t wid, const store_table *source, const dependant *d,
                              int64_t from_us, int64_t to_us, status *st);
-status_class dirty_marks_waiting(connection *c, int32_t wid, const char *name, bool *any_out, status *st);
 #endif

@@ -24,12 +24,12 @@ static writer_plan plan_for_writer(void *arg, uint32_t wid, const flow_plan **ou
 }
 
 /* On the journal's commit thread. */
-static void on_appended(void *arg, uint32_t stream)
+static void on_appended(void *arg, uint32_t stream, uint64_t rows)
 {
     flow *f = arg;
     journal_stream s;
     if (atomic_load(&f->writing) && journal_stream_get(f->journal, stream, &s))
-        writer_wake(f->writers[s.shard % f->n_writers], &s);
+        crew_appended(f->crew, &s, rows);
 }
 
 static void on_committed(void *arg, const write_record *record)
@@ -69,7 +69,7 @@ static void start_writers(flow *f)
     const journal_stream *streams;
     size_t n = journal_streams(f->journal, true, a, &streams);
     for (size_t i = 0; i < n; i++)
-        writer_wake(f->writers[streams[i].shard % f->n_writers], &streams[i]);
+        crew_appended(f->crew, &streams[i], streams[i].rows);
     arena_free(a);
 }
 
@@ -128,6 +128,7 @@ status_class flow_create(const flow_parts *parts, flow **out, status *st)
     }
     f->waiters = waiter_table_create();
     f->partitions = partition_cache_create();
+    f->crew = crew_create(f->writers, f->n_writers);
     f->intake = intake_create(f->journal, f->waiters, f->n_writers);
     f->ledgers = ledger_watch_create(&(ledger_watch_parts){.data = &f->parts.data,
                                                            .lanes = parts->lanes,
@@ -211,6 +212,7 @@ void flow_free(flow *f)
     live_free(f->live);
     ledger_watch_free(f->ledgers);
     journal_close(f->journal);
+    crew_free(f->crew);
     waiter_table_free(f->waiters);
     intake_free(f->intake);
     partition_cache_free(f->partitions);

@@ -144,8 +144,6 @@ status_class flow_adopt_journal(flow *f, flow_adoption *out, status *st);
 
 /* The host: journal, writers, plugins' instances, workspaces. A new reference. */
 json_t *flow_host_status(flow *f);
-/* One source's state as JSON, or NULL. */
-json_t *flow_source_status(flow *f, int32_t wid, const char *connector);
 status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool paused, status *st);
 
 /* The same of a sink. */

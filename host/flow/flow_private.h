@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "flow/crew.h"
 #include "flow/flow.h"
 #include "flow/ledger_watch.h"
 #include "flow/lost_journal.h"
@@ -26,6 +27,7 @@ struct flow {
     partition_cache *partitions;
     unsigned n_writers;
     writer *writers[FLOW_WRITERS_MAX];
+    crew *crew;
     atomic_bool writing;
     lost_journal lost;
     atomic_bool held; /* a journal is missing: no writer works and no source is read */

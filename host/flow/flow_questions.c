@@ -208,14 +208,6 @@ status_class flow_sink_pause(flow *f, int32_t wid, const char *sink, bool paused
     return class;
 }
 
-json_t *flow_source_status(flow *f, int32_t wid, const char *connector)
-{
-    tenant *t = flow_tenant(f, wid, NULL);
-    json_t *o = t ? tenant_source_status(t, connector) : NULL;
-    tenant_release(t);
-    return o;
-}
-
 status_class flow_ask(flow *f, int32_t wid, const flow_demand *demand, json_t **out, status *st)
 {
     tenant *t = flow_tenant(f, wid, st);

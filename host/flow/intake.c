@@ -118,7 +118,8 @@ static void ticket_drop(ticket *t)
         arena_free(t->arena);
 }
 
-void intake_ticket_answer(ticket *t)
+/* the ticket is gone then */
+static void intake_ticket_answer(ticket *t)
 {
     t->done(t->arg, &t->verdict);
     ticket_drop(t);

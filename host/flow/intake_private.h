@@ -50,7 +50,6 @@ worker *intake_worker_take(intake *in);
 void intake_worker_return(intake *in, worker *w);
 
 ticket *intake_ticket_create(intake *in, const intake_order *order);
-void intake_ticket_answer(ticket *t); /* the ticket is gone then */
 void intake_ticket_refuse(ticket *t, const status *st);
 /* A dead letter that is sent again is one row; else false, and the ticket has been refused. */
 bool intake_letter_is_one(ticket *t, const intake_order *order);

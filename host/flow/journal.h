@@ -23,7 +23,7 @@ typedef struct journal journal;
 typedef enum journal_lane { JOURNAL_LIVE = 0, JOURNAL_BACKLOG = 1 } journal_lane;
 typedef enum journal_kind {
     JOURNAL_ROWS = 1, /* a batch of accepted rows */
-    JOURNAL_REJECTED, /* rows that intake refused, as journal_reject_pack writes them */
+    JOURNAL_REJECTED, /* rows that intake refused, as rejected_pack writes them */
     JOURNAL_RAW,      /* a body to be decoded later */
     JOURNAL_REPLY,    /* a command's later result */
     JOURNAL_MARKER,   /* says something about the stream; no rows */
@@ -59,8 +59,9 @@ typedef struct journal_settings {
                               * damage after the opening; 0 = 8192 (some 2 GiB of records) */
     uint32_t window_us;      /* longest wait for others to join a commit, ≤ 5000; 0 = 2000 */
     /* Called on the commit thread, once a stream that got records, when journal_read_ahead can give them out;
-     * again after the commit if nobody has read them by then. Must not block. May be NULL. */
-    void (*on_appended)(void *arg, uint32_t stream);
+     * again after the commit if nobody has read them by then. `rows`: of the stream's store, in that commit.
+     * Must not block. May be NULL. */
+    void (*on_appended)(void *arg, uint32_t stream, uint64_t rows);
     void *arg;
 } journal_settings;
 

@@ -25,7 +25,7 @@ void ahead_show(journal *j)
     pthread_rwlock_unlock(&j->ahead_lock);
     for (size_t i = 0; i < j->n_touched; i++)
         if (j->streams[j->touched[i]]->ahead)
-            j->on_appended(j->arg, j->touched[i]);
+            j->on_appended(j->arg, j->touched[i], j->streams[j->touched[i]]->usage->group_rows);
 }
 
 void ahead_hide(journal *j)

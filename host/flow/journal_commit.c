@@ -215,7 +215,7 @@ static void tell_readers(journal *j, const submission *group)
             if (stream->touched) {
                 stream->touched = false;
                 if (is_unread(j, stream))
-                    j->on_appended(j->arg, stream->at.id);
+                    j->on_appended(j->arg, stream->at.id, stream->usage->group_rows);
             }
         }
 }

@@ -44,6 +44,14 @@ int stream_row_put(journal *j, MDB_txn *txn, stream_state *s, uint64_t trimmed_s
     return store_put(txn, j->store.streams, key, sizeof key, &row, sizeof row, NULL, 0);
 }
 
+static void count_in_group(const journal *j, journal_usage *u, uint32_t rows)
+{
+    if (u->group != j->commit_number)
+        u->group_rows = 0;
+    u->group = j->commit_number;
+    u->group_rows += rows;
+}
+
 static int write_record(journal *j, MDB_cursor *records, MDB_txn *txn, pending_record *r, int64_t *next_row)
 {
     stream_state *s = r->stream;
@@ -54,6 +62,7 @@ static int write_record(journal *j, MDB_cursor *records, MDB_txn *txn, pending_r
         if (code)
             return code;
     }
+    count_in_group(j, s->usage, head->n_rows);
     bool first = !s->stored && s->new_seq == s->at.trimmed_seq;
     head->prev_seq = first ? 0 : s->new_seq;
     head->seq = ++s->new_seq;

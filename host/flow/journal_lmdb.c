@@ -327,7 +327,7 @@ bool store_part_is_sound(const journal_store *s, const MDB_val *value)
     return page == (uint64_t)(head - s->map) / JOURNAL_PAGE && flags == FLAG_OVERFLOW && pages == 1;
 }
 
-uint32_t store_record_parts(size_t len)
+static uint32_t store_record_parts(size_t len)
 {
     return (uint32_t)((len + PART_DATA - 1) / PART_DATA);
 }

@@ -95,6 +95,5 @@ void store_find_map(journal_store *s);
 bool store_part_is_sound(const journal_store *s, const MDB_val *value);
 /* All parts of one record. */
 int store_put_record(MDB_cursor *records, record_key key, const void *data, size_t len);
-uint32_t store_record_parts(size_t len);
 uint64_t store_record_cost(size_t len); /* bytes that it takes, roughly */
 #endif

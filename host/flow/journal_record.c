@@ -51,7 +51,7 @@ static size_t text_bytes(const column *c, uint32_t n_rows)
     return is_text(c->type) && n_rows ? (size_t)(c->offsets[n_rows] - c->offsets[0]) : 0;
 }
 
-size_t record_batch_bytes(const batch *b)
+static size_t record_batch_bytes(const batch *b)
 {
     size_t total = sizeof(batch_head) + b->n_columns * sizeof(column_head);
     for (uint32_t i = 0; i < b->n_columns; i++) {
@@ -100,7 +100,8 @@ static char *put_values(char *out, const column *c, uint32_t n_rows)
     return put(out, c->values, len, values_bytes(c->type, n_rows));
 }
 
-void record_batch_write(const batch *b, void *out)
+/* exactly record_batch_bytes */
+static void record_batch_write(const batch *b, void *out)
 {
     batch_head head = {b->n_rows, b->n_columns};
     char *p = put(out, &head, sizeof head, sizeof head);
@@ -360,64 +361,6 @@ bool record_decode(const void *data, size_t len, arena *a, journal_record *out)
         return false;
     return out->kind != JOURNAL_ROWS || (record_batch_read(out->payload, out->payload_len, a, &out->rows) &&
                                          out->rows.n_rows == out->n_rows);
-}
-
-/* ---- rejected rows ---- */
-
-typedef struct reject_head {
-    uint64_t row, line;
-    uint32_t column, raw_len;
-    uint16_t code_len, pointer_len, detail_len, raw_cut;
-} reject_head;
-
-static uint16_t short_len(const char *s)
-{
-    size_t n = text_len(s);
-    return n > 4096 ? 4096 : (uint16_t)n;
-}
-
-void journal_reject_pack(text *out, const journal_reject *r)
-{
-    reject_head h = {.row = r->row,
-                     .line = r->line,
-                     .column = r->column,
-                     .raw_len = r->raw_len > JOURNAL_REJECT_RAW_MAX ? JOURNAL_REJECT_RAW_MAX : r->raw_len,
-                     .code_len = short_len(r->code),
-                     .pointer_len = short_len(r->pointer),
-                     .detail_len = short_len(r->detail),
-                     .raw_cut = r->raw_cut || r->raw_len > JOURNAL_REJECT_RAW_MAX};
-    text_add_n(out, &h, sizeof h);
-    text_add_n(out, r->code, h.code_len);
-    text_add_char(out, '\0');
-    text_add_n(out, r->pointer, h.pointer_len);
-    text_add_char(out, '\0');
-    text_add_n(out, r->detail, h.detail_len);
-    text_add_char(out, '\0');
-    text_add_n(out, r->raw, h.raw_len);
-}
-
-static const char *take_text(buffer_cursor *in, size_t len)
-{
-    const char *s = take(in, len + 1);
-    return s && s[len] == '\0' ? s : NULL;
-}
-
-bool journal_reject_next(const void *payload, size_t len, size_t *at, journal_reject *out)
-{
-    buffer_cursor in = {(const char *)payload + *at, (const char *)payload + len};
-    reject_head h;
-    const void *head = take(&in, sizeof h);
-    if (!head)
-        return false;
-    memcpy(&h, head, sizeof h);
-    *out = (journal_reject){
-        .row = h.row, .line = h.line, .column = h.column, .raw_len = h.raw_len, .raw_cut = h.raw_cut};
-    out->code = take_text(&in, h.code_len);
-    out->pointer = out->code ? take_text(&in, h.pointer_len) : NULL;
-    out->detail = out->pointer ? take_text(&in, h.detail_len) : NULL;
-    out->raw = out->detail ? take(&in, h.raw_len) : NULL;
-    *at = (size_t)(in.p - (const char *)payload);
-    return out->raw != NULL;
 }
 
 const journal_field *journal_record_field(const journal_record *r, uint16_t tag)

@@ -2,7 +2,7 @@
  * everything a reader of a later version may meet is skippable by its length. A batch is its buffers one
  * after the other, each 8-byte aligned, so that reading it back is a matter of pointers.
  *
- * Rejected rows have a payload of their own: journal_reject_pack and journal_reject_next. */
+ * The payload of rejected rows is rejected.h's. */
 #ifndef PENSTOCK_FLOW_JOURNAL_RECORD_H
 #define PENSTOCK_FLOW_JOURNAL_RECORD_H
 #include "base/text.h"
@@ -41,23 +41,6 @@ bool record_head_read(const void *data, size_t len, record_head *out);
  * bytes. */
 bool record_store_read(const void *data, size_t len, char *store_out);
 
-size_t record_batch_bytes(const batch *b);
-void record_batch_write(const batch *b, void *out); /* exactly record_batch_bytes */
 /* Borrowed from `data`; columns live in `a`. Checks that no pointer leaves the data. */
 bool record_batch_read(const void *data, size_t len, arena *a, batch *out);
-
-typedef struct journal_reject { /* one refused row of a JOURNAL_REJECTED record */
-    uint64_t row, line;
-    uint32_t column;
-    const char *code, *pointer, *detail;
-    const void *raw; /* the row's bytes, maybe cut */
-    uint32_t raw_len;
-    bool raw_cut;
-} journal_reject;
-#define JOURNAL_REJECT_RAW_MAX 65536U
-
-void journal_reject_pack(text *out, const journal_reject *r);
-/* Reads the next one at *at and moves it on; false at the end or on damage. Strings are borrowed from the
- * payload. */
-bool journal_reject_next(const void *payload, size_t len, size_t *at, journal_reject *out);
 #endif

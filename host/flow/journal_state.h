@@ -35,6 +35,7 @@ typedef struct journal_usage { /* one (workspace, store) */
     uint32_t wid;
     char store[NAME_KEY_MAX + 1];
     uint64_t bytes, pending_bytes; /* on disk; submitted */
+    uint64_t group, group_rows;    /* [commit] rows that the commit of that number brings */
     uint64_t lost;                 /* records that damage has taken since the start */
     drain drain;                   /* what was trimmed */
 } journal_usage;
@@ -95,7 +96,7 @@ struct journal {
     uint64_t size_bytes, store_bytes;
     uint32_t keep_free, window_us;
     size_t leaves_at_once;
-    void (*on_appended)(void *arg, uint32_t stream);
+    void (*on_appended)(void *arg, uint32_t stream, uint64_t rows);
     void *arg;
     uint8_t incarnation[16];
     uint32_t era;

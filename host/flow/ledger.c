@@ -129,6 +129,27 @@ static int compare_lines(const void *left, const void *right)
     return order ? order : a->minute_us < b->minute_us ? -1 : a->minute_us > b->minute_us;
 }
 
+static unsigned take_calls(ledger_book *b, uint32_t *at, statement_call *calls, unsigned most)
+{
+    unsigned n = 0;
+    arena_reset(b->arena);
+    while (*at < b->n && n < most)
+        calls[n++] = line_call(b, &b->lines[(*at)++]);
+    return n;
+}
+
+unsigned ledger_book_calls(ledger_book *b, statement_call *calls, unsigned most)
+{
+    uint32_t at = 0;
+    if (b->n > most)
+        return 0;
+    if (b->n > 1)
+        qsort(b->lines, b->n, sizeof *b->lines, compare_lines);
+    unsigned n = take_calls(b, &at, calls, most);
+    b->n = 0;
+    return n;
+}
+
 /* Many lines in one round trip: a turn may book for many workspaces. */
 status_class ledger_book_write(ledger_book *b, connection *c, status *st)
 {
@@ -137,10 +158,7 @@ status_class ledger_book_write(ledger_book *b, connection *c, status *st)
     if (b->n > 1)
         qsort(b->lines, b->n, sizeof *b->lines, compare_lines);
     for (uint32_t at = 0; at < b->n && class == STATUS_OK;) {
-        unsigned n = 0;
-        arena_reset(b->arena);
-        while (at < b->n && n < LINES_A_TRIP)
-            calls[n++] = line_call(b, &b->lines[at++]);
+        unsigned n = take_calls(b, &at, calls, LINES_A_TRIP);
         class = connection_pipeline(c, calls, n, NULL, st);
         for (unsigned i = 0; i < n; i++)
             rows_free(calls[i].result);

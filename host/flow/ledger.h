@@ -31,4 +31,7 @@ void ledger_book_clear(ledger_book *b);
 void ledger_book_add(ledger_book *b, int32_t wid, const char *store, int64_t received_us,
                      const ledger_counts *counts);
 status_class ledger_book_write(ledger_book *b, connection *c, status *st);
+/* The same as statements that go along with others, where they are few: their number, 0 = none, or more than
+ * `most`. What they need lives until the book is written, cleared or added to; it is clear then. */
+unsigned ledger_book_calls(ledger_book *b, statement_call *calls, unsigned most);
 #endif

@@ -96,8 +96,9 @@ static bool is_choice(const metric_parameter *p, const json_t *v)
     return false;
 }
 
-status_class metric_parameter_value(const metric_parameter *p, const json_t *given, int64_t now_us, arena *a,
-                                    value *out, status *st)
+/* The value of one parameter as it is bound. STATUS_INVALID with where = "/name". */
+static status_class metric_parameter_value(const metric_parameter *p, const json_t *given, int64_t now_us,
+                                           arena *a, value *out, status *st)
 {
     const json_t *v = given ? given : p->value;
     if (!v)
@@ -324,42 +325,6 @@ void metric_result_free(metric_result *r)
 }
 
 /* ---- forms ---- */
-
-static void add_value(text *out, const column *c, uint32_t row, bool int64_text)
-{
-    bool quoted = int64_text && c->type == COLUMN_INTEGER && !column_is_null(c, row);
-    if (quoted)
-        text_add_char(out, '"');
-    batch_value_json(out, c, row);
-    if (quoted)
-        text_add_char(out, '"');
-}
-
-void metric_result_json(const metric_result *r, const defined_metric *d, bool int64_text, text *out)
-{
-    text_add(out, "{\"metric\":");
-    text_add_json_string(out, d->object.key, strlen(d->object.key));
-    if (d->unit) {
-        text_add(out, ",\"unit\":");
-        text_add_json_string(out, d->unit, strlen(d->unit));
-    }
-    text_add(out, ",\"columns\":[");
-    for (uint32_t i = 0; i < r->rows.n_columns; i++) {
-        text_add(out, i ? ",{\"name\":" : "{\"name\":");
-        text_add_json_string(out, r->names[i], strlen(r->names[i]));
-        text_printf(out, ",\"type\":\"%s\"}", column_type_name(r->rows.columns[i].type));
-    }
-    text_add(out, "],\"rows\":[");
-    for (uint32_t row = 0; row < r->rows.n_rows; row++) {
-        text_add(out, row ? ",[" : "[");
-        for (uint32_t i = 0; i < r->rows.n_columns; i++) {
-            text_add(out, i ? "," : "");
-            add_value(out, &r->rows.columns[i], row, int64_text);
-        }
-        text_add_char(out, ']');
-    }
-    text_printf(out, "],\"cut\":%s}", r->cut ? "true" : "false");
-}
 
 static void add_csv_cell(text *out, const char *s, size_t len)
 {

@@ -42,15 +42,10 @@ void metric_result_of_rows(const rows *found, arena *a, metric_result *out);
 int metric_result_find(const metric_result *r, const char *name); /* column number or -1 */
 void metric_result_free(metric_result *r);                        /* zeroed is fine */
 
-/* {"metric", "columns": [{"name","type"}], "rows": [[…]], "cut"} */
-void metric_result_json(const metric_result *r, const defined_metric *d, bool int64_text, text *out);
 /* RFC 4180 with a header line. Cells that a spreadsheet would take for a formula are kept as they are: this
  * is data. */
 void metric_result_csv(const metric_result *r, text *out);
 /* One JSON object a line. */
 void metric_result_ndjson(const metric_result *r, text *out);
 
-/* The value of one parameter as it is bound. STATUS_INVALID with where = "/name". */
-status_class metric_parameter_value(const metric_parameter *p, const json_t *given, int64_t now_us, arena *a,
-                                    value *out, status *st);
 #endif

@@ -247,8 +247,9 @@ static status_class write_letter(const poison_place *place, const rejected_row *
     return class;
 }
 
-status_class poison_bury(const poison_place *place, const char *row, size_t len, const instance_call *death,
-                         unsigned attempts, status *st)
+/* `death`: the call in which the row killed the plugin last. */
+static status_class poison_bury(const poison_place *place, const char *row, size_t len,
+                                const instance_call *death, unsigned attempts, status *st)
 {
     char digest[DIGEST_TEXT_SIZE], why[500];
     if (!place->ward)

@@ -33,9 +33,6 @@ typedef struct poison_place {
 /* Are there any for this place? Cheap; if not, poison_is need not be asked row by row. */
 bool poison_any(const poison_place *place);
 bool poison_is(const poison_place *place, const char *row, size_t len);
-/* `death`: the call in which the row killed the plugin last. */
-status_class poison_bury(const poison_place *place, const char *row, size_t len, const instance_call *death,
-                         unsigned attempts, status *st);
 
 /* Letters were thrown away: what is known is read from them again, so that those rows are tried again. */
 void poison_ward_forget(poison_ward *w);

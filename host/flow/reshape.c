@@ -70,9 +70,10 @@ static void add_text_as(text *out, const reshape_entry *e, const char *s, size_t
     number_text number;
     bool numeric = e->type == COLUMN_INTEGER || e->type == COLUMN_NUMBER ||
                    (e->type == COLUMN_TIMESTAMP && e->unix_time);
-    if (numeric && decimal_read(s, s + len, &number) == s + len)
-        text_add_n(out, s, len);
-    else if (e->type == COLUMN_BOOLEAN && (is_word(s, len, "true") || is_word(s, len, "false")))
+    bool verbatim = numeric
+                        ? decimal_read(s, s + len, &number) == s + len
+                        : e->type == COLUMN_BOOLEAN && (is_word(s, len, "true") || is_word(s, len, "false"));
+    if (verbatim)
         text_add_n(out, s, len);
     else if (len == 0 && e->type != COLUMN_TEXT && e->type != COLUMN_JSON)
         text_add(out, "null");

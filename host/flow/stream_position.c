@@ -1,5 +1,7 @@
 #include "flow/stream_position.h"
 
+#include <assert.h>
+
 #include "base/fault.h"
 
 static const statement begin = {"begin", "BEGIN ISOLATION LEVEL READ COMMITTED"};
@@ -25,7 +27,7 @@ enum { POSITION_PARAMS = 7, PIPELINE_MAX = 64, UUID_OID = 2950 };
 
 /* Statements that go to the server together. */
 typedef struct pipeline {
-    statement_call calls[PIPELINE_MAX + 1]; /* and what goes along */
+    statement_call calls[PIPELINE_MAX + STREAM_POSITIONS_ALONG]; /* and what goes along */
     value params[PIPELINE_MAX][POSITION_PARAMS];
     uint32_t n;
     bool begins; /* the first call is BEGIN, which moves nothing */
@@ -87,15 +89,16 @@ static status_class check_moved(statement_call *calls, uint32_t n, status *st)
     return class;
 }
 
-static status_class pipeline_send(pipeline *p, connection *c, const statement_call *last, status *st)
+static status_class pipeline_send(pipeline *p, connection *c, const statement_call *along, unsigned n_along,
+                                  status *st)
 {
-    if (last)
-        p->calls[p->n] = *last;
-    status_class class = connection_pipeline(c, p->calls, p->n + (last != NULL), NULL, st);
+    for (unsigned i = 0; i < n_along; i++)
+        p->calls[p->n + i] = along[i];
+    status_class class = connection_pipeline(c, p->calls, p->n + n_along, NULL, st);
     if (p->begins)
         rows_free(p->calls[0].result);
-    if (last)
-        rows_free(p->calls[p->n].result);
+    for (unsigned i = 0; i < n_along; i++)
+        rows_free(p->calls[p->n + i].result);
     if (class == STATUS_OK)
         class = check_moved(p->calls + p->begins, p->n - p->begins, st);
     p->n = 0;
@@ -104,9 +107,10 @@ static status_class pipeline_send(pipeline *p, connection *c, const statement_ca
 }
 
 status_class stream_positions_move(const uint8_t incarnation[16], connection *c, const write_record *records,
-                                   uint32_t n, const statement_call *last, status *st)
+                                   uint32_t n, const statement_call *along, unsigned n_along, status *st)
 {
     pipeline p; /* large: not cleared */
+    assert(n_along <= STREAM_POSITIONS_ALONG);
     p.calls[0] = (statement_call){.statement = &begin};
     p.n = 1;
     p.begins = true;
@@ -117,9 +121,9 @@ status_class stream_positions_move(const uint8_t incarnation[16], connection *c,
         add_move(&p, incarnation, records[i].record, records[first].expected_seq);
         first = i + 1;
         if (first == n)
-            class = pipeline_send(&p, c, last, st);
+            class = pipeline_send(&p, c, along, n_along, st);
         else if (p.n == PIPELINE_MAX)
-            class = pipeline_send(&p, c, NULL, st);
+            class = pipeline_send(&p, c, NULL, 0, st);
     }
     return class;
 }

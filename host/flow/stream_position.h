@@ -7,12 +7,15 @@
 #include "flow/write_record.h"
 #include "store/connection.h"
 
+#define STREAM_POSITIONS_ALONG 8
+
 /* The position of the record's stream as the data plane has it; 0 = none. */
 status_class stream_position_read(const uint8_t incarnation[16], connection *c, const journal_record *record,
                                   uint64_t *seq_out, status *st);
 /* Begins a transaction and moves the position of each stream in `records`, which stand in the order of their
- * streams, to the last of its records. Mostly one round trip, in which `last` (may be NULL) goes along.
+ * streams, to the last of its records. Mostly one round trip, in which up to STREAM_POSITIONS_ALONG other
+ * statements go along.
  * STATUS_CONFLICT: a position was not where a record expects it. */
 status_class stream_positions_move(const uint8_t incarnation[16], connection *c, const write_record *records,
-                                   uint32_t n, const statement_call *last, status *st);
+                                   uint32_t n, const statement_call *along, unsigned n_along, status *st);
 #endif

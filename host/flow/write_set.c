@@ -268,8 +268,8 @@ static status_class write_plain(write_set *w, connection *c, write_record *recor
     return copy_send(c, store->copy_sql, &w->buffer, &stored, st);
 }
 
-/* Rows of one append-only store, and few of them: they go with the positions, which spares a COPY's round
- * trips. */
+/* Rows of one append-only store, and few of them: they go with the positions, and what is booked of them with
+ * both, which spares a COPY's round trips and the ledger's. */
 static bool are_few(const write_record *records, uint32_t n)
 {
     uint32_t rows = 0;
@@ -280,7 +280,14 @@ static bool are_few(const write_record *records, uint32_t n)
         if (rows > FEW_ROWS)
             return false;
     }
-    return rows > 0 && !fault_active("position_inside");
+    return rows > 0 && !fault_active("position_inside") && !fault_active("marks_inside") &&
+           !fault_active("books_inside");
+}
+
+static void book(write_set *w, const write_record *r)
+{
+    ledger_counts counts = write_record_counts(r);
+    ledger_book_add(w->ledger, (int32_t)r->record->wid, r->record->store, r->record->received_us, &counts);
 }
 
 static status_class write_few(write_set *w, connection *c, write_record *records, uint32_t n, status *st)
@@ -294,16 +301,12 @@ static status_class write_few(write_set *w, connection *c, write_record *records
         r->stored = r->rows.n_rows;
         r->updated = r->duplicate = r->dead = 0;
         mark_dirty(w, r);
+        book(w, r);
     }
     statement insert = insert_rows(w->arena, &records[0].store->table, parts, n, &params, &n_params);
-    return stream_positions_move(w->incarnation, c, records, n,
-                                 &(statement_call){&insert, params, n_params, NULL}, st);
-}
-
-static void book(write_set *w, const write_record *r)
-{
-    ledger_counts counts = write_record_counts(r);
-    ledger_book_add(w->ledger, (int32_t)r->record->wid, r->record->store, r->record->received_us, &counts);
+    statement_call along[STREAM_POSITIONS_ALONG] = {{&insert, params, n_params, NULL}};
+    unsigned books = ledger_book_calls(w->ledger, along + 1, STREAM_POSITIONS_ALONG - 1);
+    return stream_positions_move(w->incarnation, c, records, n, along, 1 + books, st);
 }
 
 /* The faults "position_inside", "marks_inside" and "books_inside": what should be one transaction is cut in
@@ -321,14 +324,12 @@ static status_class write_all(write_set *w, connection *c, write_record *records
 {
     bool few = !careful && are_few(records, n);
     status_class class = few ? write_few(w, c, records, n, st)
-                             : stream_positions_move(w->incarnation, c, records, n, NULL, st);
+                             : stream_positions_move(w->incarnation, c, records, n, NULL, 0, st);
     if (class == STATUS_OK)
         class = cut(c, fault_active("position_inside"), st);
-    for (uint32_t i = 0; i < n && class == STATUS_OK;) {
-        uint32_t taken = few ? n : 1;
-        if (few)
-            ; /* they are there */
-        else if (!careful && holds_new_rows(&records[i]))
+    for (uint32_t i = few ? n : 0; i < n && class == STATUS_OK;) {
+        uint32_t taken = 1;
+        if (!careful && holds_new_rows(&records[i]))
             class = records[i].store->upsert ? write_keyed(w, c, &records[i], n - i, &taken, st)
                                              : write_plain(w, c, &records[i], n - i, &taken, st);
         else

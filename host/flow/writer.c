@@ -104,6 +104,32 @@ void writer_requeue_if_waiting(writer *w, stream_state *s, uint64_t seq)
         writer_requeue(w, s);
 }
 
+bool writer_give(writer *w, uint32_t stream, writer_place *out)
+{
+    pthread_mutex_lock(&w->lock);
+    stream_state *s = writer_queue_stream(&w->queue, stream);
+    bool given = !s || ((!s->in_turn || fault_active("hand_over")) && !s->stopped &&
+                        (!s->queued || writer_queue_withdraw(&w->queue, s)));
+    *out = (writer_place){0};
+    if (s && given) {
+        *out = (writer_place){s->met, s->known, s->adopted, s->committed_seq};
+        s->known = s->adopted = false;
+    }
+    pthread_mutex_unlock(&w->lock);
+    return given;
+}
+
+void writer_receive(writer *w, const journal_stream *stream, const writer_place *place)
+{
+    pthread_mutex_lock(&w->lock);
+    stream_state *s = writer_queue_meet(&w->queue, stream);
+    s->met = place->met;
+    s->known = place->known;
+    s->adopted = place->adopted;
+    s->committed_seq = place->committed_seq;
+    pthread_mutex_unlock(&w->lock);
+}
+
 void writer_charge(writer *w, uint32_t wid, uint64_t cost)
 {
     pthread_mutex_lock(&w->lock);
@@ -170,6 +196,7 @@ static void back_off(writer *w, const turn *t, const status *st)
     w->figures.retries++;
     for (uint32_t i = 0; i < t->n_streams; i++) {
         t->streams[i]->known = fault_active("reread");
+        t->streams[i]->in_turn = false;
         writer_queue_add(&w->queue, t->streams[i]);
     }
     w->back_off_ms = w->back_off_ms ? w->back_off_ms * 2 : BACK_OFF_FIRST_MS;
@@ -180,9 +207,11 @@ static void back_off(writer *w, const turn *t, const status *st)
     pthread_mutex_unlock(&w->lock);
 }
 
-static void note_success(writer *w)
+static void note_success(writer *w, const turn *t)
 {
     pthread_mutex_lock(&w->lock);
+    for (uint32_t i = 0; i < t->n_streams; i++)
+        t->streams[i]->in_turn = false;
     if (w->figures.away)
         log_info("writer", "the data plane is back");
     w->figures.away = false;
@@ -205,6 +234,8 @@ static stream_state *next_stream(writer *w, turn *t, uint64_t left, size_t *chun
 {
     pthread_mutex_lock(&w->lock);
     stream_state *s = writer_queue_next(&w->queue);
+    if (s)
+        s->in_turn = true;
     uint64_t chunk = left / (writer_queue_waiting(&w->queue) + 1);
     pthread_mutex_unlock(&w->lock);
     *chunk_out = chunk < CHUNK_BYTES_LEAST ? CHUNK_BYTES_LEAST : chunk;
@@ -272,7 +303,7 @@ static void run_turn(writer *w)
         class = writer_commit(w, &t, &st);
     end_turn(w, &t, began_us);
     if (class == STATUS_OK)
-        note_success(w);
+        note_success(w, &t);
     else
         back_off(w, &t, &st);
 }

@@ -1,5 +1,5 @@
-/* Writers: the threads that carry records from the journal into the datastores. Each owns the shards whose
- * number it has, so a stream has one writer, and works in turns: take what waits (small records of many
+/* Writers: the threads that carry records from the journal into the datastores. A stream has one writer at a
+ * time (flow/crew.h says which). Each works in turns: take what waits (small records of many
  * requests and stores coalesce by themselves while the last transaction runs), make partitions, commit one
  * transaction, trim the journal, report to the waiters.
  *
@@ -35,7 +35,7 @@ typedef struct writer_parts {
     void (*on_committed)(void *arg, const write_record *record);
     void *arg;
     letter_limits letters;
-    unsigned number, of; /* this writer's shards: shard % of == number */
+    unsigned number, of; /* its shards, to begin with: shard % of == number */
 } writer_parts;
 
 typedef struct writer_figures {
@@ -59,6 +59,15 @@ typedef struct writer_share {
 writer *writer_start(const writer_parts *parts);
 /* A stream got records. [any], must be cheap: it runs on the journal's thread. */
 void writer_wake(writer *w, const journal_stream *stream);
+/* What a writer knows of a stream, handed to the one that goes on with it. */
+typedef struct writer_place {
+    bool met, known, adopted;
+    uint64_t committed_seq;
+} writer_place;
+/* Gives a stream up, unless some of it is in the turn under way, or it is stopped or rests: then false. */
+bool writer_give(writer *w, uint32_t stream, writer_place *place_out);
+/* Goes on with a stream that another writer has given up. */
+void writer_receive(writer *w, const journal_stream *stream, const writer_place *place);
 /* Waits until the turn that is under way has ended: later ones use the plans of now. Not on the writer's
  * thread. */
 void writer_barrier(writer *w);

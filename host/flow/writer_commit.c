@@ -74,6 +74,16 @@ static void note_commit(writer *w, queue_workspace *of, int64_t *oldest_us)
     *oldest_us = INT64_MAX;
 }
 
+/* One behind the other, so that whoever passes the answers on is woken once for many. */
+static void answer(writer *w, const write_record *records, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const write_record *r = &records[i];
+        waiter_report(w->parts.waiters, r->record->request_id, r->stored, r->duplicate,
+                      r->record->kind == JOURNAL_ROWS ? r->dead : 0);
+    }
+}
+
 /* The commit is known to have happened: only now may the journal forget and the waiters hear. */
 static void settle(writer *w, const write_record *records, uint32_t n)
 {
@@ -85,8 +95,6 @@ static void settle(writer *w, const write_record *records, uint32_t n)
         stored += r->stored, duplicate += r->duplicate, dead += r->dead;
         if (w->parts.on_committed)
             w->parts.on_committed(w->parts.arg, r);
-        waiter_report(w->parts.waiters, r->record->request_id, r->stored, r->duplicate,
-                      r->record->kind == JOURNAL_ROWS ? r->dead : 0);
         if (r->record->received_us < oldest_us)
             oldest_us = r->record->received_us;
         if (last) {
@@ -97,6 +105,7 @@ static void settle(writer *w, const write_record *records, uint32_t n)
             note_commit(w, stream->workspace, &oldest_us);
         }
     }
+    answer(w, records, n);
     pthread_mutex_lock(&w->lock);
     w->figures.transactions++;
     w->figures.records += n;

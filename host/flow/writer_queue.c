@@ -174,6 +174,24 @@ stream_state *writer_queue_next(writer_queue *q)
     return s;
 }
 
+bool writer_queue_withdraw(writer_queue *q, stream_state *s)
+{
+    queue_workspace *w = s->workspace;
+    stream_state **at = &w->first[s->lane];
+    while (*at && *at != s)
+        at = &(*at)->next;
+    if (!*at)
+        return false;
+    *at = s->next;
+    if (!s->next)
+        w->last[s->lane] = at;
+    s->next = NULL;
+    s->queued = false;
+    if (!w->first[JOURNAL_LIVE] && !w->first[JOURNAL_BACKLOG])
+        turns_leave(&q->turns, &w->taker);
+    return true;
+}
+
 void writer_queue_charge(writer_queue *q, queue_workspace *w, uint64_t cost)
 {
     w->cost += cost;

@@ -38,6 +38,7 @@ struct stream_state {
     bool stopped; /* a gap: needs a person */
     bool adopted; /* who has said that it may be passed */
     bool queued;
+    bool in_turn; /* of the turn under way, until its outcome is known */
     uint64_t committed_seq;
     uint64_t taken_seq; /* of the records in the turn under way; 0 = none of it */
 };
@@ -60,6 +61,8 @@ queue_workspace *writer_queue_workspace(const writer_queue *q, uint32_t wid);
 void writer_queue_add(writer_queue *q, stream_state *s);
 /* The stream whose turn it is; NULL = none waits. */
 stream_state *writer_queue_next(writer_queue *q);
+/* It does not wait any more; false if it did not stand here. */
+bool writer_queue_withdraw(writer_queue *q, stream_state *s);
 /* Those that were stopped wait again; returns how many. */
 unsigned writer_queue_adopt(writer_queue *q);
 unsigned writer_queue_stopped(const writer_queue *q,

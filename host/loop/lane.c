@@ -308,14 +308,6 @@ void lane_post(lane *l, lane_function function, void *arg)
     pthread_mutex_unlock(&l->pool->lock);
 }
 
-size_t lane_waiting(lane *l)
-{
-    pthread_mutex_lock(&l->pool->lock);
-    size_t n = l->waiting;
-    pthread_mutex_unlock(&l->pool->lock);
-    return n;
-}
-
 void lane_close(lane *l)
 {
     if (!l)

@@ -32,7 +32,6 @@ lane *lane_open_in(lane_group *g, const char *name);
 lane *lane_open(lane_pool *pool, const char *name);
 /* Runs `function(arg)` after everything posted to this lane before. Never blocks. */
 void lane_post(lane *l, lane_function function, void *arg);
-size_t lane_waiting(lane *l); /* jobs posted and not finished */
 /* Waits until what was posted has run, then frees the lane. Not from a job of this lane. NULL is fine. */
 void lane_close(lane *l);
 #endif

@@ -38,7 +38,7 @@ static status_class save(catalog *c, status *st)
     return class;
 }
 
-void catalog_save_if_needed(catalog *c)
+static void catalog_save_if_needed(catalog *c)
 {
     status st;
     pthread_mutex_lock(&c->lock);

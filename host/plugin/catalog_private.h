@@ -51,5 +51,4 @@ status_class catalog_probe_copy(const catalog *c, const char *hash, const char *
 void catalog_settle(catalog *c);
 /* At the start, after the first scan: the entries of what served when the host ended. */
 void catalog_restore(catalog *c);
-void catalog_save_if_needed(catalog *c);
 #endif

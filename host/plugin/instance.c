@@ -372,7 +372,9 @@ void instance_exchange_end(instance *in, exchange *x)
     answer_memory_release(x->memory);
 }
 
-status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class)
+/* The answer of a call was no answer: the cell is replaced. Returns `class`. Between the two above. */
+static status_class instance_distrust(instance *in, instance_call *call, const status *why,
+                                      status_class class)
 {
     char text[400];
     swap_forget_answer(in);

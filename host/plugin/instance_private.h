@@ -114,8 +114,6 @@ typedef struct exchange {
 /* Locks the instance; instance_exchange_end unlocks it and must follow, also after a failure. */
 status_class instance_exchange(instance *in, instance_call *call, exchange *x, status *st);
 void instance_exchange_end(instance *in, exchange *x);
-/* The answer of a call was no answer: the cell is replaced. Returns `class`. Between the two above. */
-status_class instance_distrust(instance *in, instance_call *call, const status *why, status_class class);
 /* INVALID: what came back is no answer of this call. Between the two above. */
 status_class instance_bad_answer(instance *in, instance_call *call, status *st);
 /* A batch that must stand next in the answer. */

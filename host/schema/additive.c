@@ -59,7 +59,7 @@ static const char *shown(comparison *c, const json_t *v)
     return out;
 }
 
-/* ---- keywords of a column */
+/* ---- keywords of a column ---- */
 
 /* What a keyword that says nothing means: no bound. */
 typedef enum direction {
@@ -178,7 +178,7 @@ static void compare_enum(comparison *c, const json_t *was, const json_t *is)
     note(c, SCHEMA_BREAKING, "enum", "the enum no longer takes every value it took");
 }
 
-/* ---- types */
+/* ---- types ---- */
 
 typedef struct type_set {
     bool null, integer, number, string, boolean, object, array;
@@ -243,7 +243,7 @@ static void compare_type(comparison *c, const json_t *was_schema, const json_t *
         note(c, SCHEMA_BREAKING, "type", "the column's type goes from %s to %s", from, to);
 }
 
-/* ---- one column */
+/* ---- one column ---- */
 
 static bool is_special(const char *keyword)
 {
@@ -322,7 +322,7 @@ static void compare_column(comparison *c, const json_t *was, const json_t *is)
     compare_inner(c, was, is);
 }
 
-/* ---- the top level */
+/* ---- the top level ---- */
 
 static bool names_have(const json_t *names, const char *name)
 {

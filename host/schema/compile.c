@@ -15,7 +15,7 @@
 #define POINTER_STEPS_MAX 512
 #define CHAIN_MAX (SCHEMA_NESTING_MAX * 2 + POINTER_STEPS_MAX)
 
-/* ---- places */
+/* ---- places ---- */
 
 static void pointer_add(text *out, const char *token)
 {
@@ -65,7 +65,7 @@ status_class compiler_fail(compiler *c, const schema_node *n, const char *keywor
     return status_at(c->st, class, where, "schema: %s", message);
 }
 
-/* ---- nodes by the JSON they come from */
+/* ---- nodes by the JSON they come from ---- */
 
 static void slots_grow(compiler *c)
 {
@@ -116,7 +116,7 @@ static schema_node *node_make(compiler *c, const json_t *source, schema_node *pa
     return n;
 }
 
-/* ---- the walk */
+/* ---- the walk ---- */
 
 static status_class walk(compiler *c, schema_node *n, unsigned depth);
 
@@ -235,9 +235,10 @@ static schema_node *document_walk(compiler *c, const json_t *document, const cha
     return n;
 }
 
-/* ---- references */
+/* ---- references ---- */
 
-resource *compiler_resource(compiler *c, const char *uri)
+/* By absolute URI without fragment; loads it if it is not known yet. NULL: there is none, or c->st. */
+static resource *compiler_resource(compiler *c, const char *uri)
 {
     const json_t *known = json_object_get(c->uris, uri);
     if (known)
@@ -358,7 +359,7 @@ pattern *compiler_pattern(compiler *c, schema_node *n, const char *keyword, cons
     return p;
 }
 
-/* ---- the whole */
+/* ---- the whole ---- */
 
 static status_class compile_nodes(compiler *c)
 {
@@ -441,9 +442,4 @@ void schema_free(schema *s)
 json_t *schema_document(const schema *s)
 {
     return s->document;
-}
-
-schema_draft schema_draft_of(const schema *s)
-{
-    return s->draft;
 }

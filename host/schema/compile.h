@@ -52,5 +52,4 @@ schema *schema_compile(json_t *document, const schema_options *options, status *
 void schema_free(schema *s); /* NULL is fine */
 
 json_t *schema_document(const schema *s); /* borrowed */
-schema_draft schema_draft_of(const schema *s);
 #endif

@@ -59,9 +59,6 @@ json_t *compiler_document(compiler *c, const char *uri);
 resource *compiler_resource_make(compiler *c, const char *uri, const json_t *root, const resource *outer);
 /* Notes `$id`, `$schema` and anchors of the node that was made last; sets its resource. */
 status_class compiler_identify(compiler *c, schema_node *n);
-/* Resource by absolute URI without fragment; loads it if it is not known yet. NULL: there is none, or c->st.
- */
-resource *compiler_resource(compiler *c, const char *uri);
 pattern *compiler_pattern(compiler *c, schema_node *n, const char *keyword, const json_t *text);
 __attribute__((format(printf, 5, 6))) status_class compiler_fail(compiler *c, const schema_node *n,
                                                                  const char *keyword, status_class class,

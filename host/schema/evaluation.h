@@ -66,8 +66,6 @@ bool evaluation_is_marked(const evaluation *e, size_t base, size_t end, const ch
 /* To a part of the value: marks are about another value then. */
 bool evaluation_apply_part(evaluation *e, const frame *f, const schema_node *n, const json_t *part,
                            const char *key, size_t index);
-/* To the value itself, as a branch: its errors are not reported, its marks go when it fails. */
-bool evaluation_apply_branch(evaluation *e, const frame *f, const schema_node *n);
 /* To the value itself. */
 bool evaluation_apply(evaluation *e, const frame *f, const schema_node *n);
 

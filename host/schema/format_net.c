@@ -26,7 +26,7 @@ static bool is_beyond_ascii(char c)
     return (unsigned char)c >= 0x80;
 }
 
-/* ---- addresses */
+/* ---- addresses ---- */
 
 static bool is_octet(const char *s, size_t len)
 {
@@ -90,7 +90,7 @@ bool format_is_ipv6(const char *s, size_t len)
     return ipv6_groups(s, len, true) == 8;
 }
 
-/* ---- host names and mail */
+/* ---- host names and mail ---- */
 
 static bool is_label(const char *s, size_t len, bool ascii)
 {

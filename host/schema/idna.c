@@ -83,7 +83,7 @@ static size_t punycode_decode(const char *s, size_t len, uint32_t out[LABEL_MAX]
     return n;
 }
 
-/* ---- which code points, and where (RFC 5892) */
+/* ---- which code points, and where (RFC 5892) ---- */
 
 typedef enum group {
     GROUP_VALID,

@@ -160,7 +160,7 @@ static void note_cell(inference *f, guess *g, const char *s)
     choice_note(f, g, s, strlen(s));
 }
 
-/* ---- what a name says */
+/* ---- what a name says ---- */
 
 static const struct unit_suffix {
     const char *suffix, *unit;
@@ -253,7 +253,7 @@ static const guess *find_entity(const inference *f)
     return best;
 }
 
-/* ---- writing */
+/* ---- writing ---- */
 
 static bool is_plain_scalar(const char *s)
 {

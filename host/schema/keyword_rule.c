@@ -14,7 +14,7 @@ static status_class bad(compiler *c, schema_node *n, node_keyword *k, const char
     return compiler_fail(c, n, k->name, STATUS_INVALID, "%s %s", k->name, what);
 }
 
-/* ---- shapes */
+/* ---- shapes ---- */
 
 static status_class compile_schema(compiler *c, schema_node *n, node_keyword *k)
 {
@@ -113,7 +113,7 @@ static status_class compile_required(compiler *c, schema_node *n, node_keyword *
     return are_names(k->value) ? STATUS_OK : bad(c, n, k, "must be an array of names");
 }
 
-/* ---- references */
+/* ---- references ---- */
 
 static status_class compile_ref(compiler *c, schema_node *n, node_keyword *k)
 {
@@ -139,7 +139,7 @@ static status_class compile_dynamic_ref(compiler *c, schema_node *n, node_keywor
     return STATUS_OK;
 }
 
-/* ---- assertions */
+/* ---- assertions ---- */
 
 static uint32_t type_bit(const char *name)
 {
@@ -231,7 +231,7 @@ static status_class compile_format(compiler *c, schema_node *n, node_keyword *k)
     return STATUS_OK;
 }
 
-/* ---- applicators that look at their neighbours */
+/* ---- applicators that look at their neighbours ---- */
 
 static status_class compile_items(compiler *c, schema_node *n, node_keyword *k)
 {
@@ -299,7 +299,7 @@ static status_class compile_unevaluated(compiler *c, schema_node *n, node_keywor
     return compile_schema(c, n, k);
 }
 
-/* ---- the table, ascending by name */
+/* ---- the table, ascending by name ---- */
 
 #define CORE VOCABULARY_CORE
 #define APPLY VOCABULARY_APPLICATOR

@@ -19,7 +19,7 @@ struct plan_choices {
     bool allows_true, allows_false;
 };
 
-/* ---- choices */
+/* ---- choices ---- */
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -91,7 +91,7 @@ plan_choices *plan_choices_make(arena *a, const json_t *values)
     return c;
 }
 
-/* ---- checks */
+/* ---- checks ---- */
 
 row_reason row_plan_check_text_slow(const plan_column *c, const char *s, size_t len)
 {
@@ -161,7 +161,7 @@ row_reason row_plan_check_row(const row_plan *p, const json_t *row, schema_error
     return schema_validate(p->schema, row, errors, st) == STATUS_OK ? ROW_OK : ROW_SCHEMA;
 }
 
-/* ---- words */
+/* ---- words ---- */
 
 static const char *const reason_names[ROW_REASON_COUNT] = {
     [ROW_OK] = "ok",

@@ -42,7 +42,7 @@ static const schema_node *follow(const schema_node *n)
     return n;
 }
 
-/* ---- types */
+/* ---- types ---- */
 
 #define TYPE_ALL 0x7fU
 
@@ -159,7 +159,7 @@ static uint32_t storable_of(column_type type)
     }
 }
 
-/* ---- one keyword of a property */
+/* ---- one keyword of a property ---- */
 
 static bool is_textual(column_type type)
 {
@@ -306,7 +306,7 @@ static void plan_keyword(maker *m, plan_column *c, const node_keyword *k)
     c->deep = true;
 }
 
-/* ---- one column */
+/* ---- one column ---- */
 
 static bool name_fits(const char *name)
 {
@@ -381,7 +381,7 @@ static status_class columns_fill(maker *m, const node_keyword *properties)
     return STATUS_OK;
 }
 
-/* ---- the top level */
+/* ---- the top level ---- */
 
 static void slots_fill(maker *m)
 {

@@ -17,7 +17,7 @@
 static bool evaluate(evaluation *e, const schema_node *n, const frame *outer, const json_t *value,
                      const place *at, bool marking);
 
-/* ---- errors */
+/* ---- errors ---- */
 
 static void place_write(const place *at, text *out)
 {
@@ -94,7 +94,7 @@ bool evaluation_spend(evaluation *e, uint64_t steps)
     return true;
 }
 
-/* ---- marks */
+/* ---- marks ---- */
 
 static void mark_add(evaluation *e, uintptr_t from, uintptr_t to)
 {
@@ -135,7 +135,7 @@ bool evaluation_is_marked(const evaluation *e, size_t base, size_t end, const ch
     return end > base && bsearch(&wanted, e->marks + base, end - base, sizeof(mark), mark_compare);
 }
 
-/* ---- applying subschemas */
+/* ---- applying subschemas ---- */
 
 bool evaluation_apply_part(evaluation *e, const frame *f, const schema_node *n, const json_t *part,
                            const char *key, size_t index)
@@ -147,7 +147,8 @@ bool evaluation_apply_part(evaluation *e, const frame *f, const schema_node *n, 
     return valid;
 }
 
-bool evaluation_apply_branch(evaluation *e, const frame *f, const schema_node *n)
+/* To the value itself, as a branch: its errors are not reported, its marks go when it fails. */
+static bool evaluation_apply_branch(evaluation *e, const frame *f, const schema_node *n)
 {
     size_t height = e->n_marks;
     e->quiet++;
@@ -163,7 +164,7 @@ bool evaluation_apply(evaluation *e, const frame *f, const schema_node *n)
     return evaluate(e, n, f, f->value, f->place, f->marking);
 }
 
-/* ---- references */
+/* ---- references ---- */
 
 bool check_ref(evaluation *e, const frame *f, const node_keyword *k)
 {
@@ -180,7 +181,7 @@ bool check_dynamic_ref(evaluation *e, const frame *f, const node_keyword *k)
     return evaluation_apply(e, f, target);
 }
 
-/* ---- logic */
+/* ---- logic ---- */
 
 bool check_all_of(evaluation *e, const frame *f, const node_keyword *k)
 {
@@ -226,7 +227,7 @@ bool check_if(evaluation *e, const frame *f, const node_keyword *k)
     return !next || e->stop || evaluation_apply(e, f, next);
 }
 
-/* ---- the walk */
+/* ---- the walk ---- */
 
 static bool (*const checks[KEYWORD_COUNT])(evaluation *, const frame *, const node_keyword *) = {
     [KEYWORD_REF] = check_ref,

@@ -1,7 +1,7 @@
 /* Keywords about arrays. */
 #include "schema/evaluation.h"
 
-/* ---- arrays */
+/* ---- arrays ---- */
 
 bool check_min_items(evaluation *e, const frame *f, const node_keyword *k)
 {

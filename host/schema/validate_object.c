@@ -5,7 +5,7 @@
 
 #include "schema/evaluation.h"
 
-/* ---- objects */
+/* ---- objects ---- */
 
 bool check_min_properties(evaluation *e, const frame *f, const node_keyword *k)
 {

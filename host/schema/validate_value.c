@@ -5,7 +5,7 @@
 
 #include "schema/evaluation.h"
 
-/* ---- assertions on any value */
+/* ---- assertions on any value ---- */
 
 static uint32_t types_of(const json_t *v)
 {
@@ -61,7 +61,7 @@ bool check_const(evaluation *e, const frame *f, const node_keyword *k)
     return same || evaluation_fail(e, f, k, "must be the constant of the schema");
 }
 
-/* ---- numbers */
+/* ---- numbers ---- */
 
 static bool fail_bound(evaluation *e, const frame *f, const node_keyword *k, const char *words)
 {
@@ -103,7 +103,7 @@ bool check_multiple_of(evaluation *e, const frame *f, const node_keyword *k)
            fail_bound(e, f, k, "a multiple of");
 }
 
-/* ---- strings */
+/* ---- strings ---- */
 
 bool check_min_length(evaluation *e, const frame *f, const node_keyword *k)
 {

@@ -48,11 +48,6 @@ static unsigned class_of(size_t size)
     return c;
 }
 
-size_t body_pool_cost(size_t size)
-{
-    return (size_t)1 << (SMALLEST + class_of(size));
-}
-
 bool body_pool_take(body_pool *p, size_t size, body_buffer *out)
 {
     assert(!out->data);
@@ -105,9 +100,4 @@ void body_pool_give(body_pool *p, body_buffer *b)
         free(b->data);
     }
     *b = (body_buffer){0};
-}
-
-size_t body_pool_in_use(const body_pool *p)
-{
-    return p->in_use;
 }

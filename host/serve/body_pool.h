@@ -19,6 +19,4 @@ bool body_pool_take(body_pool *p, size_t size, body_buffer *out);
 /* Appends; grows when needed. false = the limit is reached (the buffer stays as it was). */
 bool body_pool_append(body_pool *p, body_buffer *b, const void *data, size_t len);
 void body_pool_give(body_pool *p, body_buffer *b); /* empties it; an empty one is fine */
-size_t body_pool_in_use(const body_pool *p);
-size_t body_pool_cost(size_t size); /* what take would count against the limit */
 #endif

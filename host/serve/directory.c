@@ -80,16 +80,6 @@ int32_t directory_find(directory *d, const char *name)
     return wid;
 }
 
-bool directory_get(directory *d, int32_t wid, arena *a, directory_entry *out)
-{
-    pthread_rwlock_rdlock(&d->lock);
-    const known *k = by_wid(d, wid);
-    if (k)
-        *out = (directory_entry){k->wid, arena_string(a, k->key), arena_string(a, k->id), k->paused};
-    pthread_rwlock_unlock(&d->lock);
-    return k != NULL;
-}
-
 bool directory_paused(directory *d, int32_t wid)
 {
     pthread_rwlock_rdlock(&d->lock);

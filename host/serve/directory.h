@@ -22,7 +22,5 @@ void directory_put(directory *d, const directory_entry *entry);
 void directory_remove(directory *d, int32_t wid);
 /* By slug or id; 0 = there is none. */
 int32_t directory_find(directory *d, const char *name);
-/* False if there is none; the texts lie in the arena. */
-bool directory_get(directory *d, int32_t wid, arena *a, directory_entry *out);
 bool directory_paused(directory *d, int32_t wid);
 #endif

@@ -158,8 +158,6 @@ enum MHD_Result receive_step(void *cls, struct MHD_Connection *mhd, const char *
                              const char *version, const char *data, size_t *size, void **context);
 void receive_done(void *cls, struct MHD_Connection *mhd, void **context,
                   enum MHD_RequestTerminationCode code);
-void receive_memory_freed(http_server *s);
-void request_free(request *r);
 /* 503: bodies take all the memory that they may. */
 void request_refuse_memory(request *r);
 

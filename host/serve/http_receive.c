@@ -34,7 +34,7 @@ static request *request_make(http_server *s)
     return r;
 }
 
-void request_free(request *r)
+static void request_free(request *r)
 {
     http_server *s = r->server;
     body_pool_give(s->bodies, &r->body);
@@ -66,6 +66,46 @@ void *receive_line(void *cls, const char *target, struct MHD_Connection *mhd)
     return r;
 }
 
+/* ---- waiting for memory ---- */
+
+static bool memory_take(request *r)
+{
+    http_server *s = r->server;
+    return !r->framing.length || body_pool_take(s->bodies, r->framing.length, &r->body);
+}
+
+static void memory_wait(request *r)
+{
+    http_server *s = r->server;
+    r->next = NULL;
+    *s->memory_last = r;
+    s->memory_last = &r->next;
+}
+
+static void memory_leave(request *r)
+{
+    http_server *s = r->server;
+    request **at = &s->memory_first;
+    while (*at && *at != r)
+        at = &(*at)->next;
+    if (!*at)
+        return;
+    *at = r->next;
+    if (!r->next)
+        s->memory_last = at;
+}
+
+static void memory_freed(http_server *s)
+{
+    while (s->memory_first && memory_take(s->memory_first)) {
+        request *r = s->memory_first;
+        memory_leave(r);
+        http_continue(&r->public);
+    }
+}
+
+/* ---- the end ---- */
+
 void receive_done(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode code)
 {
     (void)mhd, (void)code;
@@ -85,7 +125,7 @@ void receive_done(void *cls, struct MHD_Connection *mhd, void **context, enum MH
     if (r->stage != STAGE_QUEUED)
         answer_drop(r);
     request_free(r);
-    receive_memory_freed(s);
+    memory_freed(s);
     server_maybe_drained(s);
 }
 
@@ -271,42 +311,6 @@ static enum MHD_Result answered_early(request *r)
         return answer_queue(r);
     r->discard = true;
     return MHD_YES;
-}
-
-static bool memory_take(request *r)
-{
-    http_server *s = r->server;
-    return !r->framing.length || body_pool_take(s->bodies, r->framing.length, &r->body);
-}
-
-static void memory_wait(request *r)
-{
-    http_server *s = r->server;
-    r->next = NULL;
-    *s->memory_last = r;
-    s->memory_last = &r->next;
-}
-
-static void memory_leave(request *r)
-{
-    http_server *s = r->server;
-    request **at = &s->memory_first;
-    while (*at && *at != r)
-        at = &(*at)->next;
-    if (!*at)
-        return;
-    *at = r->next;
-    if (!r->next)
-        s->memory_last = at;
-}
-
-void receive_memory_freed(http_server *s)
-{
-    while (s->memory_first && memory_take(s->memory_first)) {
-        request *r = s->memory_first;
-        memory_leave(r);
-        http_continue(&r->public);
-    }
 }
 
 static enum MHD_Result begin_body(request *r, struct MHD_Connection *mhd)

@@ -175,7 +175,8 @@ status_class http_server_create(loop *lp, const http_limits *limits, const http_
 status_class server_daemon(listener *l, int fd, const http_listener *config, status *st)
 {
     const http_limits *limits = &l->server->limits;
-    unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+    /* Who resumes a connection runs the daemon next: no descriptor need wake it, a write for each answer. */
+    unsigned flags = MHD_USE_EPOLL | (MHD_ALLOW_SUSPEND_RESUME & ~(unsigned)MHD_USE_ITC);
     struct MHD_OptionItem options[8] = {{MHD_OPTION_END, 0, NULL}};
     unsigned n = 0;
     if (fd < 0)

@@ -225,10 +225,3 @@ bool etag_unchanged(http_request *r, const char *current)
     http_answer(r, 304, NULL, NULL);
     return true;
 }
-
-void rate_limit_headers(http_request *r, const char *policy, unsigned quota, unsigned window_s, unsigned left,
-                        unsigned reset_s)
-{
-    http_header_printf(r, "RateLimit-Policy", "\"%s\";q=%u;w=%u", policy, quota, window_s);
-    http_header_printf(r, "RateLimit", "\"%s\";r=%u;t=%u", policy, left, reset_s);
-}

@@ -34,7 +34,4 @@ bool etag_check(http_request *r, const char *current);
 /* If-None-Match: true = answered 304. */
 bool etag_unchanged(http_request *r, const char *current);
 
-/* RateLimit-Policy and RateLimit as in the current IETF draft (not an RFC yet: this is the only place). */
-void rate_limit_headers(http_request *r, const char *policy, unsigned quota, unsigned window_s, unsigned left,
-                        unsigned reset_s);
 #endif

@@ -233,8 +233,3 @@ void router_free(router *rt)
     free(rt->metrics);
     free(rt);
 }
-
-http_server *router_http(router *rt)
-{
-    return rt->http;
-}

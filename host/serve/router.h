@@ -51,5 +51,4 @@ void router_ready_when(router *rt, const char *name, ready_check check, void *ar
 void router_forget_keys(router *rt); /* [any] after a key was revoked */
 void router_drain(router *rt, unsigned ms, loop_function on_drained, void *arg); /* /readyz says "draining" */
 void router_free(router *rt);                                                    /* after on_drained */
-http_server *router_http(router *rt);
 #endif

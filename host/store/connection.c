@@ -379,11 +379,6 @@ bool connection_row_refused(const connection *c)
     return strncmp(state, "22", 2) == 0 || strncmp(state, "23", 2) == 0 || strcmp(state, "54000") == 0;
 }
 
-int connection_server_version(const connection *c)
-{
-    return c->driver->server_version(c->handle);
-}
-
 status_class connection_scram(connection *c, const char *user, const char *password, text *out, status *st)
 {
     if (!c->driver->scram)

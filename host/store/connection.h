@@ -164,7 +164,6 @@ const connection_failure *connection_failure_of(const connection *c);
 /* SQLSTATE class 22 or 23, or 54000 (a key too long for its index, a document too large): this row cannot be
  * stored, another one may. */
 bool connection_row_refused(const connection *c);
-int connection_server_version(const connection *c); /* 150020 */
 /* The SCRAM verifier for a password, so that the server never sees the plain text. */
 status_class connection_scram(connection *c, const char *user, const char *password, text *out, status *st);
 
@@ -199,7 +198,6 @@ typedef struct connection_driver {
     void (*cancel)(void *handle);
     bool (*broken)(void *handle);
     bool (*in_transaction)(void *handle);
-    int (*server_version)(void *handle);
     status_class (*scram)(void *handle, const char *user, const char *password, text *out, status *st);
     void (*close)(void *handle);
 } connection_driver;

@@ -84,13 +84,12 @@ static status_class exec_one(libpq_session *s, const driver_request *r, int64_t 
     return ret;
 }
 
+/* In one piece where it is short (libpq sends by itself what grows long): each piece wakes the server. */
 static status_class send_all(libpq_session *s, const driver_request *requests, unsigned n, unsigned *failed,
                              int64_t deadline, connection_failure *failure, status *st)
 {
     for (unsigned i = 0; i < n; i++) {
         status_class ret = send_request(s, &requests[i], failure, st);
-        if (ret == STATUS_OK)
-            ret = libpq_session_flush(s, deadline, requests[i].name, failure, st);
         *failed = i;
         if (ret != STATUS_OK)
             return ret;
@@ -261,11 +260,6 @@ static bool libpq_in_transaction(void *handle)
     return t == PQTRANS_INTRANS || t == PQTRANS_INERROR || t == PQTRANS_ACTIVE;
 }
 
-static int libpq_server_version(void *handle)
-{
-    return PQserverVersion(((libpq_session *)handle)->conn);
-}
-
 static status_class libpq_scram(void *handle, const char *user, const char *password, text *out, status *st)
 {
     libpq_session *s = handle;
@@ -287,7 +281,6 @@ const connection_driver connection_libpq = {
     .cancel = libpq_cancel,
     .broken = libpq_broken,
     .in_transaction = libpq_in_transaction,
-    .server_version = libpq_server_version,
     .scram = libpq_scram,
     .close = libpq_session_close,
 };

@@ -352,56 +352,6 @@ status_class partitions_ensure(partition_cache *cache, connection *c, const stor
     return ret;
 }
 
-static status_class drop_one(connection *c, const store_table *t, const char *name, status *st)
-{
-    text sql = {0};
-    char label[TABLE_LABEL_SIZE];
-    const char *schema = store_class_schema(t->class);
-    status_class ret = STATUS_OK;
-    table_label(label, t);
-    text_printf(&sql, "BEGIN; SET LOCAL lock_timeout = %d; ALTER TABLE %s DETACH PARTITION \"%s\".",
-                PARTITIONS_LOCK_TIMEOUT_MS, label, schema);
-    sql_identifier(&sql, name);
-    text_printf(&sql, "; DROP TABLE \"%s\".", schema);
-    sql_identifier(&sql, name);
-    text_add(&sql, "; COMMIT");
-    for (int attempt = 0; attempt < PARTITIONS_TRIES; attempt++) {
-        ret = connection_script(c, "drop a partition", text_or_empty(&sql), st);
-        if (ret != STATUS_UNAVAILABLE || connection_broken(c))
-            break;
-        connection_rollback(c);
-        pause_before_retry(attempt);
-    }
-    if (ret != STATUS_OK)
-        connection_rollback(c);
-    text_free(&sql);
-    return ret;
-}
-
-status_class partitions_drop_before(partition_cache *cache, connection *c, const store_table *t,
-                                    int64_t horizon_us, uint32_t *dropped_out, status *st)
-{
-    char label[TABLE_LABEL_SIZE];
-    rows *r;
-    *dropped_out = 0;
-    if (t->partition == PARTITION_NONE)
-        return STATUS_OK;
-    table_label(label, t);
-    value name = value_text(label);
-    status_class ret = connection_run(c, &list_partitions, &name, 1, &r, st);
-    if (ret != STATUS_OK)
-        return ret;
-    for (uint32_t i = 0; i < rows_count(r) && ret == STATUS_OK; i++) {
-        if (rows_integer(r, i, 1) > horizon_us)
-            continue;
-        ret = drop_one(c, t, rows_text(r, i, 2), st);
-        *dropped_out += ret == STATUS_OK;
-    }
-    rows_free(r);
-    partition_cache_forget(cache, t);
-    return ret;
-}
-
 status_class partitions_list(connection *c, const store_table *t, rows **out, status *st)
 {
     char label[TABLE_LABEL_SIZE];

@@ -19,9 +19,6 @@ void partition_cache_free(partition_cache *cache);
  * Free when the cache knows the ranges. STATUS_UNAVAILABLE when the lock could not be had: try again. */
 status_class partitions_ensure(partition_cache *cache, connection *c, const store_table *table,
                                const int64_t *times, uint32_t n, status *st);
-/* Drops partitions that end at or before `horizon_us`; says how many. */
-status_class partitions_drop_before(partition_cache *cache, connection *c, const store_table *table,
-                                    int64_t horizon_us, uint32_t *dropped_out, status *st);
 /* Lower and upper bound (microseconds) and name of each partition, oldest first; empty when there are none.
  */
 status_class partitions_list(connection *c, const store_table *table, rows **out, status *st);

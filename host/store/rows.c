@@ -111,7 +111,7 @@ int rows_find(const rows *r, const char *name)
     return -1;
 }
 
-uint32_t rows_oid(const rows *r, uint32_t col)
+static uint32_t rows_oid(const rows *r, uint32_t col)
 {
     assert(col < r->n_columns);
     return r->result ? PQftype(r->result, (int)col) : 25;

@@ -19,7 +19,6 @@ uint32_t rows_columns(const rows *r);
 int64_t rows_affected(const rows *r);
 const char *rows_name(const rows *r, uint32_t col);
 int rows_find(const rows *r, const char *name); /* column number or -1 */
-uint32_t rows_oid(const rows *r, uint32_t col);
 /* The host's type for a column; numeric is COLUMN_NUMBER, whatever has no counterpart COLUMN_TEXT. */
 column_type rows_type(const rows *r, uint32_t col);
 

@@ -173,7 +173,8 @@ static bool in_scope(const scope *s, const char *name)
     return false;
 }
 
-bool sql_reference_parse(arena *a, const char *name, sql_reference *out)
+/* "datastore:key" → its parts in the arena; false when it is not of that form. */
+static bool sql_reference_parse(arena *a, const char *name, sql_reference *out)
 {
     const char *colon = strchr(name, ':');
     store_class class;

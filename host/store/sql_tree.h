@@ -21,6 +21,4 @@ typedef struct sql_tree {
 status_class sql_tree_check(sql_tree *t, PgQuery__ParseResult *parsed);
 /* Names of the output columns, in the arena. */
 const char *const *sql_tree_columns(arena *a, const PgQuery__ParseResult *parsed, uint32_t *n_out);
-/* "datastore:key" → its parts in the arena; false when it is not of that form. */
-bool sql_reference_parse(arena *a, const char *name, sql_reference *out);
 #endif

@@ -45,7 +45,7 @@ static void add_grants(text *sql, const store_table *t, const char *role)
     sql_identifier(sql, role);
 }
 
-status_class store_exists(connection *c, const store_table *t, bool *exists_out, status *st)
+static status_class store_exists(connection *c, const store_table *t, bool *exists_out, status *st)
 {
     static const statement ask = {"look for a store", "SELECT to_regclass($1::text) IS NOT NULL"};
     char label[TABLE_LABEL_SIZE];

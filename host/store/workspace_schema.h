@@ -18,7 +18,6 @@ status_class workspace_schema_drop(connection *c, int32_t wid, status *st);
 
 /* Makes the store's table and indexes; a table that is already there with the same shape is fine. */
 status_class store_create(connection *c, const store_table *table, const char *role, status *st);
-status_class store_exists(connection *c, const store_table *table, bool *exists_out, status *st);
 
 /* Applies what leads from one description to the other (table_change.h). STATUS_CONFLICT when a change is
  * refused; a rewrite only when `allow_rewrite`. */

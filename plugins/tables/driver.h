@@ -12,7 +12,8 @@ enum {
     DRIVER_COLUMNS_MAX = 500,   /* of one query */
     DRIVER_PARAMETERS_MAX = 32, /* of one statement */
     DRIVER_SLICE_US = 1000000,  /* how long `next` waits before it answers IDLE */
-    DRIVER_QUICK_US = 4000000,  /* how long anything waits that is not the query itself */
+    DRIVER_QUICK_US =
+        3000000, /* how long the far side may be silent where it is not the query that takes long */
 };
 
 /* What becomes of a column's values. */
@@ -69,10 +70,11 @@ typedef struct driver_functions {
     pst_status (*begin)(driver *d, const pst_call *call, const char *query,
                         const driver_parameter *parameters, size_t n, pst_error *error);
     /* One row; the values live until the next call. PST_END: there are no more. PST_IDLE: none yet. `most`:
-     * so many are wanted for now. */
+     * so many are wanted for now. PST_E_UNAVAILABLE also when the rows have other columns than were
+     * described: they are to be described anew. */
     pst_status (*next)(driver *d, const pst_call *call, uint32_t most, driver_value *values,
                        pst_error *error);
-    pst_status (*end)(driver *d, const pst_call *call, pst_error *error); /* of the transaction */
+    pst_status (*end)(driver *d, const pst_call *call, pst_error *error); /* of the transaction, at any row */
     /* `table` ("name" or "schema.name"): only that one; NULL: all that can be read. */
     pst_status (*list)(driver *d, const pst_call *call, const char *table, driver_on_listed on_listed,
                        void *arg, pst_error *error);

@@ -12,23 +12,16 @@
 #include "tables_private.h"
 #include "value.h"
 
-enum { BATCH_BYTES = 4 << 20, REJECT_BYTES = 1024, TOLD_AFTER_US = 3000000, SOON_MS = 1 };
+enum { BATCH_BYTES = 4 << 20, REJECT_BYTES = 1024, TOLD_AFTER_US = 2000000, SOON_MS = 1 };
 
 static const char once_done[] = "all was read once";
-
-static void tell(tables *t, const pst_call *call, const char *text)
-{
-    const pst_health_service *health = t->host->get_service(t->host, PST_SERVICE_HEALTH);
-    if (health)
-        health->tell(t->host, call, text);
-}
 
 static void give_up(tables *t)
 {
     t->d->functions->disconnect(t->d);
     if (t->builder)
         pst_builder_clear(t->builder);
-    t->reading = t->described = t->waiting = false;
+    t->reading = t->described = t->waiting = t->looking = t->is_behind = false;
 }
 
 void poll_close(void *self)
@@ -84,6 +77,8 @@ static pst_status begin(tables *t, const pst_call *call, pst_error *error)
     if (t->statement.text.failed)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     know(t);
+    t->from_mark = *t->at.column && t->set.cursor && !t->at.crowded;
+    t->n_seen = 0;
     st = t->d->functions->begin(t->d, call, wording_text(&t->statement.text), t->statement.parameters,
                                 t->statement.n, error);
     t->reading = !st;
@@ -189,25 +184,41 @@ static pst_status collect(tables *t, const pst_call *call, uint32_t max_rows, ui
         st = t->d->functions->next(t->d, call, max_rows - *taken, values, error);
         if (!st)
             st = take(t, values, taken, error);
-        if (!st)
+        if (!st) {
             t->asked_us = t->host->now_us(t->host);
+            t->n_seen++;
+        }
     }
     return st;
 }
 
-static void look_at_clock(tables *t, const pst_call *call)
+static void waited_enough(tables *t, const pst_call *call)
+{
+    if (t->waiting)
+        tables_tell(t, call, "");
+    t->waiting = false;
+}
+
+/* A query may take long: that is said. One that takes longer than the server would let it has nobody who
+ * answers. */
+static pst_status look_at_clock(tables *t, const pst_call *call, pst_error *error)
 {
     char words[120];
     int64_t waited = t->host->now_us(t->host) - t->asked_us;
-    if (waited >= TOLD_AFTER_US) {
-        snprintf(words, sizeof words, "waiting for the answer to the query for %d s",
-                 (int)(waited / 1000000));
-        tell(t, call, words);
+    if (waited >= t->silence_us)
+        return pst_fail(error, PST_E_UNAVAILABLE, "/address",
+                        "no answer to the query for %d s, longer than statement_timeout_ms lets it take",
+                        (int)(waited / 1000000));
+    if (waited >= TOLD_AFTER_US && !t->waiting) {
+        int64_t second = (t->host->wall_us(t->host) - waited) / 1000000;
+        snprintf(words, sizeof words, "waiting for the answer to the query since %02d:%02d:%02d UTC",
+                 (int)(second / 3600 % 24), (int)(second / 60 % 60), (int)(second % 60));
+        tables_tell(t, call, words);
         t->waiting = true;
-    } else if (t->waiting) {
-        tell(t, call, "");
-        t->waiting = false;
+    } else if (waited < TOLD_AFTER_US) {
+        waited_enough(t, call);
     }
+    return PST_OK;
 }
 
 /* ---- The end of a poll ---- */
@@ -239,21 +250,41 @@ static pst_status hand_over(tables *t, pst_batch *out, pst_error *error)
     return pst_builder_finish(t->builder, NULL, (pst_bytes){t->cursor, len}, 0, out, error);
 }
 
+/* It read what there is. Not even the row that it began at was there? */
+static pst_status finish(tables *t, const pst_call *call, pst_error *error)
+{
+    waited_enough(t, call);
+    pst_status st = end(t, call, error);
+    if (!st && t->from_mark && !t->n_seen)
+        return behind_begin(t, call, error);
+    if (!st && t->is_behind)
+        tables_tell(t, call, "");
+    t->is_behind = false;
+    return st;
+}
+
+static pst_status go_on(tables *t, const pst_call *call, uint32_t max_rows, uint32_t *taken, pst_error *error)
+{
+    pst_status st = PST_OK;
+    if (t->looking)
+        return behind_look(t, call, error);
+    if (!t->reading)
+        st = begin(t, call, error);
+    if (!st)
+        st = collect(t, call, max_rows, taken, error);
+    return st == PST_END ? finish(t, call, error) : st;
+}
+
 pst_status poll_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out, pst_error *error)
 {
     tables *t = self;
     uint32_t taken = 0;
-    pst_status st = PST_OK;
-    if (!t->reading && (t->ended || t->host->wall_us(t->host) < t->due_us))
+    bool due = !t->ended && t->host->wall_us(t->host) >= t->due_us;
+    if (!t->reading && !t->looking && !due)
         return rest(t, out);
-    if (!t->reading)
-        st = begin(t, call, error);
-    if (!st)
-        st = collect(t, call, max_rows, &taken, error);
-    if (st >= 0)
-        look_at_clock(t, call);
-    if (st == PST_END)
-        st = end(t, call, error);
+    pst_status st = go_on(t, call, max_rows, &taken, error);
+    if (st >= 0 && (t->reading || t->looking))
+        st = look_at_clock(t, call, error);
     if (st < 0) {
         give_up(t);
         return st;
@@ -261,7 +292,7 @@ pst_status poll_read(void *self, const pst_call *call, uint32_t max_rows, pst_ba
     bool finished = !t->reading && t->ended && !t->set.cursor; /* that must be durable too */
     if (taken || finished)
         return hand_over(t, out, error);
-    if (!t->reading)
+    if (!t->reading && !t->looking)
         return rest(t, out);
     out->next_in_ms = SOON_MS;
     return PST_IDLE;

@@ -127,22 +127,41 @@ static bool add_from_mark(driver *d, const setup *s, const layout *l, const mark
     return true;
 }
 
-bool statement_poll(driver *d, const setup *s, const layout *l, const mark *m, statement *out)
+static void begin(const setup *s, statement *out)
 {
-    const driver_column *cursor = &l->columns[l->cursor];
-    bool ok = true;
     statement_clear(out);
     for (size_t i = 0; i < s->n_parameters; i++) {
         const char *p = s->parameters[i];
         out->parameters[out->n++] = (driver_parameter){{p, p ? strlen(p) : 0}, NULL};
     }
+}
+
+/* Columns as they were described. */
+static void add_from_query(driver *d, const setup *s, wording *out)
+{
+    add(out, "SELECT q.* FROM (");
+    statement_query(d, s, out);
+    add(out, "\n) q WHERE ");
+}
+
+void statement_behind(driver *d, const setup *s, const layout *l, const mark *m, statement *out)
+{
+    const driver_column *cursor = &l->columns[l->cursor];
+    begin(s, out);
+    add_from_query(d, s, &out->text);
+    add_test(d, out, cursor, " < ", (driver_value){m->value, m->value_len});
+}
+
+bool statement_poll(driver *d, const setup *s, const layout *l, const mark *m, statement *out)
+{
+    const driver_column *cursor = &l->columns[l->cursor];
+    bool ok = true;
+    begin(s, out);
     if (!s->cursor) {
         statement_query(d, s, &out->text);
         return true;
     }
-    add(&out->text, "SELECT q.* FROM (");
-    statement_query(d, s, &out->text);
-    add(&out->text, "\n) q WHERE ");
+    add_from_query(d, s, &out->text);
     if (*m->column)
         ok = add_from_mark(d, s, l, m, out);
     else if (s->start)

@@ -31,5 +31,7 @@ typedef struct statement {
 /* Rows behind the mark, in order; all of them without a cursor column. What it borrows is the mark's. False:
  * the mark's value has no place to go back from. */
 bool statement_poll(driver *d, const setup *s, const layout *l, const mark *m, statement *out);
+/* Values of the cursor column before the mark's. */
+void statement_behind(driver *d, const setup *s, const layout *l, const mark *m, statement *out);
 void statement_clear(statement *st);
 #endif

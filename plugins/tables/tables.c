@@ -31,6 +31,7 @@ pst_status tables_create(const pst_host *host, driver *d, void **self_out, pst_e
     t->d = d;
     t->json = host->get_service(host, PST_SERVICE_JSON);
     t->every_us = host->config_int(host, "/every_s") * 1000000;
+    t->silence_us = host->config_int(host, "/statement_timeout_ms") * 1000 + DRIVER_QUICK_US;
     t->max_row_bytes = (size_t)host->config_int(host, "/max_row_bytes");
     pst_status st = setup_read(host, &t->set, error);
     if (st)
@@ -113,6 +114,13 @@ pst_status tables_describe(tables *t, const pst_call *call, pst_error *error)
     st = st ? st : make_builder(t, error);
     t->described = !st;
     return st;
+}
+
+void tables_tell(tables *t, const pst_call *call, const char *text)
+{
+    const pst_health_service *health = t->host->get_service(t->host, PST_SERVICE_HEALTH);
+    if (health)
+        health->tell(t->host, call, text);
 }
 
 /* ---- Interfaces ---- */

@@ -4,7 +4,7 @@
  *
  * A plugin makes a driver, gives it to tables_create, and has the interfaces from here; its config schema has
  * the settings that tables.c and statement.c read: table, query, parameters, cursor, key, start, overlap,
- * every_s, timezone, max_row_bytes. */
+ * every_s, timezone, statement_timeout_ms, max_row_bytes. */
 #ifndef TABLES_TABLES_H
 #define TABLES_TABLES_H
 #include "driver.h"

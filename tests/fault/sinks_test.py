@@ -6,6 +6,8 @@ import time
 from harness import at_end, check, equal, main, say, wait_for
 from row_receiver import KEYED, Far, in_order, reading, sink_of, started
 
+MANY = 160  # rows of a store in one commit: more than one writer takes by itself
+
 
 def hold_writer(host, shard):
     """Until what is returned is called, nothing of the shard is committed."""
@@ -25,21 +27,21 @@ def a_row_that_is_committed_late_is_not_passed_over():
     """Two streams of a store: one writer is held while the other commits rows with higher numbers."""
     far = Far()
     host = started(far)
-    host.ingest("one", "readings", [reading(0, "d%d" % n) for n in range(40)])
-    wait_for("the first rows", lambda: len(far.rows()) == 40)
+    host.ingest("one", "readings", [reading(0, "d%d" % n) for n in range(MANY)])
+    wait_for("the first rows", lambda: len(far.rows()) == MANY)
     held = host.sql("SELECT shard FROM penstock.position WHERE store = 'readings' ORDER BY 1")[0]
     release = hold_writer(host, held[0])
-    host.ingest("one", "readings", [reading(1, "d%d" % n) for n in range(40)], wait=None)
+    host.ingest("one", "readings", [reading(1, "d%d" % n) for n in range(MANY)], wait=None)
     before = wait_for("the other writer's rows", lambda: (n := int(host.sql(
         "SELECT count(*) FROM datastore.readings_wid1 WHERE time = '2026-01-01T00:00:01Z'")[0][0])) and n)
-    check(0 < before < 40, f"one writer is held, the other is not: {before} rows")
-    host.ingest("one", "readings", [reading(2, "d%d" % n) for n in range(40)], wait=None)
+    check(0 < before < MANY, f"one writer is held, the other is not: {before} rows")
+    host.ingest("one", "readings", [reading(2, "d%d" % n) for n in range(MANY)], wait=None)
     time.sleep(1.5)  # ten turns of the sink: what it might pass over lies between rows that are there
-    equal(len(far.rows()), 40, "what goes out while rows with lower numbers are on their way")
+    equal(len(far.rows()), MANY, "what goes out while rows with lower numbers are on their way")
     release()
-    wait_for("all rows", lambda: len(far.once()) == 120)
+    wait_for("all rows", lambda: len(far.once()) == 3 * MANY)
     in_order(far)
-    equal(len(far.rows()), 120, "no row twice")
+    equal(len(far.rows()), 3 * MANY, "no row twice")
     host.stop()
 
 
@@ -47,16 +49,16 @@ def a_sink_that_is_new_begins_before_rows_that_are_on_their_way():
     """The oldest row that is committed is not the oldest: one of two writers is held, and what was there before is gone."""
     far = Far()
     host = started(far, paused="true")
-    host.ingest("one", "readings", [reading(0, "d%d" % n) for n in range(40)])
+    host.ingest("one", "readings", [reading(0, "d%d" % n) for n in range(MANY)])
     host.sql("DELETE FROM datastore.readings_wid1")
     held = host.sql("SELECT shard FROM penstock.position WHERE store = 'readings' ORDER BY 1")[0]
     release = hold_writer(host, held[0])
-    host.ingest("one", "readings", [reading(1, "d%d" % n) for n in range(40)], wait=None)
+    host.ingest("one", "readings", [reading(1, "d%d" % n) for n in range(MANY)], wait=None)
     wait_for("the other writer's rows", lambda: int(host.sql("SELECT count(*) FROM datastore.readings_wid1")[0][0]))
     host.cli("sink", "resume", "lake", "-w", "one")
     wait_for("it has begun", lambda: host.sql("SELECT seq FROM penstock.sink"))
     release()
-    wait_for("all rows", lambda: len(far.once()) == 40)
+    wait_for("all rows", lambda: len(far.once()) == MANY)
     in_order(far)
     host.stop()
 

@@ -32,7 +32,7 @@ PLUGIN = "org.penstock.connector.exec"
 PROGRAMS = {
     # a collector that runs for ever, with a helper of its own
     "daemon": """sleep 98765 & echo "$!" >&2
-n=0; while true; do echo "level,site=daemon n=${n}i 177472080000${n}000000"; n=$((n+1)); sleep 0.2; done""",
+n=0; while true; do echo "level,site=daemon n=${n}i $((1774720800+n))000000000"; n=$((n+1)); sleep 0.2; done""",
     # one that writes and ends
     "once": """printf '{"time":"2026-03-28T18:00:00Z","site":"%s","word":"%s","n":%s}\\n' "$1" "$WORD" "$#" """,
     "table": """printf 'time;site;word\\n2026-03-28T18:00:00Z;table;"two\\nlines"\\n'""",
@@ -42,6 +42,12 @@ n=0; while true; do echo "level,site=daemon n=${n}i 177472080000${n}000000"; n=$
     "garbage": """printf 'no line protocol\\nlevel,site=garbage value=1 1774720800000000000\\n'; printf 'x%.0s' $(seq 3000); echo""",
     "deaf": """trap '' TERM; echo 'level,site=deaf value=1 1774720800000000000'; while true; do sleep 1; done""",
     "secretive": """printf '{"time":"2026-03-28T18:00:00Z","site":"secretive","n":%s}\\n' "${#TOKEN}" """,
+    # writes as fast as it can, on both pipes, and more than they hold
+    "floods": """yes 'much to complain about' | head -c 8000000 >&2
+seq -f 'level,site=floods n=%.0fi 1774720800000000000' 1 100000; sleep 1000""",
+    "hangs": "echo 'level,site=hangs value=1 1774720800000000000'; sleep 1000",
+    "indiscreet": """echo "the token is $TOKEN, you see" >&2; exit 1""",
+    "reader": """cat; printf '{"time":"2026-03-28T18:00:00Z","site":"reader"}\\n'""",
     "forbidden": "echo never",
 }
 
@@ -97,7 +103,9 @@ def formats():
                  connector(folder, "once", format="ndjson", every_s=1, arguments='["; touch /tmp/never $(id) *", "b"]', environment="{WORD: spoken}"),
                  connector(folder, "table", format="csv", every_s=60, records="csv", decode='{separator: ";"}'),
                  connector(folder, "environment", format="ndjson", every_s=60, environment="{A: b}"),
-                 connector(folder, "secretive", format="ndjson", every_s=60, secrets="{TOKEN: token}"), secret="t0ken-of-eighteen-")
+                 connector(folder, "secretive", format="ndjson", every_s=60, secrets="{TOKEN: token}"),
+                 connector(folder, "indiscreet", secrets="{TOKEN: token}"), connector(folder, "reader", format="ndjson", every_s=60),
+                 secret="t0ken-of-eighteen-")
     def numbers():
         return sorted({r["n"] for r in rows_of(host, "daemon")})  # the secret opens sources anew: a run may begin twice
     wait_for("rows of a program that runs for ever", lambda: len(numbers()) >= 3)
@@ -108,7 +116,9 @@ def formats():
     seen = wait_for("variables", lambda: rows_of(host, "environment"))[0]["word"].split()
     equal(sorted(set(seen) - {"_", "PWD", "SHLVL"}), ["A", "LANG", "PATH"], "all variables")
     equal(wait_for("a secret", lambda: rows_of(host, "secretive"))[0]["n"], 18, "the secret's length")
+    wait_state(host, "indiscreet", "down", "exit code 1; it said: the token is ******************, you see", timeout=10)
     check("t0ken-of-eighteen-" not in host.log(), "no secret in the log")
+    wait_for("a program that reads its input", lambda: rows_of(host, "reader"))
     for name in ("daemon", "once", "table"):
         wait_state(host, name, "ok")
 
@@ -118,12 +128,23 @@ def ends():
     folder = programs(harness.folder())
     host = begin(folder, connector(folder, "daemon"), connector(folder, "fails"), connector(folder, "killed"), connector(folder, "deaf"),
                  connector(folder, "garbage", every_s=60, max_record_bytes=1000), connector(folder, "forbidden"),
-                 connector(folder, "absent", program="absent"))
-    for name, expected, reason in (("fails", "down", "exit code 3"), ("killed", "down", "signal 9"), ("forbidden", "needs_you", "exec.allow"),
+                 connector(folder, "once", format="ndjson", every_s=3600),
+                 connector(folder, "absent", program="absent"), connector(folder, "floods"), connector(folder, "hangs", quiet_s=2))
+    for name, expected, reason in (("fails", "down", "exit code 3; it said: it does not work: reason-42"),
+                                   ("hangs", "down", "wrote nothing for 2 s and was ended"), ("killed", "down", "signal 9"), ("forbidden", "needs_you", "exec.allow"),
                                    ("absent", "needs_you", "exec.allow"), ("daemon", "ok", ""), ("deaf", "ok", ""), ("garbage", "ok", "")):
         wait_state(host, name, expected, reason, timeout=10)
     check("reason-42" in host.log(), "what it says on its standard error is in the log")
     wait_for("what is no row", lambda: len(host.sql("SELECT 1 FROM penstock.dead_letter_wid1")) == 2)
+    def flood():
+        return int(host.sql("SELECT count(*) FROM datastore.rows_wid1 WHERE site = 'floods'")[0][0])
+    wait_for("all of a flood", lambda: flood() >= 100000, 60)
+    equal((flood(), state(host, "floods")[0]), (100000, "ok"), "its rows, and its state")
+    complaints = host.log().count("much to complain about")
+    check(10 <= complaints < 1000, "a flood of complaints is cut short in the log", complaints)
+    for name, code, reason in (("once", 0, ""), ("fails", 7, "exit code 3"), ("forbidden", 7, "exec.allow")):
+        said = host.cli("connector", "check", name, "-w", WS, code=code)
+        check(reason in said.errors, f"{name} is tried", said)
     tries = [line for line in host.log().splitlines() if "reason-42" in line]
     check(len(tries) < 10, "it is tried again ever less often", tries)
 

@@ -7,6 +7,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import harness
 from harness import check, wait_for
@@ -173,10 +174,10 @@ class Peer:
 
 
 class Door:
-    """A TCP proxy that can be shut without either side noticing: a cable that was pulled."""
+    """A TCP proxy that can be shut without either side noticing: a cable that was pulled. With `delay` it is a slow line."""
 
-    def __init__(self, port):
-        self.to, self.open, self.sockets = port, True, []
+    def __init__(self, port, delay=0):
+        self.to, self.open, self.delay, self.sockets = port, True, delay, []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -196,6 +197,7 @@ class Door:
     def _copy(self, a, b):
         try:
             while data := a.recv(65536):
+                time.sleep(self.delay)
                 if self.open:
                     b.sendall(data)
             b.shutdown(socket.SHUT_WR)
@@ -206,3 +208,7 @@ class Door:
         self.listener.close()
         for s in self.sockets:
             s.close()
+
+    @property
+    def url(self):
+        return f"mqtt://127.0.0.1:{self.port}"

@@ -5,7 +5,9 @@ import subprocess
 
 import harness
 import mqtt_peer
+import odd_server
 import pems as certificate
+import streams
 from harness import check, equal, say, wait_for
 from mqtt_peer import STATE_S, WS, state, wait_state
 
@@ -82,6 +84,56 @@ def restarts():
     say(f"{sent} messages of each, 3 kills of the host, 1 restart of the broker")
 
 
+def fallback():
+    """A second broker serves when the first is silent, and the first again when it is back: what each of them took is a row, of
+    QoS 2 once, over changes between them and kills of the host."""
+    first, second = mqtt_peer.Broker("max_inflight_messages 0").start(), mqtt_peer.Broker("max_inflight_messages 0").start()
+    strict = mqtt_peer.Broker(f"password_file {with_password(harness.folder())}", anonymous=False).start()
+    door = mqtt_peer.Door(first.port)
+    host = harness.Host().start()
+    common = {"broker": door.url, "fallbacks": [second.url], "patience_s": 1, "return_s": 1, "in_flight": 300}
+    apply(host, once={"config": {**common, "topics": ["once/+/state"], "qos": 2}, "into": "datastore:appended"},
+          least={"config": {**common, "topics": ["least/+/state"], "version": "3.1.1"}},
+          stranger={"config": {"broker": strict.url, "fallbacks": [second.url], "topics": ["none/#"]}},
+          neither={"config": {"broker": strict.url, "fallbacks": [f"mqtt://127.0.0.1:{mqtt_peer.free_port()}"], "topics": ["none/#"]}})
+    host.workspace(WS, "mqtt")
+    both, sent = ("once", "least"), 0
+
+    def publish(broker, count):
+        nonlocal sent
+        peer = mqtt_peer.Peer(broker.port)
+        peer.publish((message("once", n) for n in range(sent, sent + count)), qos=2)
+        peer.publish((message("least", n) for n in range(sent, sent + count)), qos=1)
+        peer.close()
+        sent += count
+    for name in both:
+        wait_state(host, name, "ok", timeout=20)
+    wait_state(host, "stranger", "degraded", f"the fallback 127.0.0.1:{second.port} serves")
+    check("not authorized" in state(host, "stranger")[1], "and why", state(host, "stranger"))
+    wait_state(host, "neither", "needs_you", "not authorized")
+    for killed in (True, False):
+        publish(first, 300)
+        door.open = False
+        publish(first, 100)  # it believes that it has sent them
+        for name in both:
+            wait_state(host, name, "degraded", "the fallback")
+        publish(second, 300)
+        if killed:
+            host.kill()
+            publish(second, 50)
+            host.start()  # the first one does not answer, the second one has them
+            wait_state(host, "once", "degraded", "the fallback", timeout=15)
+        wait_stored(host, "appended", range(sent - 300, sent))
+        door.open = True
+        for name in both:
+            wait_state(host, name, "ok", timeout=STATE_S + 5)
+        wait_stored(host, "appended", range(sent))
+        wait_stored(host, "keyed", range(sent))
+    equal(twice(stored(host, "appended")), [], "rows of QoS 2 that are there twice in a store without a key")
+    said = host.cli("connector", "check", "stranger", "-w", WS, code=7)
+    check("not authorized" in said.errors, "each broker is checked", said)
+
+
 def with_password(folder):
     passwords = folder / "passwords"
     passwords.write_text("pump:right\n")
@@ -98,6 +150,10 @@ def states():
     strict = mqtt_peer.Broker(f"password_file {with_password(harness.folder())}", anonymous=False).start()
     plain = mqtt_peer.Broker().start()
     door = mqtt_peer.Door(plain.port)
+    authority = streams.certificates(harness.folder())
+    late, other = (mqtt_peer.Broker(listener=(f"certfile {authority}/{n}.pem", f"keyfile {authority}/{n}.key")).start() for n in ("late", "other"))
+    trusted = {"tls": {"ca": {"pem": (authority / "ca.pem").read_text()}}}
+    busy, noise, mute = odd_server.Says(b"\x20\x03\x00\x89\x00"), odd_server.Noise(), odd_server.Mute()
     away = f"mqtt://127.0.0.1:{mqtt_peer.free_port()}"
     secure, ca = tls.url.replace("mqtt:", "mqtts:"), {"pem": (pems / "ca.pem").read_text()}
     ours = {"certificate": {"pem": (pems / "client.pem").read_text()}, "key": {"secret": "client_key"}}
@@ -108,6 +164,12 @@ def states():
               {"seen": "n/+/serial", "topics": ["n/{1}/state"], "publish": "r/{1}/keepalive", "every_s": 1}]}},
           silent={"config": {"broker": f"mqtt://127.0.0.1:{door.port}", **topics, "patience_s": 2}},
           away={"config": {"broker": away, **topics}},
+          slow={"config": {"broker": mqtt_peer.Door(plain.port, delay=0.1).url, "topics": ["slow/+/state"], "patience_s": 2}},
+          busy={"config": {"broker": f"mqtt://127.0.0.1:{busy.port}", **topics}},
+          noise={"config": {"broker": f"mqtt://127.0.0.1:{noise.port}", **topics}},
+          mute={"config": {"broker": f"mqtt://127.0.0.1:{mute.port}", **topics}},
+          late={"config": {"broker": late.url.replace("mqtt:", "mqtts:"), **topics, **trusted}},
+          other={"config": {"broker": other.url.replace("mqtt:", "mqtts:"), **topics, **trusted}},
           stranger={"config": {"broker": strict.url, **topics, "user": "pump", "password": "wrong"}},
           known={"config": {"broker": strict.url, **topics, "user": "pump", "password": "right", "version": "3.1.1"}},
           untrusted={"config": {"broker": secure, **topics}},
@@ -118,8 +180,10 @@ def states():
         host.cli("secret", "set", name, "-w", WS, "--file", "-", stdin=value)
     host.stop()
     host.start()  # the secrets are there from the first try on
-    for name, expected, reason in (("plain", "ok", ""), ("silent", "ok", ""), ("known", "ok", ""), ("secure", "ok", ""),
-                                   ("away", "down", "Connection refused"), ("stranger", "needs_you", "not authorized"),
+    for name, expected, reason in (("plain", "ok", ""), ("silent", "ok", ""), ("known", "ok", ""), ("secure", "ok", ""), ("slow", "ok", ""),
+                                   ("busy", "down", "it is busy"), ("noise", "down", "does not keep to MQTT"),
+                                   ("late", "needs_you", "expired"), ("other", "needs_you", "mismatch"),
+                                   ("mute", "down", "does not answer"), ("away", "down", "Connection refused"), ("stranger", "needs_you", "not authorized"),
                                    ("untrusted", "needs_you", "is not trusted"), ("anonymous", "needs_you", "certificate")):
         wait_state(host, name, expected, reason, timeout=10)
     check("wr0ng-word" not in host.log(), "no secret is in the log")
@@ -129,6 +193,11 @@ def states():
     wait_state(host, "silent", "ok", timeout=STATE_S + 5)
     follow(host, plain)
     garbage(host, plain)
+    mqtt_peer.Peer(plain.port).publish(message("slow", n) for n in range(800, 850))
+    wait_stored(host, "keyed", range(800, 850))
+    equal(state(host, "slow")[0], "ok", "the state of a slow line")
+    host.cli("secret", "set", "wrong", "-w", WS, "--file", "-", stdin="right")  # the password is renewed
+    wait_state(host, "stranger", "ok")
     equal(state(host, "plain")[0], "ok", "the state after garbage")
     code, seconds = host.stop()
     check(seconds < harness.STOP_S, f"stopping took {seconds:.1f} s")
@@ -143,6 +212,12 @@ def follow(host, broker):
         equal(listener.listen()[0], "r/d7/keepalive", "what the thing is told")
     peer.publish([("n/d7/state", json.dumps({"t": 1774720800000, "n": 901}))])
     wait_stored(host, "keyed", [900, 901])
+    host.kill()
+    listener.close()
+    host.start()
+    listener = mqtt_peer.Peer(broker.port, "listener")
+    listener.subscribe("r/+/keepalive")
+    equal(listener.listen()[0], "r/d7/keepalive", "what the thing is told after a restart, though it is not seen again")
 
 
 def garbage(host, broker):
@@ -186,7 +261,7 @@ def tried():
         check(reason in said.errors and "wr0ng-word" not in said.errors + said.text, f"{name}: {reason}", said)
 
     found = host.api("POST", f"/workspaces/{WS}/connectors/resting:discover").json
-    equal(sorted(found["streams"][0]["schema"]["properties"]), ["n", "t"], "members that were seen")
+    equal(json.loads(found["streams"][0]["example"])[0].keys(), {"n", "t"}, "members that were seen")
     check("4 messages of 4 topics" in found["streams"][0]["title"], "what was seen", found)
     yaml = host.cli("connector", "discover", "resting", "-w", WS).text
     check("  keyed:" in yaml and "time: time" in yaml and "entity: [device]" in yaml and '"n": {type: integer' in yaml, "a proposal", yaml)
@@ -205,4 +280,4 @@ def tried():
     check(b"trial" not in kept and b"-look" not in kept, "no session of a trial is left, in which messages would gather")
 
 
-harness.main(restarts, states, tried)
+harness.main(restarts, fallback, states, tried)

@@ -11,8 +11,13 @@ from mqtt_peer import WS, wait_state
 DRIVER = pathlib.Path("/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so")
 
 
-def entry(peer, into="datastore:once", **config):
-    connection = {"Servername": "{host}", "Port": "{port}", "Database": "shop", "ReadOnly": "1", "UseDeclareFetch": "1", "Fetch": "500"}
+def there():
+    return DRIVER.exists() and (harness.PLUGINS / "connectors" / "odbc.so").exists()
+
+
+def entry(peer, into="datastore:once", connection=(), **config):
+    connection = {"Servername": "{host}", "Port": "{port}", "Database": "shop", "ReadOnly": "1", "UseDeclareFetch": "1", "Fetch": "500",
+                  **dict(connection)}
     paused = config.pop("paused", False)
     settings = {"driver": str(DRIVER), "address": peer.address, "connection": connection, "user": postgres_peer.READER,
                 "password": "word", "every_s": 1, **config}
@@ -21,7 +26,7 @@ def entry(peer, into="datastore:once", **config):
 
 def reads():
     """Every row once over kills of the host and a restart of the server; types; discover; states."""
-    if not DRIVER.exists() or not (harness.PLUGINS / "connectors" / "odbc.so").exists():
+    if not there():
         raise harness.Skipped("unixodbc-dev or odbc-postgresql is not installed")
     peer = postgres_peer.Postgres().start().with_reader()
     sql_test.readings(peer, kind="timestamp")
@@ -46,7 +51,7 @@ def reads():
     equal((one["day"], one["exact"], one["single"], one["words"]), ("2026-02-28", 12345678901.25, 0.5, "it's ü"), "values")
     for name, expected, reason in (("main", "ok", ""), ("stranger", "needs_you", "password"), ("gone", "needs_you", "attic"),
                                    ("away", "down", "")):
-        wait_state(host, name, expected, reason, timeout=10)
+        wait_state(host, name, expected, reason)
     check("wr0ng-word" not in host.log(), "no secret is in the log")
     found = host.api("POST", f"/workspaces/{WS}/connectors/every:discover").json
     equal(sorted(s["stream"] for s in found["streams"]), ["public.kinds", "public.lists", "public.readings"], "the tables")
@@ -54,7 +59,8 @@ def reads():
     peer.stop()
     wait_state(host, "main", "down")
     peer.start()
-    wait_state(host, "main", "ok", timeout=10)
+    wait_state(host, "main", "ok")
 
 
-harness.main(reads)
+if __name__ == "__main__":
+    harness.main(reads)

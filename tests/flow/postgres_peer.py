@@ -41,13 +41,30 @@ class Postgres:
         self._run("initdb", "-D", self.data, "-U", SUPERUSER, "--pwfile", words, "-A", "scram-sha-256", "-N", "-E", "UTF8",
                   "--locale=C")
         if pems:
-            for name in ("ca.pem", "server.pem", "server.key"):
-                to = self.data / name
-                shutil.copy(pems / name, to)
-                to.chmod(0o600)
-                if os.geteuid() == 0:
-                    shutil.chown(to, "postgres")
+            self._keep(pems / "ca.pem", "ca.pem")
+            self._show("server")
             (self.data / "pg_hba.conf").write_text("hostssl all client all cert\nhostssl all all all scram-sha-256\n")
+
+    def _keep(self, source, name):
+        to = self.data / name
+        shutil.copy(source, to)
+        to.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(to, "postgres")
+
+    def _show(self, name):
+        self._keep(self.pems / f"{name}.pem", "server.pem")
+        self._keep(self.pems / f"{name}.key", "server.key")
+
+    def show(self, name):
+        """Another certificate, to whoever connects from now on: all must."""
+        self._show(name)
+        self.sql("SELECT pg_reload_conf()")
+        self.drop()
+
+    def drop(self):
+        """Ends the connectors' sessions."""
+        self.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename <> '{SUPERUSER}'")
 
     def _words(self, program, *words):
         before = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []

@@ -68,7 +68,7 @@ def once_only():
     wait_state(host, "main", "down", "127.0.0.1")
     peer.start()
     add(peer, 10, f"'{FIRST}'::timestamptz + interval '{count} days' + interval '1 year'")
-    wait_state(host, "main", "ok", timeout=10)
+    wait_state(host, "main", "ok")
     all_of(host, count + 10)
     for _ in range(3):  # one value, again and again: those that are known do not come twice
         add(peer, 5, f"'{FIRST}'::timestamptz + interval '{count} days' + interval '1 year'")
@@ -181,18 +181,18 @@ def states():
           hasty=entry(peer, table="slow", cursor="at", statement_timeout_ms=500),
           plain=entry(safe, **common), untrusted=entry(safe, **common, tls={}), secure=entry(safe, **common, tls={"ca": ca}),
           certain=entry(safe, **common, user="client", password=None, tls={"ca": ca, **ours}))
-    wait_state(host, "slow", "degraded", "waiting for the answer to the query", timeout=8)
+    wait_state(host, "slow", "degraded", "waiting for the answer to the query")
     for name, state, reason in (("well", "ok", ""), ("secure", "ok", ""), ("certain", "ok", ""), ("away", "down", "Connection refused"),
                                 ("stranger", "needs_you", "password authentication failed"), ("nobody", "needs_you", "password"),
                                 ("elsewhere", "needs_you", "attic"), ("gone", "needs_you", "attic"), ("hasty", "down", "statement timeout"),
                                 ("plain", "needs_you", "pg_hba.conf"), ("untrusted", "needs_you", "certificate")):
-        wait_state(host, name, state, reason, timeout=10)
+        wait_state(host, name, state, reason)
     check("wr0ng-word" not in host.log(), "no secret is in the log")
     check("opening /etc/passwd" not in host.log(), "it looks for no file of the machine")
     peer.freeze()
-    wait_state(host, "well", "down", "does not answer", timeout=8)
+    wait_state(host, "well", "down", "does not answer")
     peer.freeze(False)
-    wait_state(host, "well", "ok", timeout=10)
+    wait_state(host, "well", "ok")
     host.cli("secret", "set", "bad", "-w", WS, "--file", "-", stdin=postgres_peer.READERS_PASSWORD)
     wait_state(host, "stranger", "ok")
     code, seconds = host.stop()

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "flow/journal_record.h"
+#include "flow/rejected.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -12,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     void *aligned = arena_copy(a, data, size);
     journal_record record;
     batch rows;
-    journal_reject reject;
+    rejected_row reject;
     size_t at = 0;
     volatile char sink = 0;
     if (record_decode(aligned, size, a, &record) && record.kind == JOURNAL_ROWS)
@@ -21,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 record.rows.columns[i].offsets[record.rows.n_rows])
                 sink = record.rows.columns[i].data[record.rows.columns[i].offsets[record.rows.n_rows] - 1];
     record_batch_read(aligned, size, a, &rows);
-    while (journal_reject_next(aligned, size, &at, &reject))
+    while (rejected_unpack(aligned, size, &at, &reject))
         sink = (char)(sink + (char)strlen(reject.detail));
     arena_free(a);
     return 0;

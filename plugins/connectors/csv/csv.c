@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cutter.h"
 #include "penstock/define.h"
@@ -345,11 +346,29 @@ static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, ps
     return st == PST_IDLE ? PST_OK : st;
 }
 
+/* The first file is there and may be read. */
+static pst_status on_check(void *self, const pst_call *call, pst_error *error)
+{
+    csv *c = self;
+    char path[PATH_MAX];
+    pst_file file;
+    int fd;
+    pst_status st = file_set_next(&c->files, call, NULL, &file, path, error);
+    if (!st)
+        st = file_set_open(&c->files, call, path, &fd, error);
+    if (!st)
+        close(fd);
+    return st == PST_IDLE ? pst_fail(error, PST_E_UNAVAILABLE, "/path", "%s: no such file%s", c->files.path,
+                                     c->follow ? " yet" : "")
+                          : st;
+}
+
 static const void *on_get_interface(const char *id)
 {
+    static const pst_check check = {sizeof check, 0, on_check};
     static const pst_source source = {
         sizeof source, PST_SOURCE_REPLAYS | PST_SOURCE_BOUNDED, on_open, on_read, NULL, on_close, on_skip};
-    return !strcmp(id, PST_IF_SOURCE) ? &source : NULL;
+    return !strcmp(id, PST_IF_SOURCE) ? (const void *)&source : !strcmp(id, PST_IF_CHECK) ? &check : NULL;
 }
 
 PST_PLUGIN(.id = "org.penstock.connector.csv", .kind = PST_KIND_CONNECTOR, .version = "1.0.0",

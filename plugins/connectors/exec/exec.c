@@ -6,26 +6,29 @@
  *
  * The program runs beside us, not in us: the host starts it and ends it. What it writes before we are there
  * to read it stands in a pipe; when the pipe is full the program waits. */
+#include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "penstock/batch.h"
+#include "complaints.h"
+#include "cutter.h"
 #include "penstock/define.h"
-#include "pipe.h"
 
 enum {
     BATCH_BYTES = 2 << 20,
-    WAIT_MS = 200,         /* for the first record of a batch */
-    LINE_MAX_BYTES = 1000, /* of its standard error */
-    LINES_A_READ = 10,
+    WAIT_MS = 200, /* for the first record of a batch */
     BACK_OFF_FIRST_MS = 1000,
     BACK_OFF_LAST_MS = 60000,
     SETTLED_US = 60000000, /* after so long a run the back-off begins anew */
     LINGER_US = 2000000,   /* so long it may run on without an output */
     SOON_MS = 20,
     LOOK_US = 1000000,
+    CHECK_US = 2000000, /* so long a program is watched that is tried */
+    HOW_MAX = 80,
 };
 
 enum { METRIC_LINES, METRIC_STARTS };
@@ -36,16 +39,17 @@ static const pst_metric metrics[] = {
 typedef struct exec {
     const pst_host *host;
     const pst_program_service *program;
-    pipe_reader out, errors;
-    bool running, header,
-        gone; /* gone: it has ended with `code`, and what it started holds its output open */
+    int out;                           /* its standard output; -1 = closed */
+    bool csv, header, running, at_end; /* at_end: of its output */
+    bool gone; /* it has ended with `code`, and what it started holds its output open */
     int32_t code;
     int64_t asked_us; /* when it was looked for last */
-    char *meta;       /* the CSV header of this run */
-    int64_t every_us, due_us, began_us,
-        silent_us;               /* silent_us: since when it has no output; 0 = it has one */
-    uint32_t back_off_ms, lines; /* lines: of standard error, in this read */
-    pst_builder *builder;
+    int64_t every_us, due_us, began_us, quiet_us;
+    int64_t heard_us;  /* the last record */
+    int64_t silent_us; /* since when it has no output; 0 = it has one */
+    uint32_t back_off_ms;
+    cutter cut;
+    complaints errors;
 } exec;
 
 static void on_destroy(void *self)
@@ -53,10 +57,10 @@ static void on_destroy(void *self)
     exec *e = self;
     if (!e)
         return;
-    pipe_reader_free(&e->out);
-    pipe_reader_free(&e->errors);
-    pst_builder_free(e->builder);
-    free(e->meta);
+    if (e->out >= 0)
+        close(e->out);
+    complaints_close(&e->errors);
+    cutter_close(&e->cut);
     free(e);
 }
 
@@ -64,23 +68,21 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
 {
     exec *e = calloc(1, sizeof *e);
     const char *program = host->config_text(host, "/program"), *records = host->config_text(host, "/records");
-    bool csv = records && !strcmp(records, "csv");
     if (!e)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     e->host = host;
-    e->out.fd = e->errors.fd = -1;
+    e->out = e->errors.fd = -1;
     e->program = host->get_service(host, PST_SERVICE_PROGRAM);
     e->every_us = host->config_int(host, "/every_s") * 1000000;
-    e->header = csv && host->config_flag(host, "/header");
-    e->builder = pst_builder_create();
+    e->quiet_us = host->config_int(host, "/quiet_s") * 1000000;
+    e->csv = records && !strcmp(records, "csv");
+    e->header = host->config_flag(host, "/header");
     pst_status st = PST_OK;
     if (!e->program)
         st = pst_fail(error, PST_E_UNSUPPORTED, NULL, "this host runs no programs");
     else if (!program || *program != '/')
         st = pst_fail(error, PST_E_CONFIG, "/program", "the whole path of a program is expected");
-    else if (!e->builder ||
-             !pipe_reader_make(&e->out, (size_t)host->config_int(host, "/max_record_bytes"), csv) ||
-             !pipe_reader_make(&e->errors, LINE_MAX_BYTES, false))
+    else if (!cutter_open(&e->cut, (size_t)host->config_int(host, "/max_record_bytes")))
         st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     if (st)
         on_destroy(e);
@@ -93,10 +95,10 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
 
 static void forget(exec *e)
 {
-    pipe_reader_close(&e->out);
-    pipe_reader_close(&e->errors);
-    free(e->meta);
-    e->meta = NULL;
+    if (e->out >= 0)
+        close(e->out);
+    e->out = -1;
+    complaints_close(&e->errors);
     e->running = false;
 }
 
@@ -108,38 +110,53 @@ static pst_status start(exec *e, const pst_call *call, pst_error *error)
         snprintf(error->where, sizeof error->where, "/program");
         return st;
     }
-    pipe_reader_begin(&e->out, out);
-    pipe_reader_begin(&e->errors, errors);
+    e->out = out;
+    fcntl(out, F_SETFL, O_NONBLOCK);
+    complaints_begin(&e->errors, e->host, errors);
+    cutter_begin(&e->cut, e->csv ? CUTTER_CSV : CUTTER_LINES, e->header, NULL);
     e->running = true;
+    e->at_end = e->gone = false;
     e->silent_us = 0;
-    e->gone = false;
-    e->asked_us = e->host->now_us(e->host);
+    e->asked_us = e->heard_us = e->host->now_us(e->host);
     e->began_us = e->host->wall_us(e->host);
     e->host->observe(e->host, METRIC_STARTS, 1);
     return PST_OK;
 }
 
-/* Sooner or later again: what ended well and is due at times waits for its time, everything else has failed.
- */
-static pst_status after_run(exec *e, int32_t code, bool lingered, pst_error *error)
+/* It did not end as it should: how, and what it said last. */
+static pst_status failed(exec *e, const pst_call *call, const char *how, pst_error *error)
+{
+    complaints_take(&e->errors, call, METRIC_LINES);
+    return pst_fail(error, PST_E_UNAVAILABLE, "/program", "%.200s %s%s%.200s",
+                    e->host->config_text(e->host, "/program"), how, *e->errors.last ? "; it said: " : "",
+                    e->errors.last);
+}
+
+/* Sooner or later again. */
+static pst_status again(exec *e, const pst_call *call, const char *how, pst_error *error)
 {
     int64_t ran_us = e->host->wall_us(e->host) - e->began_us;
+    e->back_off_ms = !e->back_off_ms || ran_us > SETTLED_US ? BACK_OFF_FIRST_MS : e->back_off_ms * 2;
+    e->back_off_ms = e->back_off_ms < BACK_OFF_LAST_MS ? e->back_off_ms : BACK_OFF_LAST_MS;
+    pst_status st = failed(e, call, how, error);
+    error->retry_after_ms = e->back_off_ms;
     forget(e);
-    if (e->every_us && !code && !lingered) {
+    return st;
+}
+
+/* What ended well and is due at times waits for its time, everything else has failed. */
+static pst_status after_run(exec *e, const pst_call *call, int32_t code, pst_error *error)
+{
+    char how[HOW_MAX];
+    if (e->every_us && !code) {
+        forget(e);
         e->due_us = e->began_us + e->every_us;
         e->back_off_ms = 0;
         return PST_IDLE;
     }
-    e->back_off_ms = !e->back_off_ms || ran_us > SETTLED_US ? BACK_OFF_FIRST_MS : e->back_off_ms * 2;
-    e->back_off_ms = e->back_off_ms < BACK_OFF_LAST_MS ? e->back_off_ms : BACK_OFF_LAST_MS;
-    pst_status st = pst_fail(error, PST_E_UNAVAILABLE, "/program", "%.200s %s %d",
-                             e->host->config_text(e->host, "/program"),
-                             lingered   ? "closed its output and was ended; code"
-                             : code < 0 ? "was killed by signal"
-                                        : "ended with exit code",
-                             code < 0 ? -code : code);
-    error->retry_after_ms = e->back_off_ms;
-    return st;
+    snprintf(how, sizeof how, code < 0 ? "was killed by signal %d" : "ended with exit code %d",
+             code < 0 ? -code : code);
+    return again(e, call, how, error);
 }
 
 /* It wrote its last: how did it end? A process is gone a moment after its output. */
@@ -155,15 +172,23 @@ static pst_status ended(exec *e, const pst_call *call, pst_batch *out, pst_error
         out->next_in_ms = SOON_MS;
         return PST_IDLE;
     }
-    if (st == PST_IDLE)
-        e->program->stop(e->host, call);
-    return after_run(e, code, st == PST_IDLE, error);
+    if (st != PST_IDLE)
+        return after_run(e, call, code, error);
+    e->program->stop(e->host, call);
+    return again(e, call, "closed its output and was ended", error);
 }
 
-/* A program that is killed may leave children that hold its output open: they end with it. */
+/* A program that is killed may leave children that hold its output open: they end with it. One that hangs is
+ * ended. */
 static pst_status look_for(exec *e, const pst_call *call, pst_error *error)
 {
+    char how[HOW_MAX];
     int64_t now_us = e->host->now_us(e->host);
+    if (e->quiet_us && now_us - e->heard_us > e->quiet_us) {
+        snprintf(how, sizeof how, "wrote nothing for %d s and was ended", (int)(e->quiet_us / 1000000));
+        e->program->stop(e->host, call);
+        return again(e, call, how, error);
+    }
     if (e->gone || now_us - e->asked_us < LOOK_US)
         return PST_OK;
     e->asked_us = now_us;
@@ -176,65 +201,51 @@ static pst_status look_for(exec *e, const pst_call *call, pst_error *error)
 
 /* ---- What it writes ---- */
 
-/* Its standard error goes to the log, a few lines at a time; the rest is counted. */
-static void take_errors(exec *e)
+/* What is there now; false: nothing more, for now or (at_end) for ever. */
+static bool fill(exec *e)
 {
-    const char *line;
-    size_t len;
-    do
-        while (pipe_reader_cut(&e->errors, &line, &len)) {
-            char text[LINE_MAX_BYTES + 1];
-            snprintf(text, sizeof text, "%.*s", (int)len, line);
-            e->host->observe(e->host, METRIC_LINES, 1);
-            pst_field field = {"line", text};
-            if (e->lines++ < LINES_A_READ)
-                e->host->log(e->host, PST_LOG_WARN, "the program says", &field, 1);
-        }
-    while (pipe_reader_fill(&e->errors));
-}
-
-static void take_record(exec *e, const char *record, size_t len)
-{
-    if (!e->header || e->meta) {
-        pst_builder_payload(e->builder, record, len, e->meta);
-        return;
-    }
-    e->meta = malloc(len + 1);
-    if (e->meta) {
-        memcpy(e->meta, record, len);
-        e->meta[len] = '\0';
-    }
+    size_t room = 0;
+    char *to = cutter_room(&e->cut, &room);
+    ssize_t n = to ? read(e->out, to, room) : 0; /* without memory the program has to wait */
+    if (!to)
+        return false;
+    e->at_end = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    cutter_came(&e->cut, n > 0 ? (size_t)n : 0);
+    return n > 0;
 }
 
 static void take_records(exec *e, uint32_t max_rows)
 {
-    const char *record;
-    char why[80];
-    size_t len;
-    while (pst_builder_rows(e->builder) < max_rows && pst_builder_bytes(e->builder) < BATCH_BYTES) {
-        if (pipe_reader_cut(&e->out, &record, &len))
-            take_record(e, record, len);
-        else if (!pipe_reader_fill(&e->out))
+    while (cutter_taken(&e->cut) < max_rows && pst_builder_bytes(e->cut.builder) < BATCH_BYTES)
+        if (!cutter_cut(&e->cut, e->at_end) && (e->at_end || (!fill(e) && !e->at_end)))
             break;
-    }
-    for (; e->out.too_long; e->out.too_long--) {
-        snprintf(why, sizeof why, "longer than %zu bytes", e->out.limit);
-        pst_builder_reject(e->builder, NULL, 0, "record", why);
-    }
 }
 
 /* For something on either pipe, or the cancel. */
-static void wait_for(exec *e, const pst_call *call)
+static void wait_for(const exec *e, const pst_call *call)
 {
-    struct pollfd p[3] = {{e->out.fd, POLLIN, 0},
-                          {e->errors.at_end ? -1 : e->errors.fd, POLLIN, 0},
-                          {call->cancel_fd, POLLIN, 0}};
+    struct pollfd p[3] = {
+        {e->out, POLLIN, 0}, {e->errors.at_end ? -1 : e->errors.fd, POLLIN, 0}, {call->cancel_fd, POLLIN, 0}};
     poll(p, 3, WAIT_MS);
 }
 
 static bool has_news(const exec *e)
 {
-    return pst_builder_bytes(e->builder) > 0;
+    return pst_builder_bytes(e->cut.builder) > 0;
+}
+
+/* Takes what there is, waiting for it a moment. */
+static void listen(exec *e, const pst_call *call, uint32_t max_rows)
+{
+    cutter_clear(&e->cut);
+    take_records(e, max_rows);
+    if (!has_news(e) && !e->at_end) {
+        wait_for(e, call);
+        take_records(e, max_rows);
+    }
+    complaints_take(&e->errors, call, METRIC_LINES);
+    if (has_news(e))
+        e->heard_us = e->host->now_us(e->host);
 }
 
 static pst_status rest(const exec *e, pst_batch *out)
@@ -249,23 +260,16 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
                           pst_error *error)
 {
     exec *e = self;
-    e->lines = 0;
     if (!e->running && e->every_us && e->host->wall_us(e->host) < e->due_us)
         return rest(e, out);
     pst_status st = e->running ? PST_OK : start(e, call, error);
     if (st)
         return st;
-    pst_builder_clear(e->builder);
-    take_records(e, max_rows);
-    if (!has_news(e) && !e->out.at_end) {
-        wait_for(e, call);
-        take_records(e, max_rows);
-    }
-    take_errors(e);
+    listen(e, call, max_rows);
     if (has_news(e))
-        return pst_builder_finish(e->builder, NULL, (pst_bytes){0}, PST_BATCH_RAW, out, error);
+        return cutter_finish(&e->cut, NULL, (pst_bytes){0}, out, error);
     out->next_in_ms = 1;
-    st = e->out.at_end ? ended(e, call, out, error) : look_for(e, call, error);
+    st = e->at_end ? ended(e, call, out, error) : look_for(e, call, error);
     if (st < 0)
         return st;
     return e->running ? PST_IDLE : rest(e, out);
@@ -288,10 +292,37 @@ static void on_close(void *self)
     forget(self);
 }
 
+/* Runs it until it has written a record, ended, or run for a while without either: any of these will do, but
+ * not an end with a failure, nor any end of one that should run for ever. */
+static pst_status on_check(void *self, const pst_call *call, pst_error *error)
+{
+    exec *e = self;
+    int32_t code = 0;
+    forget(e);
+    pst_status st = start(e, call, error), over = PST_IDLE;
+    int64_t until_us = e->host->now_us(e->host) + CHECK_US;
+    while (!st && over == PST_IDLE && !has_news(e) && e->host->now_us(e->host) < until_us &&
+           !e->host->cancelled(e->host, call)) {
+        listen(e, call, 1);
+        over = e->program->ended(e->host, call, &code, error);
+    }
+    if (!st && over < 0)
+        st = over;
+    if (!st && over == PST_OK) {
+        listen(e, call, 1);
+        st = after_run(e, call, code, error);
+    }
+    e->program->stop(e->host, call);
+    forget(e);
+    cutter_clear(&e->cut);
+    return st < 0 ? st : PST_OK;
+}
+
 static const void *on_get_interface(const char *id)
 {
     static const pst_source source = {sizeof source, 0, on_open, on_read, NULL, on_close, NULL};
-    return !strcmp(id, PST_IF_SOURCE) ? &source : NULL;
+    static const pst_check check = {sizeof check, 0, on_check};
+    return !strcmp(id, PST_IF_SOURCE) ? (const void *)&source : !strcmp(id, PST_IF_CHECK) ? &check : NULL;
 }
 
 PST_PLUGIN(.id = "org.penstock.connector.exec", .kind = PST_KIND_CONNECTOR, .version = "1.0.0",

@@ -1,11 +1,12 @@
 /* The cursor: "mqtt1", form, place (8 bytes), batch (8), count (2), then the held identifiers: as a list of 2
- * bytes each (form 'l') or as the bits of all (form 'b'), whichever is shorter. Numbers big-endian. */
+ * bytes each (form 'l') or as the bits of all (form 'b'), whichever is shorter. Then for each other broker of
+ * which some are held: place, form, count, identifiers. Numbers big-endian. */
 #include "flight.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { HEAD = 6 + 8 + 8 + 2, LIST_MAX = 4096 };
+enum { HEAD = 6 + 8 + 8 + 2, SECTION = 8 + 1 + 2, SECTION_MAX = SECTION + 8192, LIST_MAX = 4096 };
 
 static void put(uint8_t *at, uint64_t value, size_t n)
 {
@@ -30,14 +31,123 @@ static bool hold(flight *f, uint16_t id)
     return true;
 }
 
+/* ---- Identifiers ---- */
+
+static size_t ids_len(uint8_t form, size_t count)
+{
+    return form == 'b' ? sizeof((flight *)0)->held : form == 'l' ? 2 * count : SIZE_MAX / 2;
+}
+
+static void take_ids(flight *f, uint8_t form, const uint8_t *ids, size_t len)
+{
+    for (unsigned id = 1; form == 'b' && id < 65536; id++)
+        if (ids[id >> 3] >> (id & 7) & 1)
+            hold(f, (uint16_t)id);
+    for (size_t at = 0; form == 'l' && at < len; at += 2)
+        hold(f, (uint16_t)take(ids + at, 2));
+}
+
+static size_t put_ids(const flight *f, uint8_t *form, uint8_t *count, uint8_t *ids)
+{
+    bool list = f->n_held < LIST_MAX;
+    size_t len = 0;
+    *form = list ? 'l' : 'b';
+    put(count, list ? f->n_held : 0, 2);
+    if (!list) {
+        memcpy(ids, f->held, sizeof f->held);
+        return sizeof f->held;
+    }
+    for (unsigned id = 1, left = (unsigned)f->n_held; left; id++)
+        if (flight_holds(f, (uint16_t)id)) {
+            put(ids + len, id, 2);
+            len += 2;
+            left--;
+        }
+    return len;
+}
+
+/* ---- Other brokers ---- */
+
+/* 0: it is none. */
+static size_t section_len(const uint8_t *s, size_t left)
+{
+    size_t n = left < SECTION ? 0 : SECTION + ids_len(s[8], (size_t)take(s + 9, 2));
+    return n <= left ? n : 0;
+}
+
+static void drop_section(flight *f, size_t at)
+{
+    size_t n = section_len(f->parked + at, f->parked_len - at);
+    memmove(f->parked + at, f->parked + at + n, f->parked_len - at - n);
+    f->parked_len -= n;
+}
+
+static size_t count_sections(const flight *f)
+{
+    size_t n = 0;
+    for (size_t at = 0; at < f->parked_len; n++)
+        at += section_len(f->parked + at, f->parked_len - at);
+    return n;
+}
+
+/* The oldest goes when there are more than there can be brokers. */
+static bool park(flight *f)
+{
+    if (!f->n_held)
+        return true;
+    if (!f->parked)
+        f->parked = malloc(FLIGHT_CURSOR_MAX);
+    if (!f->parked)
+        return false;
+    if (count_sections(f) == FLIGHT_PARKED_MAX)
+        drop_section(f, 0);
+    uint8_t *s = f->parked + f->parked_len;
+    put(s, f->place, 8);
+    f->parked_len += SECTION + put_ids(f, s + 8, s + 9, s + SECTION);
+    flight_forget_held(f);
+    return true;
+}
+
+/* Takes the section of `place` out; 0: there is none. */
+static size_t unpark(flight *f, uint64_t place, uint8_t out[SECTION_MAX])
+{
+    for (size_t at = 0; at < f->parked_len; at += section_len(f->parked + at, f->parked_len - at)) {
+        size_t len = section_len(f->parked + at, f->parked_len - at);
+        if (take(f->parked + at, 8) != place)
+            continue;
+        memcpy(out, f->parked + at, len);
+        drop_section(f, at);
+        return len;
+    }
+    return 0;
+}
+
+bool flight_move(flight *f, uint64_t place)
+{
+    uint8_t there[SECTION_MAX];
+    f->first = f->n = 0;
+    if (f->place == place)
+        return true;
+    size_t len = unpark(f, place, there);
+    if (!park(f))
+        return false;
+    f->place = place;
+    if (len)
+        take_ids(f, there[8], there + SECTION, len - SECTION);
+    return true;
+}
+
 /* ---- The cursor ---- */
 
 static bool is_ours(const uint8_t *c, size_t len)
 {
-    if (len < HEAD || memcmp(c, "mqtt1", 5) != 0)
+    if (len < HEAD || len > FLIGHT_CURSOR_MAX || memcmp(c, "mqtt1", 5) != 0)
         return false;
-    return c[5] == 'b' ? len == HEAD + sizeof((flight *)0)->held
-                       : c[5] == 'l' && len == HEAD + 2 * (size_t)take(c + 22, 2);
+    size_t at = HEAD + ids_len(c[5], (size_t)take(c + 22, 2)), sections = 0, n;
+    for (; at < len; at += n)
+        if (!(n = section_len(c + at, len - at)) || ++sections > FLIGHT_PARKED_MAX)
+            return false;
+    return at == len;
 }
 
 bool flight_open(flight *f, uint64_t place, const void *cursor, size_t len)
@@ -50,41 +160,34 @@ bool flight_open(flight *f, uint64_t place, const void *cursor, size_t len)
         return true;
     if (!is_ours(c, len))
         return false;
+    size_t own = ids_len(c[5], (size_t)take(c + 22, 2));
+    f->place = take(c + 6, 8);
     f->batch = take(c + 14, 8) + 1;
-    if (take(c + 6, 8) != place)
-        return true;
-    for (unsigned id = 1; c[5] == 'b' && id < 65536; id++)
-        if (c[HEAD + (id >> 3)] >> (id & 7) & 1)
-            hold(f, (uint16_t)id);
-    for (size_t at = HEAD; c[5] == 'l' && at < len; at += 2)
-        hold(f, (uint16_t)take(c + at, 2));
-    return true;
+    take_ids(f, c[5], c + HEAD, own);
+    f->parked_len = len - HEAD - own;
+    f->parked = f->parked_len ? malloc(FLIGHT_CURSOR_MAX) : NULL;
+    if (f->parked_len && !f->parked)
+        return false;
+    if (f->parked_len)
+        memcpy(f->parked, c + HEAD + own, f->parked_len);
+    return flight_move(f, place);
 }
 
 size_t flight_cut(flight *f, uint8_t c[FLIGHT_CURSOR_MAX])
 {
-    bool list = f->n_held < LIST_MAX;
-    size_t len = HEAD;
-    memcpy(c, list ? "mqtt1l" : "mqtt1b", 6);
+    memcpy(c, "mqtt1", 5);
     put(c + 6, f->place, 8);
     put(c + 14, f->batch++, 8);
-    put(c + 22, list ? f->n_held : 0, 2);
-    if (!list) {
-        memcpy(c + len, f->held, sizeof f->held);
-        return len + sizeof f->held;
-    }
-    for (unsigned id = 1, left = (unsigned)f->n_held; left; id++)
-        if (flight_holds(f, (uint16_t)id)) {
-            put(c + len, id, 2);
-            len += 2;
-            left--;
-        }
-    return len;
+    size_t len = HEAD + put_ids(f, c + 5, c + 22, c + HEAD);
+    if (f->parked_len)
+        memcpy(c + len, f->parked, f->parked_len);
+    return len + f->parked_len;
 }
 
 void flight_free(flight *f)
 {
     free(f->waiting);
+    free(f->parked);
     *f = (flight){0};
 }
 
@@ -99,6 +202,11 @@ void flight_forget_held(flight *f)
 bool flight_holds(const flight *f, uint16_t id)
 {
     return f->held[id >> 3] >> (id & 7) & 1;
+}
+
+bool flight_is_quiet(const flight *f)
+{
+    return f->first == f->n;
 }
 
 bool flight_waits(const flight *f, uint16_t id)

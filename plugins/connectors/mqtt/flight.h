@@ -4,7 +4,10 @@
  * batch is durable. For QoS 2 the identifiers that were received and not released by the broker are *held*:
  * they stand in the cursor, which becomes durable together with the rows, so a message that the broker sends
  * again after a crash is known. An identifier leaves the cursor before PUBCOMP is sent, and only after it may
- * the broker use it for another message. So each message of QoS 2 is one row, whatever dies when. */
+ * the broker use it for another message. So each message of QoS 2 is one row, whatever dies when.
+ *
+ * Where several brokers serve in turn, what is held of those that do not serve is parked, and is part of the
+ * cursor too: each of them sends its own messages again when we are back. */
 #ifndef MQTT_FLIGHT_H
 #define MQTT_FLIGHT_H
 #include <stdbool.h>
@@ -13,7 +16,11 @@
 
 #include "outgoing.h"
 
-enum { FLIGHT_CURSOR_MAX = 32 + 8192, FLIGHT_WAITING_MAX = 131072 };
+enum {
+    FLIGHT_PARKED_MAX = 3,
+    FLIGHT_CURSOR_MAX = 32 + 8192 + FLIGHT_PARKED_MAX * (16 + 8192),
+    FLIGHT_WAITING_MAX = 131072
+};
 
 typedef struct flight_answer {
     uint64_t batch;
@@ -28,12 +35,18 @@ typedef struct flight {
     size_t first, n, cap;
     uint8_t held[8192]; /* a bit for each identifier */
     size_t n_held;
+    uint8_t *parked; /* as in the cursor; NULL = nothing */
+    size_t parked_len;
 } flight;
 
 /* Begins at a cursor; false: it is none of ours. One of another place counts as none. */
 bool flight_open(flight *f, uint64_t place, const void *cursor, size_t len);
 void flight_free(flight *f);
-void flight_forget_held(flight *f); /* the broker has no session: it will not send again */
+/* Goes on with another broker, or with another connection to the same: what waits for its answer is sent
+ * again by whom it is of. False: no memory. */
+bool flight_move(flight *f, uint64_t place);
+bool flight_is_quiet(const flight *f); /* nothing waits for its answer */
+void flight_forget_held(flight *f);    /* the broker has no session: it will not send again */
 bool flight_holds(const flight *f, uint16_t id);
 /* PUBREC for it waits for its batch. */
 bool flight_waits(const flight *f, uint16_t id);

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char things_key[] = "things", filters_key[] = "filters";
+static const char things_key[] = "things";
+enum { KEY_MAX = 40 };
 
 void follow_init(follow *f, const settings *set)
 {
@@ -125,6 +126,15 @@ void follow_see(follow *f, session *s, mqtt_span topic)
 
 /* ---- What is kept ---- */
 
+/* Each broker has its own subscriptions. */
+static void filters_key(const session *s, char out[KEY_MAX])
+{
+    if (s->set->shared_sessions || s->broker == &s->set->brokers[0])
+        snprintf(out, KEY_MAX, "filters");
+    else
+        snprintf(out, KEY_MAX, "filters-%016llx", (unsigned long long)s->owner);
+}
+
 static size_t keep_get(const follow *f, const pst_call *call, const char *key,
                        char out[PST_STATE_VALUE_MAX + 1])
 {
@@ -190,14 +200,16 @@ static void all_filters(const follow *f, lines *out)
                 line_add(out, filter, "", "");
 }
 
-static void keep_all(follow *f, const pst_call *call, lines *scratch)
+static void keep_all(follow *f, const session *s, const pst_call *call, lines *scratch)
 {
+    char key[KEY_MAX];
+    filters_key(s, key);
     scratch->len = 0;
     all_things(f, scratch);
     keep_put(f, call, things_key, scratch->text, scratch->len);
     scratch->len = 0;
     all_filters(f, scratch);
-    keep_put(f, call, filters_key, scratch->text, scratch->len);
+    keep_put(f, call, key, scratch->text, scratch->len);
     f->unsaved = false;
 }
 
@@ -237,6 +249,7 @@ static void take_back(const follow *f, session *s, const char *was, lines *wante
 
 pst_status follow_begin(follow *f, session *s, const pst_call *call, pst_error *error)
 {
+    char key[KEY_MAX];
     lines *scratch = calloc(1, sizeof *scratch);
     char *was = calloc(1, PST_STATE_VALUE_MAX + 1);
     if (!scratch || !was) {
@@ -253,13 +266,14 @@ pst_status follow_begin(follow *f, session *s, const pst_call *call, pst_error *
     recall_things(f, was);
     for (size_t i = 0; i < f->n; i++)
         subscribe(&f->things[i], s);
-    keep_get(f, call, filters_key, was);
+    filters_key(s, key);
+    keep_get(f, call, key, was);
     if (s->resumed)
         take_back(f, s, was, scratch);
     scratch->len = 0;
     all_filters(f, scratch);
     if (strcmp(was, scratch->text) != 0)
-        keep_all(f, call, scratch);
+        keep_all(f, s, call, scratch);
     free(scratch);
     free(was);
     return PST_OK;
@@ -285,6 +299,6 @@ void follow_tick(follow *f, session *s, const pst_call *call)
     }
     lines *scratch = f->unsaved ? calloc(1, sizeof *scratch) : NULL;
     if (scratch)
-        keep_all(f, call, scratch);
+        keep_all(f, s, call, scratch);
     free(scratch);
 }

@@ -12,7 +12,10 @@ static pst_status take_trust(const settings *set, const pst_call *call, identity
     static const char *const paths[] = {"/tls/ca", "/tls/certificate", "/tls/key"};
     tls_pem *const pems[] = {&i->trust.authorities, &i->trust.certificate, &i->trust.key};
     pst_status st = PST_OK;
-    for (size_t k = 0; !st && set->tls && k < 3; k++) {
+    bool wanted = false;
+    for (size_t k = 0; k < set->n_brokers; k++)
+        wanted = wanted || set->brokers[k].tls;
+    for (size_t k = 0; !st && wanted && k < 3; k++) {
         st = credential_pem(set->host, call, paths[k], &i->pem[k], error);
         *pems[k] = (tls_pem){i->pem[k].data, i->pem[k].len};
     }
@@ -50,10 +53,11 @@ void identity_wipe(identity *i)
     explicit_bzero(i, sizeof *i);
 }
 
-uint64_t identity_place(const settings *set, const identity *i)
+uint64_t identity_owner(const settings *set, const settings_broker *broker, const identity *i)
 {
+    const tcp_place *place = set->shared_sessions ? &set->brokers[0].place : &broker->place;
     uint64_t hash = UINT64_C(14695981039346656037);
-    const char *const texts[] = {set->place.host, set->place.port, i->client_id};
+    const char *const texts[] = {place->host, place->port, i->client_id};
     for (size_t k = 0; k < 3; k++)
         for (const char *c = texts[k];; c++) {
             hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);

@@ -17,6 +17,7 @@ pst_status identity_read(const settings *set, const pst_call *call, identity *ou
 /* Somebody else, who takes nobody's session: for a look beside what runs. */
 void identity_disguise(identity *i);
 void identity_wipe(identity *i);
-/* A number for the broker and the client identifier: whose cursor it is. */
-uint64_t identity_place(const settings *set, const identity *i);
+/* A number for the broker (of all of them, if they share their sessions) and the client identifier: whose
+ * cursor it is. */
+uint64_t identity_owner(const settings *set, const settings_broker *broker, const identity *i);
 #endif

@@ -6,42 +6,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "brokers.h"
 #include "check.h"
 #include "credential.h"
 #include "flight.h"
 #include "follow.h"
-#include "identity.h"
-#include "penstock/batch.h"
+#include "reading.h"
 #include "sparkplug.h"
 
 extern const char config_schema[];
-enum {
-    BATCH_BYTES = 2 * 1024 * 1024,
-    REJECT_BYTES = 1024,
-    WAIT_US = 20000,
-    IDLE_MS = 50,
-    RETRY_FIRST_MS = 250,
-    RETRY_LAST_MS = 4000
-};
+enum { WAIT_US = 20000, IDLE_MS = 50, LEAVING_MS = 5 };
 
 typedef struct mqtt {
     const pst_host *host;
     settings set;
-    session session;
+    brokers brokers;
+    session session; /* with the one that serves */
     flight flight;
     follow follow;
     sparkplug *sparkplug; /* NULL = raw records */
     uint32_t part;        /* metrics of the packet at hand that were taken */
-    pst_builder *builder;
-    uint32_t events;   /* of this read: what its cursor stands for */
-    bool busy;         /* the last read had some: more is near */
-    uint32_t retry_ms; /* when to connect again; 0 = there was no failure since the last message */
-    bool aside;        /* records are handed over as rejects: the host asked to pass over them */
+    reading reading;
+    bool busy; /* the last read had some: more is near */
 } mqtt;
 
 static void on_close(void *self)
 {
     mqtt *m = self;
+    brokers_close(&m->brokers);
     session_close(&m->session);
     flight_free(&m->flight);
 }
@@ -54,7 +46,7 @@ static void on_destroy(void *self)
     on_close(m);
     follow_free(&m->follow);
     sparkplug_free(m->sparkplug);
-    pst_builder_free(m->builder);
+    reading_end(&m->reading);
     free(m);
 }
 
@@ -65,12 +57,14 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     m->host = host;
     m->session.tcp.fd = -1;
+    brokers_init(&m->brokers, &m->set);
     pst_status st = settings_read(host, &m->set, error);
     follow_init(&m->follow, &m->set);
-    m->builder = pst_builder_create();
-    if (!st && m->builder && m->set.sparkplug)
-        m->sparkplug = sparkplug_create(host, m->builder);
-    if (!st && (!m->builder || (m->set.sparkplug && !m->sparkplug)))
+    if (!st)
+        st = reading_init(&m->reading, host, error);
+    if (!st && m->set.sparkplug)
+        m->sparkplug = sparkplug_create(host, m->reading.builder);
+    if (!st && m->set.sparkplug && !m->sparkplug)
         st = pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     if (st)
         on_destroy(m);
@@ -79,84 +73,63 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     return st;
 }
 
-/* A broker that is away is asked again within seconds, however long it was away. */
-static pst_status failed(mqtt *m, pst_status st, pst_error *error)
-{
-    if (st == PST_E_UNAVAILABLE || st == PST_E_TIMEOUT) {
-        m->retry_ms = !m->retry_ms                  ? RETRY_FIRST_MS
-                      : m->retry_ms < RETRY_LAST_MS ? m->retry_ms * 2
-                                                    : RETRY_LAST_MS;
-        error->retry_after_ms = m->retry_ms;
-    }
-    return st;
-}
-
 /* ---- opening ---- */
+
+/* The session is open: what it has to do with what is held, and what is subscribed to. */
+static pst_status begin(mqtt *m, const pst_call *call, pst_error *error)
+{
+    if (!m->session.resumed)
+        flight_forget_held(&m->flight);
+    m->part = 0;
+    pst_status st = follow_begin(&m->follow, &m->session, call, error);
+    return st ? st : session_keep(&m->session, call, error);
+}
 
 static pst_status on_open(void *self, const pst_call *call, pst_bytes resume, pst_error *error)
 {
     mqtt *m = self;
-    identity who;
     bool trial = credential_is_trial(m->host); /* no session must be taken, and none left at the broker */
     on_close(m);
-    pst_status st = identity_read(&m->set, call, &who, error);
-    if (trial)
-        identity_disguise(&who);
-    if (!st && !flight_open(&m->flight, identity_place(&m->set, &who), resume.data, resume.len))
+    pst_status st = brokers_open(&m->brokers, call, trial, &m->session, error);
+    if (!st && !flight_open(&m->flight, m->session.owner, resume.data, resume.len))
         st = pst_fail(error, PST_E_DATA, NULL, "the cursor is not one of this connector");
     if (!st)
-        st = session_open(&m->session, &m->set, call, who.client_id, who.password, &who.trust, trial, error);
-    identity_wipe(&who);
-    if (!st && !m->session.resumed)
-        flight_forget_held(&m->flight);
-    if (!st)
-        st = follow_begin(&m->follow, &m->session, call, error);
-    if (!st)
-        st = session_keep(&m->session, call, error);
+        st = begin(m, call, error);
     if (st)
         on_close(m);
     m->busy = true;
-    m->part = 0;
-    return failed(m, st, error);
+    return reading_failed(&m->reading, st, error);
 }
 
 /* ---- reading ---- */
 
-static void add_reject(mqtt *m, const mqtt_packet *p, const char *reason)
-{
-    char where[256];
-    size_t len = p->payload.len < REJECT_BYTES ? p->payload.len : REJECT_BYTES;
-    snprintf(where, sizeof where, "%.*s", (int)p->topic.len, p->topic.data);
-    pst_builder_reject(m->builder, p->payload.data, len, where, reason);
-}
-
 static void add_record(mqtt *m, const mqtt_packet *p, bool too_long)
 {
     char reason[120], topic[65536];
-    if (m->aside || too_long) {
-        snprintf(reason, sizeof reason,
-                 too_long ? "a packet of %zu bytes is longer than max_packet_bytes" : "passed over",
-                 m->session.current);
-        add_reject(m, p, reason);
-        return;
-    }
     memcpy(topic, p->topic.data, p->topic.len);
     topic[p->topic.len] = '\0';
-    pst_builder_payload(m->builder, p->payload.data, p->payload.len, topic);
+    snprintf(reason, sizeof reason, "a packet of %zu bytes is longer than max_packet_bytes",
+             m->session.current);
+    if (too_long)
+        reading_reject(&m->reading, p->payload.data, p->payload.len, topic, reason);
+    else
+        reading_add(&m->reading, p->payload.data, p->payload.len, topic, topic);
 }
 
 /* As many metrics as there is room for; true: that was the last of them. */
 static bool add_metrics(mqtt *m, const mqtt_packet *p, uint32_t max_rows)
 {
-    uint32_t before = pst_builder_rows(m->builder);
-    sparkplug_take(m->sparkplug, p->topic, p->payload, m->part, max_rows - m->events, &m->part);
-    m->events += pst_builder_rows(m->builder) - before;
+    reading *r = &m->reading;
+    uint32_t before = pst_builder_rows(r->builder);
+    sparkplug_take(m->sparkplug, p->topic, p->payload, m->part, max_rows - r->events, &m->part);
+    r->events += pst_builder_rows(r->builder) - before;
     return m->part == 0;
 }
 
 /* What it is answered, and when, is a matter of flight.h. */
 static pst_status take(mqtt *m, const mqtt_packet *p, bool too_long, uint32_t max_rows, pst_error *error)
 {
+    reading *r = &m->reading;
     bool room = true;
     if (p->kind == MQTT_PUBREL && !flight_holds(&m->flight, p->id)) {
         outgoing_answer(&m->session.out, MQTT_PUBCOMP, p->id);
@@ -172,14 +145,14 @@ static pst_status take(mqtt *m, const mqtt_packet *p, bool too_long, uint32_t ma
     if (p->kind == MQTT_PUBREL) {
         room = flight_release(&m->flight, p->id);
     } else {
-        if (!m->sparkplug || m->aside || too_long)
+        if (!m->sparkplug || r->aside || too_long)
             add_record(m, p, too_long);
         else if (!add_metrics(m, p, max_rows))
             return PST_OK; /* the rest of it comes with the next batch, and its answer with that one */
         room = flight_add(&m->flight, p->qos, p->id);
         follow_see(&m->follow, &m->session, p->topic);
     }
-    m->events += !m->sparkplug || m->events == 0 || m->aside || p->kind == MQTT_PUBREL || too_long;
+    r->events += !m->sparkplug || r->events == 0 || r->aside || p->kind == MQTT_PUBREL || too_long;
     session_done(&m->session);
     return room ? PST_OK
                 : pst_fail(error, PST_E_RESOURCE, NULL, "the broker has more in flight than MQTT allows");
@@ -190,13 +163,13 @@ static pst_status gather(mqtt *m, const pst_call *call, uint32_t max_rows, pst_e
 {
     pst_status st = PST_OK;
     bool waited = !m->busy;
-    while (!st && m->events < max_rows && pst_builder_bytes(m->builder) < BATCH_BYTES) {
+    while (!st && reading_has_room(&m->reading, max_rows)) {
         mqtt_packet p;
         bool too_long;
         st = session_next(&m->session, &p, &too_long, error);
         if (!st) {
             st = take(m, &p, too_long, max_rows, error);
-        } else if (st == PST_IDLE && !m->events && !waited) {
+        } else if (st == PST_IDLE && !m->reading.events && !waited) {
             waited = true;
             st = tcp_wait(&m->session.tcp, call, WAIT_US, error);
         }
@@ -213,46 +186,58 @@ static void ask_rebirths(mqtt *m)
         outgoing_publish(&m->session.out, m->set.version, topic, payload, len);
 }
 
-static pst_status read_some(mqtt *m, const pst_call *call, uint32_t max_rows, pst_batch *out,
-                            pst_error *error)
+/* Back to an earlier broker, when the one that served has its answers. What it sends meanwhile stays with it.
+ */
+static pst_status leave(mqtt *m, const pst_call *call, pst_error *error)
 {
-    uint8_t cursor[FLIGHT_CURSOR_MAX];
-    if (m->session.tcp.fd < 0)
-        return pst_fail(error, PST_E_UNAVAILABLE, "/broker", "there is no connection");
-    pst_builder_clear(m->builder);
-    m->events = 0;
-    pst_status st = gather(m, call, max_rows, error);
-    if (st >= 0) {
-        follow_tick(&m->follow, &m->session, call);
-        ask_rebirths(m);
-        st = session_keep(&m->session, call, error);
-    }
-    m->busy = m->events > 0;
-    if (st < 0 && !m->events)
-        return failed(m, st, error);
-    if (!m->events) {
-        out->next_in_ms = IDLE_MS;
-        return PST_IDLE;
-    }
-    m->retry_ms = 0;
-    size_t len = flight_cut(&m->flight, cursor); /* what failed fails again in the next read */
-    return pst_builder_finish(m->builder, NULL, (pst_bytes){cursor, len}, m->sparkplug ? 0 : PST_BATCH_RAW,
-                              out, error);
+    if (!flight_is_quiet(&m->flight) && !brokers_in_haste(&m->brokers))
+        return PST_OK;
+    brokers_switch(&m->brokers, &m->session);
+    if (!flight_move(&m->flight, m->session.owner))
+        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory for what another broker holds");
+    return begin(m, call, error);
 }
 
-static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
-                          pst_error *error)
+static pst_status read_session(mqtt *m, const pst_call *call, uint32_t max_rows, pst_error *error)
 {
-    return read_some(self, call, max_rows, out, error);
+    if (m->session.tcp.fd < 0)
+        return pst_fail(error, PST_E_UNAVAILABLE, "/broker", "there is no connection");
+    if (!m->part)
+        brokers_look(&m->brokers, call);
+    if (brokers_leaving(&m->brokers))
+        return leave(m, call, error);
+    pst_status st = gather(m, call, max_rows, error);
+    if (st < 0)
+        return st;
+    follow_tick(&m->follow, &m->session, call);
+    ask_rebirths(m);
+    return session_keep(&m->session, call, error);
+}
+
+static pst_status read_some(void *self, const pst_call *call, uint32_t max_rows, pst_batch *out,
+                            pst_error *error)
+{
+    mqtt *m = self;
+    uint8_t cursor[FLIGHT_CURSOR_MAX];
+    reading_begin(&m->reading);
+    pst_status st = read_session(m, call, max_rows, error);
+    m->busy = m->reading.events > 0;
+    if (st < 0 && !m->reading.events) {
+        brokers_failed(&m->brokers);
+        return reading_failed(&m->reading, st, error);
+    }
+    if (!m->reading.events) {
+        out->next_in_ms = brokers_leaving(&m->brokers) ? LEAVING_MS : IDLE_MS;
+        return PST_IDLE;
+    }
+    size_t len = flight_cut(&m->flight, cursor); /* what failed fails again in the next read */
+    return reading_finish(&m->reading, NULL, (pst_bytes){cursor, len}, m->sparkplug ? 0 : PST_BATCH_RAW, out,
+                          error);
 }
 
 static pst_status on_skip(void *self, const pst_call *call, uint32_t max, pst_batch *out, pst_error *error)
 {
-    mqtt *m = self;
-    m->aside = true;
-    pst_status st = read_some(m, call, max, out, error);
-    m->aside = false;
-    return st;
+    return reading_skip(&((mqtt *)self)->reading, read_some, self, call, max, out, error);
 }
 
 static pst_status on_ack(void *self, const pst_call *call, pst_bytes durable, pst_error *error)
@@ -277,13 +262,11 @@ static pst_status on_discover(void *self, const pst_call *call, pst_blob *json_o
 
 static const void *on_get_interface(const char *id)
 {
-    static const pst_source source = {sizeof source, PST_SOURCE_ACKS, on_open, on_read,
+    static const pst_source source = {sizeof source, PST_SOURCE_ACKS, on_open, read_some,
                                       on_ack,        on_close,        on_skip};
     static const pst_check check = {sizeof check, 0, on_check};
     static const pst_discover discover = {sizeof discover, 0, on_discover};
-    if (!strcmp(id, PST_IF_SOURCE))
-        return &source;
-    return !strcmp(id, PST_IF_CHECK) ? (const void *)&check : !strcmp(id, PST_IF_DISCOVER) ? &discover : NULL;
+    return reading_interface(id, &source, &check, &discover);
 }
 
 PST_EXPORT const pst_plugin penstock_plugin_v1 = {

@@ -6,46 +6,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 128 * 1024, CONNACK_US = 5000000, KEEPALIVE_LEAST_S = 60, SUBSCRIBED_US = 10000000 };
+enum { CHUNK = 128 * 1024, CONNACK_US = 4000000, KEEPALIVE_LEAST_S = 60, SUBSCRIBED_US = 10000000 };
 
 /* ---- What the broker says ---- */
 
 static const struct reason {
     uint8_t code; /* of version 5, and those of 3.1.1 below 6 */
     pst_status status;
-    const char *where, *text;
+    const char *where, *text; /* where NULL: the broker itself */
 } reasons[] = {
     {1, PST_E_CONFIG, "/version", "it does not speak this version of MQTT: try another one"},
     {2, PST_E_CONFIG, "/client_id", "it does not take this client identifier"},
-    {3, PST_E_UNAVAILABLE, "/broker", "it is not available"},
+    {3, PST_E_UNAVAILABLE, NULL, "it is not available"},
     {4, PST_E_AUTH, "/password", "user name or password is wrong"},
     {5, PST_E_AUTH, "/user", "not authorized"},
-    {0x80, PST_E_UNAVAILABLE, "/broker", "unspecified error"},
-    {0x81, PST_E_UNAVAILABLE, "/broker", "it could not read our packet"},
-    {0x82, PST_E_UNAVAILABLE, "/broker", "protocol error"},
-    {0x83, PST_E_UNAVAILABLE, "/broker", "it does not accept this"},
+    {0x80, PST_E_UNAVAILABLE, NULL, "unspecified error"},
+    {0x81, PST_E_UNAVAILABLE, NULL, "it could not read our packet"},
+    {0x82, PST_E_UNAVAILABLE, NULL, "protocol error"},
+    {0x83, PST_E_UNAVAILABLE, NULL, "it does not accept this"},
     {0x84, PST_E_CONFIG, "/version", "it does not speak this version of MQTT: try another one"},
     {0x85, PST_E_CONFIG, "/client_id", "it does not take this client identifier"},
     {0x86, PST_E_AUTH, "/password", "user name or password is wrong"},
     {0x87, PST_E_AUTH, "/user", "not authorized"},
-    {0x88, PST_E_UNAVAILABLE, "/broker", "it is not available"},
-    {0x89, PST_E_UNAVAILABLE, "/broker", "it is busy"},
+    {0x88, PST_E_UNAVAILABLE, NULL, "it is not available"},
+    {0x89, PST_E_UNAVAILABLE, NULL, "it is busy"},
     {0x8a, PST_E_AUTH, "/client_id", "this client is banned"},
-    {0x8b, PST_E_UNAVAILABLE, "/broker", "it is shutting down"},
+    {0x8b, PST_E_UNAVAILABLE, NULL, "it is shutting down"},
     {0x8c, PST_E_AUTH, "/user", "it wants another way to authenticate"},
-    {0x8d, PST_E_UNAVAILABLE, "/broker", "it heard nothing from us"},
+    {0x8d, PST_E_UNAVAILABLE, NULL, "it heard nothing from us"},
     {0x8e, PST_E_UNAVAILABLE, "/client_id",
      "another client has taken the session: it uses the same client identifier"},
     {0x8f, PST_E_CONFIG, "/topics", "it does not take this topic filter"},
     {0x93, PST_E_UNAVAILABLE, "/in_flight", "more was in flight than it may send"},
     {0x95, PST_E_CONFIG, "/max_packet_bytes", "a packet is too large for it"},
-    {0x97, PST_E_UNAVAILABLE, "/broker", "a quota is used up"},
-    {0x98, PST_E_UNAVAILABLE, "/broker", "an administrator ended the connection"},
-    {0x9c, PST_E_CONFIG, "/broker", "it sends us to another server"},
-    {0x9d, PST_E_CONFIG, "/broker", "it sends us to another server"},
+    {0x97, PST_E_UNAVAILABLE, NULL, "a quota is used up"},
+    {0x98, PST_E_UNAVAILABLE, NULL, "an administrator ended the connection"},
+    {0x9c, PST_E_CONFIG, NULL, "it sends us to another server"},
+    {0x9d, PST_E_CONFIG, NULL, "it sends us to another server"},
     {0x9e, PST_E_CONFIG, "/topics", "it has no shared subscriptions"},
-    {0x9f, PST_E_UNAVAILABLE, "/broker", "too many connections in a short time"},
-    {0xa0, PST_E_UNAVAILABLE, "/broker", "the longest time of a connection is over"},
+    {0x9f, PST_E_UNAVAILABLE, NULL, "too many connections in a short time"},
+    {0xa0, PST_E_UNAVAILABLE, NULL, "the longest time of a connection is over"},
     {0xa2, PST_E_CONFIG, "/topics", "it has no wildcards in subscriptions"},
 };
 
@@ -57,19 +57,18 @@ static pst_status refused(const session *s, const char *what, uint8_t code, mqtt
         if (reasons[i].code == code)
             r = &reasons[i];
     int len = said.len > 200 ? 200 : (int)said.len;
-    pst_status st = pst_fail(error, r ? r->status : PST_E_UNAVAILABLE,
-                             where ? where
-                             : r   ? r->where
-                                   : "/broker",
-                             "%s %s:%s: %s%s%.*s", what, s->tcp.place->host, s->tcp.place->port,
-                             r ? r->text : "it refuses", len ? ": " : "", len, len ? said.data : "");
+    if (!where)
+        where = r && r->where ? r->where : s->broker->place.where;
+    pst_status st = pst_fail(error, r ? r->status : PST_E_UNAVAILABLE, where, "%s %s:%s: %s%s%.*s", what,
+                             s->tcp.place->host, s->tcp.place->port, r ? r->text : "it refuses",
+                             len ? ": " : "", len, len ? said.data : "");
     error->vendor_code = code;
     return st;
 }
 
 static pst_status broken(const session *s, const char *why, pst_error *error)
 {
-    return pst_fail(error, PST_E_UNAVAILABLE, "/broker", "%s:%s does not keep to MQTT: %s",
+    return pst_fail(error, PST_E_UNAVAILABLE, s->broker->place.where, "%s:%s does not keep to MQTT: %s",
                     s->tcp.place->host, s->tcp.place->port, why);
 }
 
@@ -143,8 +142,7 @@ void session_done(session *s)
 
 /* ---- Opening ---- */
 
-static pst_status greet(session *s, const pst_call *call, const char *client_id, const char *password,
-                        bool clean, pst_error *error)
+static pst_status greet(session *s, const pst_call *call, const identity *who, bool clean, pst_error *error)
 {
     const settings *set = s->set;
     outgoing_hello hello = {.version = set->version,
@@ -154,9 +152,9 @@ static pst_status greet(session *s, const pst_call *call, const char *client_id,
                             .receive_max = set->in_flight,
                             .expiry_s = set->expiry_s,
                             .packet_max = (uint32_t)set->packet_max,
-                            .client_id = client_id,
+                            .client_id = who->client_id,
                             .user = set->user,
-                            .password = password};
+                            .password = who->password};
     outgoing_connect(&s->out, &hello);
     pst_status st = flush(s, call, error);
     memset(s->out.data, 0, s->out.cap); /* the password was in it */
@@ -192,7 +190,7 @@ static pst_status wait_connack(session *s, const pst_call *call, bool clean, pst
             return st;
         st = tcp_wait(&s->tcp, call, end - now(s), error);
         if (st == PST_IDLE)
-            return pst_fail(error, PST_E_UNAVAILABLE, "/broker",
+            return pst_fail(error, PST_E_UNAVAILABLE, s->broker->place.where,
                             "%s:%s takes the connection and does not answer", s->tcp.place->host,
                             s->tcp.place->port);
         if (st)
@@ -200,20 +198,24 @@ static pst_status wait_connack(session *s, const pst_call *call, bool clean, pst
     }
 }
 
-pst_status session_open(session *s, const settings *set, const pst_call *call, const char *client_id,
-                        const char *password, const tls_trust *trust, bool clean, pst_error *error)
+pst_status session_open(session *s, const settings *set, const settings_broker *broker, const pst_call *call,
+                        const identity *who, bool clean, pst_error *error)
 {
-    *s = (session){.set = set, .tcp = {.fd = -1}, .cap = set->packet_max + MQTT_HEAD_MAX + CHUNK};
+    *s = (session){.set = set,
+                   .broker = broker,
+                   .owner = identity_owner(set, broker, who),
+                   .tcp = {.fd = -1},
+                   .cap = set->packet_max + MQTT_HEAD_MAX + CHUNK};
     s->ping_us = set->patience_s * INT64_C(500000);
     s->in = malloc(s->cap);
     if (!s->in)
         return pst_fail(error, PST_E_RESOURCE, "/max_packet_bytes", "no memory for packets of %zu bytes",
                         set->packet_max);
-    pst_status st = tcp_open(&s->tcp, set->host, call, &set->place, error);
-    if (!st && set->tls)
-        st = tls_begin(&s->tcp, call, trust, error);
+    pst_status st = tcp_open(&s->tcp, set->host, call, &broker->place, error);
+    if (!st && broker->tls)
+        st = tls_begin(&s->tcp, call, &who->trust, error);
     if (!st)
-        st = greet(s, call, client_id, password, clean, error);
+        st = greet(s, call, who, clean, error);
     if (!st)
         st = wait_connack(s, call, clean, error);
     if (st)
@@ -306,7 +308,7 @@ pst_status session_keep(session *s, const pst_call *call, pst_error *error)
 {
     int64_t t = now(s), quiet = t - s->heard_us, silent = t - s->said_us;
     if (s->asked_us && t - s->asked_us > s->ping_us)
-        return pst_fail(error, PST_E_UNAVAILABLE, "/broker",
+        return pst_fail(error, PST_E_UNAVAILABLE, s->broker->place.where,
                         "%s:%s has not answered for %d s: the connection is dead", s->tcp.place->host,
                         s->tcp.place->port, (int)(quiet / 1000000));
     if (!s->settled && t - s->subscribed_us > SUBSCRIBED_US)

@@ -8,12 +8,13 @@
  */
 #ifndef MQTT_SESSION_H
 #define MQTT_SESSION_H
+#include "identity.h"
 #include "outgoing.h"
-#include "settings.h"
-#include "tls.h"
 
 typedef struct session {
     const settings *set;
+    const settings_broker *broker;
+    uint64_t owner; /* broker and client: whose cursor it is */
     tcp tcp;
     uint8_t *in; /* packets that came, from `used` to `have` */
     size_t have, used, cap;
@@ -30,9 +31,9 @@ typedef struct session {
     int64_t ping_us; /* silence after which we ask */
 } session;
 
-/* `password` NULL = none. `clean`: nothing is kept, for a short look. */
-pst_status session_open(session *s, const settings *set, const pst_call *call, const char *client_id,
-                        const char *password, const tls_trust *trust, bool clean, pst_error *error);
+/* `clean`: nothing is kept, for a short look. */
+pst_status session_open(session *s, const settings *set, const settings_broker *broker, const pst_call *call,
+                        const identity *who, bool clean, pst_error *error);
 void session_close(session *s); /* says goodbye where it can; zeroed with tcp.fd -1 is fine */
 pst_status session_subscribe(session *s, const char *const *filters, size_t n);
 void session_unsubscribe(session *s, const char *filter);

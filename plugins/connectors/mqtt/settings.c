@@ -5,21 +5,36 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool read_broker(settings *s)
+static pst_status read_broker(settings *s, const char *path, pst_error *error)
 {
-    const char *url = s->host->config_text(s->host, "/broker");
+    settings_broker *b = &s->brokers[s->n_brokers++];
+    const char *url = s->host->config_text(s->host, path);
     char place[300];
-    s->place.where = "/broker";
-    if (!url)
-        return false;
-    s->tls = !strncmp(url, "mqtts://", 8);
-    if (!s->tls && strncmp(url, "mqtt://", 7) != 0)
-        return false;
-    snprintf(place, sizeof place, "%s", url + (s->tls ? 8 : 7));
+    b->place.where = path;
+    b->tls = url && !strncmp(url, "mqtts://", 8);
+    if (!url || (!b->tls && strncmp(url, "mqtt://", 7) != 0))
+        url = "mqtt://";
+    snprintf(place, sizeof place, "%s", url + (b->tls ? 8 : 7));
     size_t len = strlen(place);
     if (len && place[len - 1] == '/')
         place[len - 1] = '\0';
-    return tcp_place_parse(place, s->tls ? "8883" : "1883", &s->place);
+    return tcp_place_parse(place, b->tls ? "8883" : "1883", &b->place)
+               ? PST_OK
+               : pst_fail(error, PST_E_CONFIG, path, "mqtt://host:port or mqtts://host:port is expected");
+}
+
+static pst_status read_brokers(settings *s, pst_error *error)
+{
+    static const char *const paths[] = {"/broker", "/fallbacks/0", "/fallbacks/1", "/fallbacks/2"};
+    size_t n = 1 + s->host->config_count(s->host, "/fallbacks");
+    if (n > SETTINGS_BROKERS_MAX)
+        return pst_fail(error, PST_E_CONFIG, "/fallbacks", "at most %d of them", SETTINGS_BROKERS_MAX - 1);
+    pst_status st = PST_OK;
+    for (size_t i = 0; !st && i < n; i++)
+        st = read_broker(s, paths[i], error);
+    s->return_us = s->host->config_int(s->host, "/return_s") * 1000000;
+    s->shared_sessions = s->host->config_flag(s->host, "/shared_sessions");
+    return st;
 }
 
 static pst_status read_filters(settings *s, pst_error *error)
@@ -121,8 +136,6 @@ pst_status settings_read(const pst_host *host, settings *s, pst_error *error)
 {
     *s = (settings){.host = host};
     const char *version = host->config_text(host, "/version"), *payload = host->config_text(host, "/payload");
-    if (!read_broker(s))
-        return pst_fail(error, PST_E_CONFIG, "/broker", "mqtt://host:port or mqtts://host:port is expected");
     s->version = version && !strcmp(version, "3.1.1") ? MQTT_3_1_1 : MQTT_5;
     s->sparkplug = payload && !strcmp(payload, "sparkplug_b");
     s->user = host->config_text(host, "/user");
@@ -133,6 +146,8 @@ pst_status settings_read(const pst_host *host, settings *s, pst_error *error)
     s->patience_s = (uint16_t)host->config_int(host, "/patience_s");
     s->expiry_s = (uint32_t)host->config_int(host, "/session_expiry_s");
     s->packet_max = (size_t)host->config_int(host, "/max_packet_bytes");
-    pst_status st = read_filters(s, error);
+    pst_status st = read_brokers(s, error);
+    if (!st)
+        st = read_filters(s, error);
     return st ? st : read_follow(s, error);
 }

@@ -4,7 +4,12 @@
 #include "packet.h"
 #include "tcp.h"
 
-enum { SETTINGS_FILTERS_MAX = 100, SETTINGS_FOLLOW_MAX = 20, SETTINGS_FOLLOW_FILTERS_MAX = 8 };
+enum {
+    SETTINGS_BROKERS_MAX = 4,
+    SETTINGS_FILTERS_MAX = 100,
+    SETTINGS_FOLLOW_MAX = 20,
+    SETTINGS_FOLLOW_FILTERS_MAX = 8
+};
 
 /* Something to do while connected: for each that is seen, or once if `seen` is NULL. {1} … {9} in texts stand
  * for what the wildcards of `seen` matched. */
@@ -16,10 +21,18 @@ typedef struct settings_follow {
     int64_t every_us;
 } settings_follow;
 
+typedef struct settings_broker {
+    tcp_place place;
+    bool tls;
+} settings_broker;
+
 typedef struct settings {
     const pst_host *host;
-    tcp_place place;
-    bool tls, sparkplug, has_password;
+    settings_broker brokers[SETTINGS_BROKERS_MAX]; /* the first is /broker, then /fallbacks */
+    size_t n_brokers;
+    int64_t return_us;    /* after so long an earlier one is looked for; 0 = never */
+    bool shared_sessions; /* the brokers are one cluster, and hand a session from one to the other */
+    bool sparkplug, has_password;
     int version;
     const char *user, *client_id; /* NULL = none given */
     const char *filters[SETTINGS_FILTERS_MAX];

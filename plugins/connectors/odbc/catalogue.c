@@ -35,6 +35,23 @@ static driver_kind kind_of(SQLSMALLINT type)
     return DRIVER_TEXT;
 }
 
+uint64_t catalogue_shape(odbc *o)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+    SQLSMALLINT n = 0, len, type = 0, digits, nullable;
+    SQLULEN size;
+    SQLNumResultCols(o->statement, &n);
+    for (SQLSMALLINT i = 0; i < n; i++) {
+        SQLCHAR name[DRIVER_NAME_MAX] = "";
+        SQLDescribeCol(o->statement, (SQLUSMALLINT)(i + 1), name, sizeof name, &len, &type, &size, &digits,
+                       &nullable);
+        for (const SQLCHAR *c = name; *c; c++)
+            h = (h ^ *c) * 0x100000001b3U;
+        h = (h ^ (uint16_t)type) * 0x100000001b3U;
+    }
+    return h;
+}
+
 static void do_describe(void *arg)
 {
     odbc *o = arg;
@@ -58,6 +75,7 @@ static void do_describe(void *arg)
         SQLColAttribute(o->statement, (SQLUSMALLINT)(i + 1), SQL_DESC_TYPE_NAME, c->type, sizeof c->type,
                         &len, NULL);
     }
+    o->shape = catalogue_shape(o);
 }
 
 pst_status catalogue_describe(driver *d, const pst_call *call, const char *query, driver_column *out,

@@ -40,6 +40,14 @@ pst_status job_wait(job *j, const pst_host *host, const pst_call *call, int64_t 
     return st;
 }
 
+bool job_within(job *j, int wait_ms)
+{
+    struct pollfd done = {.fd = j->done_fd, .events = POLLIN};
+    if (j->running && poll(&done, 1, wait_ms) > 0)
+        collect(j);
+    return !j->running;
+}
+
 void job_end(job *j)
 {
     if (j->running)

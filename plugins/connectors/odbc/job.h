@@ -17,5 +17,6 @@ typedef struct job {
 bool job_start(job *j, void (*work)(void *arg), void *arg);
 /* PST_IDLE: it is not done within `wait_us`. */
 pst_status job_wait(job *j, const pst_host *host, const pst_call *call, int64_t wait_us, pst_error *error);
-void job_end(job *j); /* waits for it, however long that takes */
+bool job_within(job *j, int wait_ms); /* is it done by then? */
+void job_end(job *j);                 /* waits for it, however long that takes */
 #endif

@@ -88,7 +88,13 @@ static bool execute(odbc *o)
                            o->statement);
     for (size_t i = 0; ok && i < o->n_parameters; i++)
         ok = bind(o, i);
-    return ok && session_well(o, SQLExecute(o->statement), SQL_HANDLE_STMT, o->statement);
+    ok = ok && session_well(o, SQLExecute(o->statement), SQL_HANDLE_STMT, o->statement);
+    if (ok && catalogue_shape(o) != o->shape) { /* values would be in wrong columns */
+        o->failed = true;
+        o->state[0] = '\0';
+        snprintf(o->words, sizeof o->words, "the columns have changed: they are looked at anew");
+    }
+    return ok && !o->failed;
 }
 
 /* A value in pieces, behind what is in the block. */
@@ -198,7 +204,7 @@ static pst_status on_create(const pst_host *host, void **self, pst_error *error)
     if (!o)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
     o->base = (driver){&functions, host};
-    o->job.done_fd = -1;
+    o->job.done_fd = o->cancel.done_fd = -1;
     o->place.where = "/address";
     o->columns = calloc(DRIVER_COLUMNS_MAX, sizeof *o->columns);
     setenv("ODBCSYSINI", "/proc/self/nowhere",

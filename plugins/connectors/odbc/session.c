@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+enum { CANCEL_MS = 500, HANG_UP_MS = 50, DESCRIPTORS_MAX = 1024 };
 
 /* ---- Jobs ---- */
 
@@ -29,6 +33,7 @@ bool session_well(odbc *o, SQLRETURN code, SQLSMALLINT kind, SQLHANDLE handle)
 
 pst_status session_failed(odbc *o, pst_error *error)
 {
+    static const char *const trouble_with_tls[] = {"certificate", "does not support SSL", "SSL error"};
     bool query = !strncmp(o->state, "42", 2) || !strncmp(o->state, "22", 2) || !strncmp(o->state, "07", 2);
     if (!strncmp(o->state, "28", 2) || strstr(o->words, "password"))
         return pst_fail(error, PST_E_AUTH, "/password", "%s", o->words);
@@ -38,6 +43,9 @@ pst_status session_failed(odbc *o, pst_error *error)
         return pst_fail(error, PST_E_CONFIG,
                         o->base.host->config_has(o->base.host, "/query") ? "/query" : "/table", "%s (%s)",
                         o->words, o->state);
+    for (size_t i = 0; i < sizeof trouble_with_tls / sizeof *trouble_with_tls; i++)
+        if (strstr(o->words, trouble_with_tls[i]))
+            return pst_fail(error, PST_E_CONFIG, "/connection", "%s", o->words);
     pst_status st = pst_fail(error, PST_E_UNAVAILABLE, "/address", "%s (%s)", o->words, o->state);
     error->retry_after_ms = RETRY_MS;
     return st;
@@ -73,12 +81,41 @@ static void drop_handles(odbc *o)
     o->statement = o->dbc = o->env = NULL;
 }
 
+static void do_cancel(void *arg)
+{
+    odbc *o = arg;
+    SQLCancel(o->statement); /* the one call that another thread may make */
+}
+
+/* This process has no connections but the driver's: a call that waits on one sees its end. */
+static void hang_up(void)
+{
+    struct rlimit most = {0};
+    getrlimit(RLIMIT_NOFILE, &most);
+    for (int fd = 3; fd < DESCRIPTORS_MAX && (rlim_t)fd < most.rlim_cur; fd++) {
+        struct sockaddr_storage of_whom;
+        socklen_t len = sizeof of_whom;
+        if (getsockname(fd, (struct sockaddr *)&of_whom, &len) == 0 &&
+            (of_whom.ss_family == AF_INET || of_whom.ss_family == AF_INET6))
+            shutdown(fd, SHUT_RDWR);
+    }
+}
+
+/* The server is asked to stop what it does for us; where it does not, its connections end. */
+static void end_jobs(odbc *o)
+{
+    if (o->job.running && o->statement && job_start(&o->cancel, do_cancel, o))
+        job_within(&o->job, CANCEL_MS);
+    while (!job_within(&o->job, HANG_UP_MS) || !job_within(&o->cancel, HANG_UP_MS))
+        hang_up();
+    job_end(&o->job);
+    job_end(&o->cancel);
+}
+
 void session_disconnect(driver *d)
 {
     odbc *o = of(d);
-    if (o->job.running && o->statement)
-        SQLCancel(o->statement); /* the one call that another thread may make */
-    job_end(&o->job);
+    end_jobs(o);
     drop_handles(o);
     for (size_t i = 0; i < DRIVER_PARAMETERS_MAX; i++) {
         free(o->values[i]);

@@ -26,7 +26,7 @@ typedef struct cell { /* a value in the block */
 typedef struct odbc {
     driver base;
     tcp_place place;
-    job job;
+    job job, cancel; /* cancel: SQLCancel, which may hang as well */
     SQLHENV env;
     SQLHDBC dbc;
     SQLHSTMT statement;
@@ -38,6 +38,7 @@ typedef struct odbc {
     size_t n_parameters;
     driver_column *columns; /* of describe, for types; DRIVER_COLUMNS_MAX */
     SQLSMALLINT n_columns;
+    uint64_t shape; /* of them, as they were described */
     /* the block */
     wording bytes;
     cell *cells;
@@ -62,6 +63,9 @@ bool session_well(odbc *o, SQLRETURN code, SQLSMALLINT kind, SQLHANDLE handle);
 /* Runs a job to its end; PST_E_UNAVAILABLE if that takes longer than a few seconds. */
 pst_status session_do(odbc *o, const pst_call *call, void (*work)(void *), pst_error *error);
 pst_status session_failed(odbc *o, pst_error *error); /* what was noted, as a status */
+
+/* In a job: which columns the statement has, hashed. */
+uint64_t catalogue_shape(odbc *o);
 
 /* Of driver_functions. */
 pst_status session_connect(driver *d, const pst_call *call, pst_error *error);

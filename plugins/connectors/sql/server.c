@@ -119,12 +119,23 @@ static void fill(parameters *p, const server *srv, const trust *t, const char *p
     add(p, "application_name", "penstock");
     add(p, "gssencmode", "disable");
     add(p, "tcp_user_timeout", "10000");
+    add(p, "keepalives_idle", "5"); /* a machine that is gone while its answer is waited for */
+    add(p, "keepalives_interval", "2");
+    add(p, "keepalives_count", "3");
     add(p, "sslmode", tls ? "verify-full" : "disable");
     if (tls && t->fds[0] < 0)
         add(p, "sslrootcert", machines_authorities);
     for (int i = 0; i < MATERIALS; i++)
         if (t->fds[i] >= 0)
             add(p, materials[i].parameter, t->paths[i]);
+}
+
+/* In which encoding the far side speaks is not agreed yet, and it may be no PostgreSQL at all. */
+static void first_line(char *out, size_t size, const char *said)
+{
+    snprintf(out, size, "%.*s", (int)strcspn(said, "\n"), said);
+    for (; *out; out++)
+        *out = (char)(*out < ' ' || *out > '~' ? '?' : *out);
 }
 
 /* What a failure to connect means: a code in the server's words (it was told to say one), or libpq's. */
@@ -135,10 +146,10 @@ static pst_status refused(server *srv, pst_error *error)
     const char *said = PQerrorMessage(srv->conn);
     const char *fatal = strstr(said, "FATAL:");
     char line[300];
-    snprintf(line, sizeof line, "%.*s", (int)strcspn(said, "\n"), said);
+    first_line(line, sizeof line, said);
     if (fatal) {
         fatal += strspn(fatal + 6, " ") + 6;
-        snprintf(line, sizeof line, "%.*s", (int)strcspn(fatal, "\n"), fatal);
+        first_line(line, sizeof line, fatal);
         if (!strncmp(fatal, "28", 2))
             return pst_fail(error, PST_E_AUTH, "/password", "%s:%s refuses user %s: %s", srv->place.host,
                             srv->place.port, srv->host->config_text(srv->host, "/user"), line);
@@ -150,7 +161,9 @@ static pst_status refused(server *srv, pst_error *error)
          srv->host->config_has(srv->host, "/tls") && i < sizeof trouble_with_tls / sizeof *trouble_with_tls;
          i++)
         if (strstr(said, trouble_with_tls[i]))
-            return pst_fail(error, PST_E_CONFIG, "/tls", "%s", line);
+            return pst_fail(
+                error, PST_E_CONFIG, "/tls", "%s%s", line,
+                strstr(said, "verify failed") ? " (expired, or of an authority that is not trusted)" : "");
     if (strstr(said, "no password supplied"))
         return pst_fail(error, PST_E_AUTH, "/password", "%s:%s wants a password", srv->place.host,
                         srv->place.port);
@@ -175,7 +188,6 @@ static pst_status no_answer(server *srv, pst_error *error)
 
 static pst_status connect_to(server *srv, const pst_call *call, const parameters *p, pst_error *error)
 {
-    int64_t end = srv->host->now_us(srv->host) + DRIVER_QUICK_US;
     srv->conn = PQconnectStartParams(p->names, p->values, 0);
     if (!srv->conn)
         return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
@@ -183,6 +195,7 @@ static pst_status connect_to(server *srv, const pst_call *call, const parameters
     PostgresPollingStatusType wants = PGRES_POLLING_WRITING;
     while (PQstatus(srv->conn) != CONNECTION_BAD && wants != PGRES_POLLING_OK &&
            wants != PGRES_POLLING_FAILED) {
+        int64_t end = srv->host->now_us(srv->host) + DRIVER_QUICK_US;
         pst_status st = wait_for(srv, call, wants == PGRES_POLLING_READING ? POLLIN : POLLOUT, end, error);
         if (st == PST_IDLE)
             return no_answer(srv, error);

@@ -18,6 +18,7 @@ typedef struct sql {
     bool fetching, shut;      /* shut: the cursor gave less than was asked for */
     uint32_t asked, got;      /* of this FETCH */
     uint64_t rows, row_bytes; /* of this cursor */
+    uint64_t shape;           /* of the columns as they were described */
 } sql;
 
 static sql *of(driver *d)
@@ -68,11 +69,24 @@ static void on_mark(driver *d, wording *w, size_t number)
 
 /* ---- Columns ---- */
 
+/* Which columns these are: their names and types, hashed. */
+static uint64_t shape_of(const PGresult *r)
+{
+    uint64_t h = 0xcbf29ce484222325U;
+    for (int i = 0; i < PQnfields(r); i++) {
+        for (const char *name = PQfname(r, i); *name; name++)
+            h = (h ^ (uint8_t)*name) * 0x100000001b3U;
+        h = (h ^ PQftype(r, i)) * 0x100000001b3U;
+    }
+    return h;
+}
+
 static pst_status take_columns(sql *s, const pst_call *call, const PGresult *r, driver_column *out,
                                size_t *n_out, pst_error *error)
 {
     int n = PQnfields(r);
     *n_out = 0;
+    s->shape = shape_of(r);
     if (n <= 0)
         return pst_fail(error, PST_E_CONFIG, "/query", "it gives no rows: a SELECT is expected");
     if (n > DRIVER_COLUMNS_MAX)
@@ -156,6 +170,16 @@ static pst_status fetch(sql *s, uint32_t most, pst_error *error)
     return s->fetching ? PST_OK : server_lost(&s->server, error);
 }
 
+/* Rows by an old description would have values in wrong columns. */
+static pst_status changed(sql *s, pst_error *error)
+{
+    const pst_host *host = s->base.host;
+    pst_status st = pst_fail(error, PST_E_UNAVAILABLE, host->config_has(host, "/query") ? "/query" : "/table",
+                             "its columns have changed: they are looked at anew");
+    error->retry_after_ms = 1;
+    return st;
+}
+
 static void take_values(sql *s, driver_value *values)
 {
     int n = PQnfields(s->row);
@@ -202,6 +226,8 @@ static pst_status on_next(driver *d, const pst_call *call, uint32_t most, driver
         st = st ? st : take_result(s, call, error);
         if (st)
             return st;
+        if (s->row && s->got == 0 && shape_of(s->row) != s->shape)
+            return changed(s, error);
         if (s->row) {
             take_values(s, values);
             return PST_OK;
@@ -211,8 +237,11 @@ static pst_status on_next(driver *d, const pst_call *call, uint32_t most, driver
 
 static pst_status on_end(driver *d, const pst_call *call, pst_error *error)
 {
-    forget_row(of(d));
-    return server_run(&of(d)->server, call, "COMMIT", error);
+    sql *s = of(d);
+    forget_row(s);
+    pst_status st = s->fetching ? server_finish(&s->server, call, NULL, NULL, error) : PST_OK;
+    s->fetching = false;
+    return st ? st : server_run(&s->server, call, "COMMIT", error);
 }
 
 static pst_status on_list(driver *d, const pst_call *call, const char *table, driver_on_listed on_listed,

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CONNECT_US = 5000000, SEND_US = 5000000, SLICE_MS = 100 };
+enum { CONNECT_US = 4000000, SEND_US = 4000000, SLICE_MS = 100 };
 
 /* ---- Places ---- */
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { HANDSHAKE_US = 5000000 };
+enum { HANDSHAKE_US = 4000000 };
 
 typedef struct tls {
     SSL_CTX *context;

@@ -23,7 +23,7 @@ def postgres_seconds(postmaster):
     for pid in children(postmaster):
         try:
             total += cpu_seconds(pid)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass  # ended meanwhile: counted by its parent the next time
     return total
 
@@ -39,7 +39,7 @@ def postgres_parts(postmaster):
                 words = file.read()
             whose = "passing" if "_wid" in words or "worker" in words else "service" if "[local]" in words else "rest"
             parts[whose] += cpu_seconds(pid)
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             pass
     return parts
 
@@ -68,7 +68,7 @@ def _thread_children(pid, thread):
     try:
         with open(f"/proc/{pid}/task/{thread}/children") as file:
             return [int(p) for p in file.read().split()]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
 
 

@@ -1,21 +1,23 @@
 /* Posts rows over keep-alive connections, each client one request at a time, and prints one line of JSON. All
- * bodies are made before the clock starts, each only once, so the generator costs as little as it can on a
- * machine that it shares with the host. ingest_http --port N --target /api/… --key psk_… --batch N --rows N
- * --clients N --first ROW --format ndjson|lp|empty (as many requests, with nothing in them) */
+ * bodies are made before the clock starts, each only once, and one thread serves all clients, woken once for
+ * what has arrived meanwhile, so the generator costs as little as it can on a machine that it shares with the
+ * host. ingest_http --port N --target /api/… --key psk_… --batch N --rows N --clients N --first ROW --format
+ * ndjson|lp|empty (as many requests, with nothing in them) */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "feed.h"
 
-enum { CLIENTS_MAX = 256, ANSWER_MAX = 65536 };
+enum { CLIENTS_MAX = 256, ANSWER_MAX = 8192 };
 
 typedef struct request {
     char *bytes;
@@ -27,9 +29,17 @@ static struct {
     int64_t *took_us;
     uint64_t n;
     const char *format;
-    atomic_uint_fast64_t next, accepted, bad;
+    uint64_t next, accepted, bad, answered;
     uint16_t port;
 } run;
+
+typedef struct client {
+    int fd;
+    uint64_t number; /* of its request */
+    size_t sent, have;
+    int64_t from_us;
+    char answer[ANSWER_MAX];
+} client;
 
 static void die(const char *what)
 {
@@ -68,63 +78,102 @@ static int dial(void)
     if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0)
         die("connect");
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
 }
 
-static void send_all(int fd, const char *bytes, size_t len)
+/* As much as the socket takes; the rest when it is writable again. */
+static void send_more(client *c)
 {
-    while (len > 0) {
-        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
+    const request *r = &run.requests[c->number];
+    while (c->sent < r->len) {
+        ssize_t n = send(c->fd, r->bytes + c->sent, r->len - c->sent, MSG_NOSIGNAL);
+        if (n < 0 && errno == EAGAIN)
+            return;
         if (n <= 0)
             die("send");
-        bytes += n;
-        len -= (size_t)n;
+        c->sent += (size_t)n;
     }
 }
 
-/* Reads one whole answer; returns its status. */
-static int read_answer(int fd, char *out)
+static void begin_next(client *c)
 {
-    size_t have = 0;
-    for (;;) {
-        ssize_t n = recv(fd, out + have, ANSWER_MAX - 1 - have, 0);
-        if (n <= 0)
-            die("recv");
-        have += (size_t)n;
-        out[have] = '\0';
-        const char *end = strstr(out, "\r\n\r\n"), *length = strcasestr(out, "\r\nContent-Length:");
-        if (end && length && have >= (size_t)(end + 4 - out) + strtoul(length + 17, NULL, 10))
-            return atoi(out + 9);
-    }
+    if (run.next == run.n)
+        return;
+    c->number = run.next++;
+    c->sent = c->have = 0;
+    c->from_us = feed_clock_us();
+    send_more(c);
 }
 
-static void *client(void *arg)
+static const char *find(const client *c, const char *word)
 {
-    (void)arg;
-    char *answer = malloc(ANSWER_MAX);
-    int fd = dial();
-    for (uint64_t i; (i = atomic_fetch_add(&run.next, 1)) < run.n;) {
-        request *r = &run.requests[i];
-        int64_t from = feed_clock_us();
-        send_all(fd, r->bytes, r->len);
-        int code = read_answer(fd, answer);
-        run.took_us[i] = feed_clock_us() - from;
-        const char *taken = strstr(answer, "\"accepted\":");
-        if ((code == 200 || code == 202) && taken)
-            atomic_fetch_add(&run.accepted, strtoull(taken + 11, NULL, 10));
-        else if (atomic_fetch_add(&run.bad, 1) == 0)
-            fprintf(stderr, "%s\n", answer);
+    return memmem(c->answer, c->have, word, strlen(word));
+}
+
+/* The whole answer is there. */
+static bool is_whole(const client *c)
+{
+    static const char length[] = "\r\nContent-Length: ";
+    const char *end = find(c, "\r\n\r\n"), *digits = find(c, length);
+    return end && digits &&
+           c->have >= (size_t)(end + 4 - c->answer) + strtoul(digits + sizeof length - 1, NULL, 10);
+}
+
+static void take_answer(client *c)
+{
+    c->answer[c->have] = '\0';
+    int code = atoi(c->answer + strlen("HTTP/1.1 "));
+    const char *taken = find(c, "\"accepted\":");
+    run.took_us[c->number] = feed_clock_us() - c->from_us;
+    run.answered++;
+    if ((code == 200 || code == 202) && taken)
+        run.accepted += strtoull(taken + 11, NULL, 10);
+    else if (run.bad++ == 0)
+        fprintf(stderr, "%s\n", c->answer);
+}
+
+static void receive(client *c)
+{
+    ssize_t n = recv(c->fd, c->answer + c->have, ANSWER_MAX - 1 - c->have, 0);
+    if (n < 0 && errno == EAGAIN)
+        return;
+    if (n <= 0)
+        die("recv");
+    c->have += (size_t)n;
+    if (!is_whole(c))
+        return;
+    take_answer(c);
+    begin_next(c);
+}
+
+static void serve_all(client *clients, uint64_t n)
+{
+    struct epoll_event ready[CLIENTS_MAX];
+    int epoll = epoll_create1(0);
+    for (uint64_t i = 0; i < n; i++) {
+        struct epoll_event wish = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = &clients[i]};
+        if (epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &wish) != 0)
+            die("epoll_ctl");
+        begin_next(&clients[i]);
     }
-    close(fd);
-    free(answer);
-    return NULL;
+    while (run.answered < run.n) {
+        int n_ready = epoll_wait(epoll, ready, CLIENTS_MAX, -1);
+        for (int i = 0; i < n_ready; i++) {
+            client *c = ready[i].data.ptr;
+            if (ready[i].events & EPOLLOUT)
+                send_more(c);
+            if (ready[i].events & ~(unsigned)EPOLLOUT)
+                receive(c);
+        }
+    }
+    close(epoll);
 }
 
 int main(int argc, char **argv)
 {
     uint64_t batch = feed_number(argc, argv, "batch", 1000), rows = feed_number(argc, argv, "rows", 100000),
              clients = feed_number(argc, argv, "clients", 4), first = feed_number(argc, argv, "first", 0);
-    pthread_t threads[CLIENTS_MAX];
     run.port = (uint16_t)feed_number(argc, argv, "port", 0);
     run.n = rows / batch;
     run.format = feed_option(argc, argv, "format", "ndjson");
@@ -135,13 +184,13 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < run.n; i++)
         make_request(&run.requests[i], feed_option(argc, argv, "target", "/"),
                      feed_option(argc, argv, "key", ""), first + i * batch, batch);
+    clients = clients < run.n ? clients : run.n;
+    client *all = calloc(clients, sizeof *all);
+    for (uint64_t i = 0; i < clients; i++)
+        all[i].fd = dial();
     double cpu = feed_cpu_seconds();
     int64_t from = feed_clock_us();
-    for (uint64_t i = 0; i < clients; i++)
-        if (pthread_create(&threads[i], NULL, client, NULL) != 0)
-            die("thread");
-    for (uint64_t i = 0; i < clients; i++)
-        pthread_join(threads[i], NULL);
+    serve_all(all, clients);
     feed_report(&(feed_figures){.accepted = run.accepted,
                                 .bad = run.bad,
                                 .us = feed_clock_us() - from,

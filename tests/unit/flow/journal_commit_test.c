@@ -39,10 +39,11 @@ static void *client_run(void *arg)
 
 static _Atomic unsigned appended_calls;
 
-static void on_appended(void *arg, uint32_t stream)
+static void on_appended(void *arg, uint32_t stream, uint64_t rows)
 {
     (void)arg;
     (void)stream;
+    assert_true(rows > 0);
     appended_calls++;
 }
 

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "flow/journal_crc.h"
 #include "flow/journal_record.h"
+#include "flow/rejected.h"
 
 static void records_come_back(void **state)
 {
@@ -65,16 +66,16 @@ static void all_types_and_kinds(void **state)
     }
     batch rows = batch_builder_freeze(b), none = {.n_columns = 8, .columns = rows.columns};
     text rejected = {0};
-    journal_reject one = {.row = 3,
-                          .line = 4,
-                          .column = 5,
-                          .code = "type",
-                          .pointer = "/x",
-                          .detail = "no",
-                          .raw = "{}",
-                          .raw_len = 2};
-    journal_reject_pack(&rejected, &one);
-    journal_reject_pack(&rejected, &one);
+    rejected_row one = {.row = 3,
+                        .line = 4,
+                        .column = 5,
+                        .code = "type",
+                        .pointer = "/x",
+                        .detail = "no",
+                        .bytes = "{}",
+                        .len = 2};
+    rejected_pack(&rejected, &one);
+    rejected_pack(&rejected, &one);
     journal_field field = {.tag = 9, .len = 3, .data = "abc"};
     journal_entry e[3] = {entry_of(&rows), entry_of(&none), entry_of(&none)};
     e[2].kind = JOURNAL_REJECTED;
@@ -105,13 +106,13 @@ static void all_types_and_kinds(void **state)
     assert_int_equal(r[2].fields[0].tag, 9);
     assert_memory_equal(r[2].fields[0].data, "abc", 3);
     size_t at = 0;
-    journal_reject got;
+    rejected_row got;
     for (int i = 0; i < 2; i++) {
-        assert_true(journal_reject_next(r[2].payload, r[2].payload_len, &at, &got));
+        assert_true(rejected_unpack(r[2].payload, r[2].payload_len, &at, &got));
         assert_string_equal(got.pointer, "/x");
-        assert_memory_equal(got.raw, "{}", 2);
+        assert_memory_equal(got.bytes, "{}", 2);
     }
-    assert_false(journal_reject_next(r[2].payload, r[2].payload_len, &at, &got));
+    assert_false(rejected_unpack(r[2].payload, r[2].payload_len, &at, &got));
     arena_free(a);
     text_free(&rejected);
     batch_builder_free(b);

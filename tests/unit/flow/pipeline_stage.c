@@ -104,12 +104,12 @@ static writer_plan plan_of(void *arg, uint32_t wid, const flow_plan **out)
     return WRITER_PLAN_READY;
 }
 
-static void on_appended(void *arg, uint32_t stream)
+static void on_appended(void *arg, uint32_t stream, uint64_t rows)
 {
     bench *b = arg;
     journal_stream s;
-    if (journal_stream_get(b->journal, stream, &s) && b->writers[s.shard % WRITERS])
-        writer_wake(b->writers[s.shard % WRITERS], &s);
+    if (journal_stream_get(b->journal, stream, &s) && b->writers[0] && b->writers[WRITERS - 1])
+        crew_appended(b->crew, &s, rows);
 }
 
 void bench_start(bench *b)
@@ -121,6 +121,7 @@ void bench_start(bench *b)
     b->waiters = waiter_table_create();
     b->intake = intake_create(b->journal, b->waiters, WRITERS);
     b->partitions = partition_cache_create();
+    b->crew = crew_create(b->writers, WRITERS);
     for (unsigned i = 0; i < WRITERS; i++) {
         writer_parts parts = {.journal = b->journal,
                               .data = b->service,
@@ -146,6 +147,7 @@ void bench_stop(bench *b)
 {
     bench_stop_writers(b);
     journal_close(b->journal);
+    crew_free(b->crew);
     waiter_table_free(b->waiters);
     intake_free(b->intake);
     partition_cache_free(b->partitions);

@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "flow/crew.h"
 #include "flow/intake.h"
 #include "flow/writer.h"
 #include "support/cluster.h"
@@ -23,6 +24,7 @@ typedef struct bench {
     waiter_table *waiters;
     intake *intake;
     writer *writers[WRITERS];
+    crew *crew;
     pthread_mutex_t lock;
     pthread_cond_t answered;
     bool done;

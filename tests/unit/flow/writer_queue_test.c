@@ -97,13 +97,33 @@ static void stopped_streams_wait_for_a_person(void **state)
     writer_queue_free(&q);
 }
 
+/* A stream that another writer goes on with: the others keep their turns, and who has none left wants none.
+ */
+static void a_stream_may_be_withdrawn(void **state)
+{
+    (void)state;
+    writer_queue q = {0};
+    for (uint32_t i = 1; i <= 3; i++)
+        writer_queue_add(&q, meet(&q, i, QUIET, JOURNAL_LIVE));
+    writer_queue_add(&q, meet(&q, 4, NOISY, JOURNAL_BACKLOG));
+    assert_true(writer_queue_withdraw(&q, writer_queue_stream(&q, 3)));
+    assert_true(writer_queue_withdraw(&q, writer_queue_stream(&q, 1)));
+    assert_false(writer_queue_withdraw(&q, writer_queue_stream(&q, 1)));
+    assert_true(writer_queue_withdraw(&q, writer_queue_stream(&q, 4)));
+    writer_queue_add(&q, writer_queue_stream(&q, 1));
+    assert_int_equal(writer_queue_waiting(&q), 1);
+    assert_int_equal(writer_queue_next(&q)->id, 2);
+    assert_int_equal(writer_queue_next(&q)->id, 1);
+    assert_null(writer_queue_next(&q));
+    writer_queue_free(&q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_quiet_workspace_is_next),
-        cmocka_unit_test(each_gets_its_weight),
-        cmocka_unit_test(live_streams_come_first),
-        cmocka_unit_test(stopped_streams_wait_for_a_person),
+        cmocka_unit_test(a_quiet_workspace_is_next), cmocka_unit_test(each_gets_its_weight),
+        cmocka_unit_test(live_streams_come_first),   cmocka_unit_test(stopped_streams_wait_for_a_person),
+        cmocka_unit_test(a_stream_may_be_withdrawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

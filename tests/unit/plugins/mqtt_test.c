@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "flight.h"
+#include "follow.h"
 #include "plugin_bench.h"
 #include "sparkplug.h"
 
@@ -53,6 +54,161 @@ static void test_cursor_holds_what_is_not_released(void **state)
         flight_free(&f);
         flight_free(&again);
     }
+}
+
+/* Brokers that take turns: each one's identifiers wait for its return, and outlive a crash. */
+static void test_what_other_brokers_hold_is_parked(void **state)
+{
+    static uint8_t cursor[FLIGHT_CURSOR_MAX];
+    (void)state;
+    flight f = {0}, again = {0};
+    assert_true(flight_open(&f, 1, "", 0));
+    for (uint64_t place = 1; place <= 4; place++) {
+        assert_true(flight_move(&f, place));
+        assert_int_equal(f.n_held, 0);
+        for (unsigned id = 1; id <= (place == 2 ? 65535 : place); id++)
+            assert_true(flight_add(&f, 2, (uint16_t)(id + (place == 2 ? 0 : 100 * place))));
+        assert_false(flight_is_quiet(&f));
+    }
+    size_t len = flight_cut(&f, cursor);
+    assert_true(len <= FLIGHT_CURSOR_MAX);
+    flight_free(&f);
+    for (uint64_t place = 4; place; place--) {
+        assert_true(flight_open(&again, place, cursor, len));
+        assert_int_equal(again.n_held, place == 2 ? 65535 : place);
+        assert_true(place == 2 || flight_holds(&again, (uint16_t)(100 * place + 1)));
+        assert_true(flight_is_quiet(&again));
+        len = flight_cut(&again, cursor);
+    }
+    assert_true(flight_move(&again, 5) &&
+                again.n_held == 0); /* one too many: the one parked first is forgotten */
+    assert_true(flight_add(&again, 2, 9) && flight_move(&again, 6) && flight_move(&again, 5));
+    assert_true(again.n_held == 1 && flight_holds(&again, 9));
+    assert_true(flight_move(&again, 1) && flight_holds(&again, 101));
+    for (size_t cut = 1; cut < 40; cut++)
+        assert_false(flight_open(&f, 1, cursor, len - cut));
+    flight_free(&f);
+    flight_free(&again);
+}
+
+/* ---- Following ---- */
+
+static struct {
+    char key[64], value[PST_STATE_VALUE_MAX];
+    size_t len;
+} kept[4];
+
+static size_t slot_of(const char *key)
+{
+    size_t i = 0;
+    while (i < 3 && kept[i].key[0] && strcmp(kept[i].key, key) != 0)
+        i++;
+    return i;
+}
+
+static pst_status keep_get(const pst_host *host, const pst_call *call, const char *key, void *out, size_t cap,
+                           size_t *len, uint64_t *version, pst_error *error)
+{
+    (void)host, (void)call, (void)cap, (void)error;
+    size_t i = slot_of(key);
+    memcpy(out, kept[i].value, kept[i].len);
+    *len = kept[i].len;
+    *version = kept[i].key[0] != 0;
+    return PST_OK;
+}
+
+static pst_status keep_put(const pst_host *host, const pst_call *call, const char *key, pst_bytes value,
+                           uint64_t if_version, int64_t expires_us, uint64_t *version, pst_error *error)
+{
+    (void)host, (void)call, (void)if_version, (void)expires_us, (void)version, (void)error;
+    size_t i = slot_of(key);
+    snprintf(kept[i].key, sizeof kept[i].key, "%s", key);
+    memcpy(kept[i].value, value.data, value.len);
+    kept[i].len = value.len;
+    return PST_OK;
+}
+
+static const void *state_service(const pst_host *host, const char *id)
+{
+    static const pst_state_service service = {
+        .struct_size = sizeof service, .get = keep_get, .put = keep_put};
+    (void)host;
+    return !strcmp(id, PST_SERVICE_STATE) ? &service : NULL;
+}
+
+static void no_log(const pst_host *host, int32_t level, const char *text, const pst_field *fields, size_t n)
+{
+    (void)host, (void)level, (void)text, (void)fields, (void)n;
+}
+
+static int64_t at_ten(const pst_host *host)
+{
+    (void)host;
+    return 10000000;
+}
+
+/* How many packets of a kind wait to be sent. */
+static unsigned packets(const outgoing *out, unsigned kind)
+{
+    unsigned n = 0;
+    for (size_t at = 0; at < out->len;) {
+        size_t len = 0, shift = 0, i = at + 1;
+        do
+            len |= (size_t)(out->data[i] & 127) << shift;
+        while (shift += 7, out->data[i++] > 127);
+        n += out->data[at] >> 4 == kind;
+        at = i + len;
+    }
+    return n;
+}
+
+/* Things are seen up to the limit, remembered, and poked; what is no longer wanted is taken back. */
+static void test_things_are_followed(void **state)
+{
+    enum { SUBSCRIBE = 8, UNSUBSCRIBE = 10, PUBLISH = 3 };
+    static const pst_host host = {
+        .struct_size = sizeof host, .get_service = state_service, .log = no_log, .now_us = at_ten};
+    static settings set = {.host = &host,
+                           .version = MQTT_5,
+                           .n_brokers = 1,
+                           .filters = {"a/#", "b/#"},
+                           .n_filters = 2,
+                           .follow = {{.seen = "n/+/serial",
+                                       .topics = {"n/{1}/state"},
+                                       .n_topics = 1,
+                                       .publish = "r/{1}/keepalive",
+                                       .every_us = 1000000}},
+                           .n_follow = 1};
+    const pst_call call = {.struct_size = sizeof call, .cancel_fd = -1};
+    pst_error error = {.struct_size = sizeof error};
+    session s = {.set = &set, .broker = &set.brokers[0], .tcp = {.fd = -1}, .resumed = true};
+    follow f;
+    char topic[64];
+    (void)state;
+    memset(kept, 0, sizeof kept);
+    follow_init(&f, &set);
+    assert_int_equal(follow_begin(&f, &s, &call, &error), PST_OK);
+    assert_int_equal(packets(&s.out, SUBSCRIBE), 2);
+    for (unsigned i = 0; i <= FOLLOW_SEEN_MAX; i++) {
+        snprintf(topic, sizeof topic, "n/d%u/serial", i);
+        for (int twice = 0; twice < 2; twice++)
+            follow_see(&f, &s, (mqtt_span){topic, strlen(topic)});
+        assert_int_equal(packets(&s.out, SUBSCRIBE), 2 + (i < FOLLOW_SEEN_MAX ? i + 1 : FOLLOW_SEEN_MAX));
+    }
+    follow_tick(&f, &s, &call);
+    follow_tick(&f, &s, &call); /* not yet due again */
+    assert_int_equal(packets(&s.out, PUBLISH), FOLLOW_SEEN_MAX);
+    follow_free(&f);
+    outgoing_free(&s.out);
+
+    s = (session){.set = &set, .broker = &set.brokers[0], .tcp = {.fd = -1}, .resumed = true};
+    set.n_filters = 1; /* as after a restart, with another configuration */
+    follow_init(&f, &set);
+    assert_int_equal(follow_begin(&f, &s, &call, &error), PST_OK);
+    assert_int_equal(packets(&s.out, UNSUBSCRIBE), 1);
+    assert_int_equal(packets(&s.out, SUBSCRIBE), 1 + FOLLOW_SEEN_MAX);
+    follow_free(&f);
+    outgoing_free(&s.out);
 }
 
 /* ---- Sparkplug ---- */
@@ -196,6 +352,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_wait_for_their_batch),
         cmocka_unit_test(test_cursor_holds_what_is_not_released),
+        cmocka_unit_test(test_what_other_brokers_hold_is_parked),
+        cmocka_unit_test(test_things_are_followed),
         cmocka_unit_test(test_births_name_what_follows),
         cmocka_unit_test(test_missed_births_are_asked_for),
         cmocka_unit_test(test_parts_deaths_and_what_is_none),
