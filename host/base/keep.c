@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@ typedef union head {
 } head;
 
 static_assert(sizeof(head) == STEP, "a block stands behind its head");
+
+static atomic_size_t in_use;
 
 static void *from_heap(size_t size)
 {
@@ -95,7 +98,14 @@ void *keep_zero(size_t count, size_t size)
     size_t total;
     if (__builtin_mul_overflow(count, size, &total))
         abort();
-    return take(total ? total : 1);
+    head *h = (head *)take(total ? total : 1) - 1;
+    atomic_fetch_add_explicit(&in_use, h->usable, memory_order_relaxed);
+    return h + 1;
+}
+
+size_t keep_in_use(void)
+{
+    return atomic_load(&in_use);
 }
 
 void *keep_grow(void *old, size_t size)
@@ -118,6 +128,9 @@ char *keep_string(const char *text)
 
 void keep_free(void *p)
 {
-    if (p)
-        give((head *)p - 1);
+    if (!p)
+        return;
+    head *h = (head *)p - 1;
+    atomic_fetch_sub_explicit(&in_use, h->usable, memory_order_relaxed);
+    give(h);
 }

@@ -61,6 +61,7 @@ static void grows(void **state)
 {
     (void)state;
     static const char none[4000];
+    size_t before = keep_in_use();
     char *p = keep_grow(NULL, 1), *same;
     p[0] = 'a';
     for (size_t size = 2; size < 3 * KEEP_LARGEST; size = size * 2 + 1) {
@@ -69,8 +70,10 @@ static void grows(void **state)
         assert_memory_equal(p + 1, none, size - 1 < sizeof none ? size - 1 : sizeof none);
         p = keep_grow(p, size / 2);
         assert_ptr_equal(p, same);
+        assert_in_range(keep_in_use() - before, size, size + 16);
     }
     keep_free(p);
+    assert_int_equal(keep_in_use(), before);
 }
 
 int main(void)
