@@ -365,12 +365,17 @@ sink_look sink_look_at(sink *s)
     return look;
 }
 
+static void hurry(void *arg)
+{
+    sink *s = arg;
+    instance_cancel(s->parts.plugin);
+}
+
 void sink_free(sink *s)
 {
     if (!s)
         return;
-    instance_cancel(s->parts.plugin);
-    pace_end(&s->pace);
+    pace_end(&s->pace, hurry, s);
     lane_close(s->lane);
     instance_free(s->parts.plugin);
     flow_plan_release(s->parts.plan);

@@ -39,8 +39,7 @@ void tenant_start(tenant *t);
 void tenant_stop(tenant *t);
 
 /* Retained, for flow_plan_release; made again when the tenant rests, which takes milliseconds. NULL with the
- * reason
- * (`st` may be NULL). Any thread but the loop's. */
+ * reason (`st` may be NULL). Any thread but the loop's. */
 const flow_plan *tenant_plan(tenant *t, status *st);
 /* The same, but NULL when the tenant rests. Any thread. */
 const flow_plan *tenant_plan_awake(tenant *t);

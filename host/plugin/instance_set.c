@@ -1,6 +1,5 @@
 /* The set of instances: the list, the stopping of idle cells, and what others may see of each instance, which
- * is a copy
- * (`facts`) under a lock that is never held long, so that a listing never waits for a call. */
+ * is a copy (`facts`) under a lock that is never held long, so that a listing never waits for a call. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -11,7 +11,7 @@ import harness
 import kafka_peer
 from harness import check, say, wait_for
 from kafka_test import JOIN_S, MAP, record, settings, wait_committed
-from mqtt_peer import STATE_S, WS, free_port, wait_state
+from far_side import STATE_S, WS, free_port, wait_state
 from streams import all_once, apply, wait_stored
 
 PROPERTIES = """process.roles=broker,controller

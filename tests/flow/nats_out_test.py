@@ -4,7 +4,7 @@ import json
 import harness
 import nats_peer
 from harness import check, equal, say
-from mqtt_peer import WS
+from far_side import WS
 from streams_out import all_there, put, sink, started, wait_settled, wait_sink
 
 

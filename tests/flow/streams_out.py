@@ -3,7 +3,7 @@ import json
 
 import harness
 from harness import check, wait_for
-from mqtt_peer import WS
+from far_side import WS
 
 TEMPLATE = """
 apiVersion: penstock/v1

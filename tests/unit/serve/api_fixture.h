@@ -94,11 +94,11 @@ json_t *flow_why_slow(flow *which, int32_t wid, bool (*sees)(void *arg, int32_t 
 json_t *flow_status(flow *fl, int32_t wid)
 {
     (void)fl, (void)wid;
-    return json_pack("{s:s,s:[{s:s,s:i,s:s,s:f,s:i,s:i,s:s},{s:s,s:s,s:i}],s:[{s:s,s:s,s:i}],s:[]}", "state",
-                     "running", "stores", "store", "datastore:readings", "rows", 12, "newest",
-                     "2026-01-02T03:04:05Z", "age_seconds", 0.97, "waiting", 0, "bytes", 8192, "state",
-                     "fresh", "class", "datastore", "key", "d", "backlog_rows", 3, "sources", "key", "rig",
-                     "state", "ok", "rows_read", 4, "alerts");
+    return json_pack("{s:s,s:[{s:s,s:s,s:i,s:s,s:f,s:i,s:i,s:s},{s:s,s:s,s:i}],s:[{s:s,s:s,s:i}],s:[]}",
+                     "state", "running", "stores", "class", "datastore", "key", "readings", "rows", 12,
+                     "newest", "2026-01-02T03:04:05Z", "age_seconds", 0.97, "waiting", 0, "bytes", 8192,
+                     "state", "fresh", "class", "datastore", "key", "d", "backlog_rows", 3, "sources", "key",
+                     "rig", "state", "ok", "rows_read", 4, "alerts");
 }
 
 static const char *const names[] = {"device", "n"};
