@@ -90,7 +90,6 @@ static void want_turn(lane_group *g)
     if (!g->ready || g->running >= g->pool->group_most)
         return;
     turns_want(&g->pool->turns, &g->taker);
-    call_thread(g->pool);
 }
 
 static void ready_add(lane *l)
@@ -191,6 +190,15 @@ static void end_thread(lane_pool *pool)
         pthread_join(before, NULL);
 }
 
+/* Calls another if there is more than it takes itself. */
+static void take_turn(lane_pool *pool)
+{
+    lane *l = ready_take(pool);
+    if (turns_waiting(&pool->turns))
+        call_thread(pool);
+    run_one(pool, l);
+}
+
 static void *thread_main(void *arg)
 {
     lane_pool *pool = arg;
@@ -198,7 +206,7 @@ static void *thread_main(void *arg)
     pthread_mutex_lock(&pool->lock);
     while (wanted) {
         if (turns_waiting(&pool->turns))
-            run_one(pool, ready_take(pool));
+            take_turn(pool);
         else
             wanted = !pool->ending && sleep_until_called(pool);
     }
@@ -303,8 +311,10 @@ void lane_post(lane *l, lane_function function, void *arg)
     *l->last = j;
     l->last = &j->next;
     l->waiting++;
-    if (!l->queued)
+    if (!l->queued) {
         ready_add(l);
+        call_thread(l->pool);
+    }
     pthread_mutex_unlock(&l->pool->lock);
 }
 
