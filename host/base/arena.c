@@ -68,6 +68,7 @@ void memory_give_back(void)
 }
 
 #ifdef PENSTOCK_SANITIZED
+/* NOLINTNEXTLINE(bugprone-reserved-identifier) the sanitizers call it so, in a header that gcc has not */
 size_t __sanitizer_get_current_allocated_bytes(void);
 
 size_t memory_in_use(void)

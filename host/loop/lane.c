@@ -140,6 +140,12 @@ static void run_one(lane_pool *pool, lane *l)
         pthread_cond_broadcast(&pool->idle);
 }
 
+static void add_sleeper(lane_pool *pool, sleeper *s)
+{
+    s->next = pool->sleepers;
+    pool->sleepers = s;
+}
+
 static void forget_sleeper(lane_pool *pool, const sleeper *s)
 {
     sleeper **at = &pool->sleepers;
@@ -159,7 +165,7 @@ static struct timespec in(int64_t us)
 /* False: nobody called for so long that the thread is to end. */
 static bool sleep_until_called(lane_pool *pool)
 {
-    sleeper s = {.next = pool->sleepers};
+    sleeper s = {0};
     pthread_condattr_t monotonic;
     struct timespec end = in(pool->linger_us);
     int rc = 0;
@@ -167,7 +173,7 @@ static bool sleep_until_called(lane_pool *pool)
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&s.called, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    pool->sleepers = &s;
+    add_sleeper(pool, &s);
     while (!s.is_called && rc != ETIMEDOUT)
         rc = pthread_cond_timedwait(&s.called, &pool->lock, &end);
     if (!s.is_called)
