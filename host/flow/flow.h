@@ -148,6 +148,9 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
 /* The same of a sink. */
 json_t *flow_sink_status(flow *f, int32_t wid, const char *sink);
 status_class flow_sink_pause(flow *f, int32_t wid, const char *sink, bool paused, status *st);
+/* See tenant.h. [lane] */
+status_class flow_sink_rewind(flow *f, int32_t wid, const char *sink, int64_t since_us, sink_rewound *out,
+                              status *st);
 
 /* A request from outside for that connector; see hook.h. When it is refused here (`st`), `done` is not
  * called. */

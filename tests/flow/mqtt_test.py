@@ -185,7 +185,7 @@ def states():
                                    ("late", "needs_you", "expired"), ("other", "needs_you", "mismatch"),
                                    ("mute", "down", "does not answer"), ("away", "down", "Connection refused"), ("stranger", "needs_you", "not authorized"),
                                    ("untrusted", "needs_you", "is not trusted"), ("anonymous", "needs_you", "certificate")):
-        wait_state(host, name, expected, reason, timeout=10)
+        wait_state(host, name, expected, reason)
     check("wr0ng-word" not in host.log(), "no secret is in the log")
     door.open = False  # both ends believe that the other one is there
     wait_state(host, "silent", "down")

@@ -96,7 +96,7 @@ def states():
                                    ("nowhere", "needs_you", "there is no stream"), ("stranger", "needs_you", "Authorization"),
                                    ("untrusted", "needs_you", "certificate"), ("late", "needs_you", "expired"),
                                    ("other", "needs_you", "mismatch")):
-        wait_state(host, name, expected, reason, timeout=10)
+        wait_state(host, name, expected, reason)
     check("wr0ng-word" not in host.log(), "no secret is in the log")
     door.open = False  # both ends believe that the other one is there
     wait_state(host, "silent", "down")

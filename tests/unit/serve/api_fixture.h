@@ -279,6 +279,13 @@ status_class flow_sink_pause(flow *fl, int32_t wid, const char *sink, bool pause
     return status_set(st, STATUS_NOT_FOUND, "there is no sink %s", sink);
 }
 
+status_class flow_sink_rewind(flow *fl, int32_t wid, const char *sink, int64_t since_us, sink_rewound *out,
+                              status *st)
+{
+    (void)fl, (void)wid, (void)since_us, (void)out;
+    return status_set(st, STATUS_NOT_FOUND, "there is no sink %s", sink);
+}
+
 status_class flow_hook(flow *fl, int32_t wid, const char *connector, const instance_request *q,
                        hook_done done, void *arg, status *st)
 {
