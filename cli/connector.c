@@ -139,10 +139,13 @@ static int run_discover(invocation *inv)
         fputs(yaml ? yaml : "", stdout);
     else if (class == STATUS_OK)
         class = output_items(&out, "key,stream,title", json_object_get(a.json, "streams"), a.json, &st);
+    bool none = json_array_size(json_object_get(a.json, "streams")) == 0;
     answer_release(&a);
     if (class != STATUS_OK)
         return complain("what the source has is not known", &st);
-    if (file)
+    if (none)
+        say("nothing was found: the source has nothing now, or sent nothing while it was listened to");
+    else if (file)
         say("%s: %u datastore%s added", file, added, added == 1 ? "" : "s");
     return EXIT_DONE;
 }

@@ -126,3 +126,29 @@ class Door:
     @property
     def url(self):
         return f"{self.scheme}://127.0.0.1:{self.port}"
+
+
+class Stranger:
+    """Something else that listens there: it says `words` to whoever comes, and hangs up."""
+
+    def __init__(self, words=b"HTTP/1.1 400 Bad Request\r\n\r\n"):
+        self.words, self.listener = words, socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+        harness.at_end(self.listener.close)
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+                with near:
+                    near.sendall(self.words)
+                    near.shutdown(socket.SHUT_WR)
+                    near.settimeout(1)
+                    while near.recv(65536):
+                        pass
+            except TimeoutError:
+                continue
+            except OSError:
+                if self.listener.fileno() < 0:
+                    return

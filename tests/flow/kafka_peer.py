@@ -16,6 +16,7 @@ from harness import check
 PROGRAM = harness.BUILD / "tests" / "flow" / "kafka_cluster"
 JOIN, LEAVE, HANDSHAKE, VERSIONS, AUTHENTICATE = 11, 13, 17, 18, 36
 OUR_NUMBER = 0x7ffffff0  # of a request that the relay makes itself
+JOIN_ANSWER_S = 10  # the mock cluster answers within a session
 
 
 class Cluster:
@@ -63,10 +64,11 @@ class Cluster:
 
 
 class Relay:
-    """In front of `broker`. With a password, SASL PLAIN is asked for first and only that word is taken. `among`: the relays of the
+    """In front of `broker`. With a password, SASL PLAIN is asked for first and only that word is taken. `clients`: who signs their
+    certificates. `among`: the relays of the
     cluster's other brokers. `slow_s`: each answer waits so long. `deaf_to`: from the first such request on nothing is passed on."""
 
-    def __init__(self, broker, certificate=None, password=None, among=(), slow_s=0, deaf_to=None):
+    def __init__(self, broker, certificate=None, password=None, among=(), slow_s=0, deaf_to=None, clients=None):
         host, port = broker.rsplit(":", 1)
         self.target, self.password, self.open, self.slow_s, self.deaf_to = (host, int(port)), password, True, slow_s, deaf_to
         self.silent_since = None
@@ -74,10 +76,14 @@ class Relay:
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(f"{certificate}.pem", f"{certificate}.key")
+        if clients:
+            self.context.verify_mode = ssl.CERT_REQUIRED
+            self.context.load_verify_locations(clients)
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port, self.ended = self.listener.getsockname()[1], False
         self.all = among.all if among else []
-        self.members = among.members if among else {}
+        self.members = among.members if among else {}  # by group and static name: the member that the broker knows
+        self.joining = among.joining if among else {}  # likewise: set when the broker has answered
         self.all.append(self)
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
@@ -146,6 +152,13 @@ class Relay:
     def _relay(self, client, broker):
         joins = {}  # of this connection: number of the request: its version, group and static name
         threading.Thread(target=self._upwards, args=(client, broker, joins), daemon=True).start()
+        try:
+            self._downwards(client, broker, joins)
+        finally:
+            for _, group, name in joins.values():  # nobody answers them any more
+                self.joining[group, name].set()
+
+    def _downwards(self, client, broker, joins):
         while True:
             answer = self._frame(broker)
             number = struct.unpack(">i", answer[:4])[0]
@@ -179,7 +192,7 @@ class Relay:
                 broker.sendall(struct.pack(">i", len(ask)) + ask)
         except (OSError, EOFError):
             pass
-        for side in (client, broker):
+        for side in (client, *([] if joins else [broker])):  # whom a broker lets in is to be known
             try:
                 side.shutdown(socket.SHUT_RDWR)
             except OSError:
@@ -194,6 +207,9 @@ class Relay:
         group = words.text()
         words.skip(8)
         member, name = words.text(), words.text() if version >= 5 else None
+        if not member and (group, name) in self.joining:
+            self.joining[group, name].wait(JOIN_ANSWER_S)
+        self.joining[group, name] = threading.Event()
         joins[number] = version, group, name
         old = self.members.pop((group, name), None) if not member else None
         if old:
@@ -209,6 +225,7 @@ class Relay:
             words.text()  # the leader
             if name is not None:
                 self.members[group, name] = words.text()
+        self.joining[group, name].set()
 
 
 class Words:

@@ -106,6 +106,7 @@ def states():
     behind = cluster.brokers[0]
     good, late, other = (kafka_peer.Relay(behind, pems / name) for name in ("good", "late", "other"))
     strict, silent = kafka_peer.Relay(behind, password="right"), kafka_peer.Relay(behind)
+    mutual = kafka_peer.Relay(behind, pems / "good", clients=pems / "ca.pem")
     ca = {"tls": {"ca": {"pem": (pems / "ca.pem").read_text()}}}
 
     def at(place, **more):
@@ -113,20 +114,26 @@ def states():
 
     def who(password):
         return {"sasl": {"mechanism": "PLAIN", "user": "pump", "password": password}}
+
+    def shows(name):
+        return {"tls": {**ca["tls"], "certificate": {"pem": (pems / f"{name}.pem").read_text()}, "key": {"secret": name}}}
     host = harness.Host().start()
     connectors = {"plain": at(behind), "silent": at(silent), "away": at(f"127.0.0.1:{far_side.free_port()}"),
                   "stranger": at(strict, **who("wrong")), "known": at(strict, **who("right")), "untrusted": at(good, tls={}),
-                  "secure": at(good, **ca), "late": at(late, **ca), "other": at(other, **ca), "partly": at(wide.brokers[0])}
+                  "secure": at(good, **ca), "late": at(late, **ca), "other": at(other, **ca), "partly": at(wide.brokers[0]),
+                  "nobody": at(mutual, **ca), "shown": at(mutual, **shows("good")), "past": at(mutual, **shows("late")),
+                  "else": at(f"127.0.0.1:{far_side.Stranger().port}")}
     apply(host, "kafka", MAP, **connectors)
     host.workspace(WS, "streams")
-    for name, value in (("wrong", "wr0ng-word"), ("right", "right")):
+    for name, value in (("wrong", "wr0ng-word"), ("right", "right"), *((n, (pems / f"{n}.key").read_text()) for n in ("good", "late"))):
         secret(host, name, value)
     for name in connectors:  # begun with the secrets: the mock cluster ends where a member comes back too soon
         host.cli("connector", "resume", name, "-w", WS)
     for name, expected, reason in (("plain", "ok", ""), ("silent", "ok", ""), ("known", "ok", ""), ("secure", "ok", ""),
                                    ("away", "down", "Connection refused"), ("stranger", "needs_you", "uthentication"),
                                    ("untrusted", "needs_you", "is not trusted"), ("late", "needs_you", "expired"),
-                                   ("other", "needs_you", "mismatch"), ("partly", "degraded", "not listed")):
+                                   ("other", "needs_you", "mismatch"), ("nobody", "needs_you", "certificate"),
+                                   ("past", "needs_you", "certificate"), ("shown", "ok", ""), ("else", "down", "127.0.0.1"), ("partly", "degraded", "not listed")):
         wait_state(host, name, expected, reason, timeout=JOIN_S)
     check("wr0ng-word" not in host.log(), "no secret is in the log")
     cluster.send("readings", [record(0)])
@@ -142,7 +149,7 @@ def states():
     equal(host.sql("SELECT DISTINCT device, site FROM datastore.keyed_wid1 WHERE n > 0 ORDER BY device"), [["p1", "north"], ["p2", None]],
           "key and header")
     bad = [b"\xff\xfe not json", b"{\"t\": 1774720800000", b"{\"t\": 1774720800000, \"n\": \"many\"}", b"[" * 5000]
-    alone = ("plain", "silent", "known", "secure")  # each reads the garbage of its own
+    alone = ("plain", "silent", "known", "secure", "shown")  # each reads the garbage of its own
     cluster.send("readings", [record(3), *({"partition": 0, "key": "p0", "hex": b.hex()} for b in bad), record(6)])
     wait_stored(host, "keyed", [3, 6])
     letters(host, len(bad) * len(alone))  # of each

@@ -73,7 +73,7 @@ def states():
     plain = nats_peer.Server().start()
     peer = nats_peer.Peer(plain.port)
     peer.stream("PLAIN", "plain.>")
-    peer.stream("PUSHED", "pushed.>")
+    peer.stream("SLOW", "slow.>")
     door = far_side.Door(plain.port)
     ca, core = {"tls": {"ca": {"pem": (pems / "ca.pem").read_text()}}}, {"subjects": ["a.*.state"]}
 
@@ -85,7 +85,9 @@ def states():
           silent=at(f"nats://127.0.0.1:{door.port}", **core), away=at(f"nats://127.0.0.1:{far_side.free_port()}", **core),
           nowhere=at(plain, stream="NOWHERE"), stranger=at(strict, user="pump", password="wrong", **core),
           known=at(strict, user="pump", password="right", **core), untrusted=at(good, tls={}, **core), secure=at(good, **ca, **core),
-          late=at(late, **ca, **core), other=at(other, **ca, **core))
+          late=at(late, **ca, **core), other=at(other, **ca, **core),
+          slow=at(far_side.Door(plain.port, delay=0.2, scheme="nats").url, stream="SLOW"),
+          alien=at(f"nats://127.0.0.1:{far_side.Stranger().port}", **core))
     host.workspace(WS, "streams")
     for name, value in (("wrong", "wr0ng-word"), ("right", "right")):
         secret(host, name, value)
@@ -95,16 +97,19 @@ def states():
                                    ("known", "ok", ""), ("secure", "ok", ""), ("away", "down", "127.0.0.1"),
                                    ("nowhere", "needs_you", "there is no stream"), ("stranger", "needs_you", "Authorization"),
                                    ("untrusted", "needs_you", "certificate"), ("late", "needs_you", "expired"),
-                                   ("other", "needs_you", "mismatch")):
+                                   ("other", "needs_you", "mismatch"), ("slow", "ok", ""), ("alien", "down", "127.0.0.1")):
         wait_state(host, name, expected, reason)
     check("wr0ng-word" not in host.log(), "no secret is in the log")
     door.open = False  # both ends believe that the other one is there
     wait_state(host, "silent", "down")
     door.open = True
     wait_state(host, "silent", "ok", timeout=STATE_S + 5)
+    peer.publish([(subject("slow", n), message(n)) for n in range(5, 25)])
+    wait_stored(host, "keyed", range(5, 25))
+    equal(state(host, "slow")[0], "ok", "the state of a slow one")
     peer.publish([("core.p1.state", message(1), {"site": "north"}), ("more.p2.state", message(2))])
     wait_stored(host, "keyed", [1, 2])
-    equal(host.sql("SELECT device, site FROM datastore.keyed_wid1 ORDER BY n"), [["p1", "north"], ["p2", None]], "subject and header")
+    equal(host.sql("SELECT device, site FROM datastore.keyed_wid1 WHERE n < 3 ORDER BY n"), [["p1", "north"], ["p2", None]], "subject and header")
     bad = [b"\xff\xfe not json", b"{\"t\": 1774720800000", b"{\"t\": 1774720800000, \"n\": \"many\"}", b"[" * 5000]
     peer.publish([(subject("plain", 3), message(3)), *(("plain.p1.state", b) for b in bad), (subject("plain", 4), message(4))])
     wait_stored(host, "keyed", [3, 4])

@@ -51,7 +51,7 @@ pst_status client_class(rd_kafka_resp_err_t err)
     }
 }
 
-/* The far side says that our certificate will not do. */
+/* The far side says that our certificate will not do; with TLS 1.3 when for us the handshake is over. */
 static bool refuses_ours(const char *text)
 {
     return strstr(text, "alert bad certificate") || strstr(text, "certificate required") ||
@@ -84,7 +84,7 @@ static void on_error(rd_kafka_t *kafka, int err, const char *reason, void *opaqu
         c->away = true;
     } else if (err == RD_KAFKA_RESP_ERR__SSL && c->distrust[0]) {
         note(c, PST_E_CONFIG, c->distrust);
-    } else if (err == RD_KAFKA_RESP_ERR__SSL && refuses_ours(reason)) {
+    } else if (refuses_ours(reason)) {
         note(c, PST_E_AUTH, reason);
     } else {
         note(c, kind, reason);

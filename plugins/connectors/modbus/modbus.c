@@ -152,10 +152,12 @@ static pst_status read_device(modbus *m, const pst_call *call, device *d, uint32
     uint32_t late = d->late;
     bool silent = false;
     pst_status st = PST_OK;
-    for (size_t i = 0; !st && !silent && i < 2 * m->map.n_groups; i++) {
-        size_t g = i % m->map.n_groups;
+    const size_t n = m->map.n_groups;
+    assert(n > 0); /* the schema of the configuration asks for a point */
+    for (size_t i = 0; !st && !silent && i < 2 * n; i++) {
+        size_t g = i % n;
         bool room = pst_builder_rows(m->builder) < max_rows && m->host->now_us(m->host) < until_us;
-        if ((late >> g & 1) != (i >= m->map.n_groups) || !room || !watch_due(&m->watch, d, g, now))
+        if ((late >> g & 1) != (i >= n) || !room || !watch_due(&m->watch, d, g, now))
             continue;
         watch_begin(&m->watch, d, g, now);
         st = read_group(m, call, d, g, &silent, error);
@@ -180,7 +182,6 @@ static pst_status read_due(modbus *m, const pst_call *call, uint32_t max_rows, i
     int64_t until_us = call->deadline_us - 4 * m->line.timeout_us;
     pst_status st = PST_OK;
     size_t begin = w->next, k = 0;
-    assert(w->n);
     for (; !st && k < w->n; k++) {
         st = read_device(m, call, &w->devices[(begin + k) % w->n], max_rows, until_us, error);
         if (!st && watch_is_dead(w))
