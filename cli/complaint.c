@@ -7,10 +7,16 @@
 #include "exit_code.h"
 
 static char request_id[64];
+static bool usage;
 
 void complaint_request_id(const char *id)
 {
     snprintf(request_id, sizeof request_id, "%s", id ? id : "");
+}
+
+void complaint_of_usage(void)
+{
+    usage = true;
 }
 
 static void print(const char *what, const status *st)
@@ -31,7 +37,7 @@ static void print(const char *what, const status *st)
 int complain(const char *what, const status *st)
 {
     print(what, st);
-    return exit_code_of(st->class);
+    return usage ? EXIT_USAGE : exit_code_of(st->class);
 }
 
 int complain_usage(const status *st)

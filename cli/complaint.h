@@ -13,6 +13,8 @@ int complain(const char *what, const status *st);
 int complain_usage(const status *st);
 /* The id that the last answer of the server carried; NULL = none. Printed with the next error. */
 void complaint_request_id(const char *id);
+/* The next error is about how the program was called, whatever its class: exit code 2. */
+void complaint_of_usage(void);
 /* One line of talk, not an error. */
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
 #endif

@@ -139,10 +139,13 @@ static int run_discover(invocation *inv)
         fputs(yaml ? yaml : "", stdout);
     else if (class == STATUS_OK)
         class = output_items(&out, "key,stream,title", json_object_get(a.json, "streams"), a.json, &st);
+    bool none = json_array_size(json_object_get(a.json, "streams")) == 0;
     answer_release(&a);
     if (class != STATUS_OK)
         return complain("what the source has is not known", &st);
-    if (file)
+    if (none)
+        say("nothing was found: the source has nothing now, or sent nothing while it was listened to");
+    else if (file)
         say("%s: %u datastore%s added", file, added, added == 1 ? "" : "s");
     return EXIT_DONE;
 }
@@ -213,7 +216,9 @@ const command connector_commands[] = {
      "the address that senders post to: how old it is, or a new one, which is shown once",
      "connector hook shop --rotate -w demo\nconnector hook shop --rotate --keep-old 3600 -w demo", run_hook,
      NULL},
-    {"connector", "pause", "KEY", 1, 1, NULL, "stops reading until it is resumed or the host starts again",
+    {"connector", "pause", "KEY", 1, 1, NULL,
+     "stops reading until it is resumed, another template is applied or the host starts again (`paused: "
+     "true` in the template stays)",
      "connector pause rig -w demo", resource_post, &pause},
     {"connector", "resume", "KEY", 1, 1, NULL, "reads on where it stopped", "connector resume rig -w demo",
      resource_post, &resume},

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "base/disk.h"
 #include "base/name.h"
+#include "complaint.h"
 #include "config/yaml_tree.h"
 
 static const char *const context_keys[] = {"url", "key", "workspace"};
@@ -244,6 +245,7 @@ const char *workspace_of(invocation *inv, status *st)
         return NULL;
     if (*c->workspace)
         return c->workspace;
+    complaint_of_usage();
     status_set(st, STATUS_INVALID, "which workspace?");
     status_hint(st, "name it with -w, or keep one: penstock context add %s --workspace WS", c->name);
     return NULL;

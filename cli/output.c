@@ -89,13 +89,35 @@ static void value_add(text *cell, const json_t *value)
 }
 
 /* One value as a cell of a table or of CSV. */
-static void output_cell(const output *out, const json_t *value, text *cell)
+/* What people want to see of a list: its words, or the names of what it holds. */
+static void list_add(text *cell, const json_t *list)
 {
-    value_add(cell, value);
+    size_t i;
+    json_t *item;
+    json_array_foreach((json_t *)list, i, item)
+    {
+        const json_t *name = json_object_get(item, "name");
+        text_add(cell, i ? ", " : "");
+        value_add(cell, name ? name : item);
+    }
+}
+
+static void cell_finish(const output *out, text *cell)
+{
     if (out->format == OUTPUT_CSV)
         csv_quote(cell);
     else
         cell_clean(cell);
+}
+
+/* A member of an object; values of rows are data and stay as they are. */
+static void member_cell(const output *out, const json_t *value, text *cell)
+{
+    if (out->format == OUTPUT_TABLE && json_is_array(value))
+        list_add(cell, value);
+    else
+        value_add(cell, value);
+    cell_finish(out, cell);
 }
 
 /* "a.b" inside an object. */
@@ -259,7 +281,7 @@ static status_class items_table(const output *out, const char *columns, const js
             free(names[c]);
     }
     for (size_t i = 0; class == STATUS_OK && i < g.n_rows * g.n_columns; i++)
-        output_cell(out, member(json_array_get(items, i / g.n_columns), g.names[i % g.n_columns]),
+        member_cell(out, member(json_array_get(items, i / g.n_columns), g.names[i % g.n_columns]),
                     &g.cells[i]);
     for (size_t c = 0; c < g.n_columns; c++) {
         char *header = column_header(out, g.names[c]);
@@ -305,7 +327,7 @@ void output_object(const output *out, const json_t *object)
     json_object_foreach((json_t *)object, key, value)
     {
         text_add(&g.cells[2 * row], key);
-        output_cell(out, value, &g.cells[2 * row++ + 1]);
+        member_cell(out, value, &g.cells[2 * row++ + 1]);
     }
     grid_print(&lines, &g);
     grid_free(&g);
@@ -380,8 +402,10 @@ status_class output_rows(const output *out, const json_t *names, const json_t *r
     grid g = grid_make(json_array_size(rows), n);
     for (size_t c = 0; c < n; c++)
         g.names[c] = memory_string(json_string_value(json_array_get(names, (size_t)at[c])));
-    for (size_t i = 0; i < g.n_rows * n; i++)
-        output_cell(out, json_array_get(json_array_get(rows, i / n), (size_t)at[i % n]), &g.cells[i]);
+    for (size_t i = 0; i < g.n_rows * n; i++) {
+        value_add(&g.cells[i], json_array_get(json_array_get(rows, i / n), (size_t)at[i % n]));
+        cell_finish(out, &g.cells[i]);
+    }
     grid_print(out, &g);
     grid_free(&g);
     return STATUS_OK;

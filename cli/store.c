@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/name.h"
 #include "complaint.h"
 #include "context.h"
@@ -13,6 +15,8 @@
 
 #define ROWS_PAGE 500
 #define ROWS_MAX 1000000000L
+#define ROWS_WAIT_MAX_S 3600
+#define ROWS_LOOK_US 200000
 
 static const char *const layers[] = {"datastore", "featurestore", "inferencestore"};
 
@@ -101,9 +105,23 @@ static void range_add(const invocation *inv, const char *name, text *path)
     path_escape(path, flag_text(inv, name, ""));
 }
 
+/* Asks again while there are none, until a moment of the monotonic clock. */
+static status_class ask_for_rows(invocation *inv, const char *path, int64_t until_us, answer *a, status *st)
+{
+    for (;;) {
+        request r = {.method = "GET"};
+        status_class class = resource_call(inv, &r, path, a, st);
+        bool some = class == STATUS_OK && json_array_size(json_object_get(a->json, "rows")) > 0;
+        if (class != STATUS_OK || some || clock_monotonic_us() >= until_us)
+            return class;
+        answer_release(a);
+        usleep(ROWS_LOOK_US);
+    }
+}
+
 /* One page of rows, of `left_io` that are wanted; prints it and keeps the cursor of the next. */
-static status_class rows_page(invocation *inv, output *out, const char *base, long *left_io, char **cursor_io,
-                              status *st)
+static status_class rows_page(invocation *inv, output *out, const char *base, int64_t until_us, long *left_io,
+                              char **cursor_io, status *st)
 {
     answer a;
     text path = {0};
@@ -116,8 +134,7 @@ static status_class rows_page(invocation *inv, output *out, const char *base, lo
     }
     free(*cursor_io);
     *cursor_io = NULL;
-    request r = {.method = "GET"};
-    status_class class = resource_call(inv, &r, path.data, &a, st);
+    status_class class = ask_for_rows(inv, path.data, until_us, &a, st);
     if (class == STATUS_OK) {
         const json_t *columns = json_object_get(a.json, "columns");
         json_t *names = json_array();
@@ -141,16 +158,18 @@ static int run_rows(invocation *inv)
     output out;
     text path = {0};
     char *cursor = NULL;
-    long left = ROWS_MAX;
+    long left = ROWS_MAX, wait_s = 0;
     if (output_make(inv, &out, &st) != STATUS_OK || store_path(argument(inv, 0), &path, &st) != STATUS_OK ||
-        flag_number(inv, "limit", 1, ROWS_MAX, &left, &st) != STATUS_OK) {
+        flag_number(inv, "limit", 1, ROWS_MAX, &left, &st) != STATUS_OK ||
+        flag_number(inv, "wait", 0, ROWS_WAIT_MAX_S, &wait_s, &st) != STATUS_OK) {
         text_free(&path);
         return complain_usage(&st);
     }
     text_add(&path, "/rows");
     status_class class;
+    int64_t until_us = clock_monotonic_us() + wait_s * 1000000;
     do {
-        class = rows_page(inv, &out, path.data, &left, &cursor, &st);
+        class = rows_page(inv, &out, path.data, until_us, &left, &cursor, &st);
     } while (class == STATUS_OK && cursor && left > 0 && out.format != OUTPUT_JSON);
     free(cursor);
     text_free(&path);
@@ -160,6 +179,7 @@ static int run_rows(invocation *inv)
 static const flag rows_flags[] = {{"from", 0, "TIME", "rows from this event time on"},
                                   {"to", 0, "TIME", "rows before this event time"},
                                   {"limit", 0, "N", "at most so many"},
+                                  {"wait", 0, "SECONDS", "for the first ones, at most so long"},
                                   {0}};
 
 const command store_commands[] = {

@@ -22,7 +22,8 @@ per_thousand=$((asserts * 1000 / lines))
 bad=0
 row() { # what, value, want, 1 = at least
     if [ "$4" = 1 ]; then fine=$(($2 >= $3)); else fine=$(($2 <= $3)); fi
-    [ "$fine" = 1 ] && mark=' ' || { mark='!'; bad=1; }
+    mark=' '
+    [ "$fine" = 1 ] || { mark='!' bad=1; }
     printf '%s %-34s %6s  (want %s %s)\n' "$mark" "$1" "$2" "$([ "$4" = 1 ] && echo '>=' || echo '<=')" "$3"
 }
 row "function lines, median" "$median" 18 0

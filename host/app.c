@@ -23,13 +23,7 @@
 #include "base/log.h"
 #include "config/weight.h"
 #include "control/key.h"
-#include "serve/access.h"
 #include "serve/job_desk.h"
-#include "serve/resources.h"
-
-#ifndef PENSTOCK_VERSION
-#define PENSTOCK_VERSION "0.1.0"
-#endif
 
 enum {
     DRAIN_MS = 5000,
@@ -40,6 +34,7 @@ enum {
     LANES_LEAST = 16,
     MINUTE_MS = 60000,
 };
+
 static const int64_t idle_cell_us = 300 * INT64_C(1000000);
 
 /* ---- starting what needs a database, on a lane ---- */
@@ -61,68 +56,6 @@ static status_class open_control(app *a, status *st)
     pool_return(a->control.control, c);
     if (class == STATUS_OK && made)
         log_info("app", "the first admin key was made", LOG_TEXT("file", path));
-    return class;
-}
-
-/* On the thread that watches the folders. */
-static void on_catalog_change(void *arg)
-{
-    app *a = arg;
-    reload_look(a->reload);
-    flow_retry_sources(a->flow); /* a plugin that was missing may be there now */
-}
-
-static char *cell_program(app *a, status *st)
-{
-    const char *set = settings_text(a->settings, "plugins.cell");
-    return set ? memory_string(set) : cell_program_find(st);
-}
-
-static const char *cell_user(app *a)
-{
-    return geteuid() == 0 ? settings_text(a->settings, "plugins.user") : NULL;
-}
-
-static instance_deadlines plugin_deadlines(const settings *s)
-{
-    return (instance_deadlines){.open = settings_integer(s, "plugins.deadline.open"),
-                                .read = settings_integer(s, "plugins.deadline.read"),
-                                .send = settings_integer(s, "plugins.deadline.send"),
-                                .receive = settings_integer(s, "plugins.deadline.receive"),
-                                .infer = settings_integer(s, "plugins.deadline.infer"),
-                                .evaluate = settings_integer(s, "plugins.deadline.evaluate"),
-                                .train = settings_integer(s, "plugins.deadline.train"),
-                                .check = settings_integer(s, "plugins.deadline.check")};
-}
-
-static status_class open_plugins(app *a, status *st)
-{
-    const char *const *folders;
-    size_t n = settings_list(a->settings, "plugins.folders", &folders);
-    if (a->catalog)
-        return STATUS_OK;
-    char *cell = cell_program(a, st);
-    if (!cell)
-        return st->class; /* NOLINT(clang-analyzer-core.uninitialized.UndefReturn) set with every failure */
-    catalog_settings cs = {.folders = folders,
-                           .n_folders = n,
-                           .state_folder = a->state,
-                           .cell_program = cell,
-                           .cell_user = cell_user(a),
-                           .spawner = a->nursery};
-    status_class class = catalog_create(&cs, &a->catalog, st);
-    const state_keeper keeper = app_state_keeper(a);
-    instance_set_settings is = {.spawner = a->nursery,
-                                .cell_program = cell,
-                                .cell_user = cell_user(a),
-                                .memory_bytes = settings_integer(a->settings, "plugins.memory"),
-                                .settings = a->settings,
-                                .keeper = &keeper,
-                                .deadlines = plugin_deadlines(a->settings),
-                                .cells_max = (unsigned)settings_integer(a->settings, "limits.cells")};
-    if (class == STATUS_OK)
-        a->instances = instance_set_create(&is);
-    free(cell);
     return class;
 }
 
@@ -174,6 +107,14 @@ static status_class open_flow(app *a, status *st)
     return class == STATUS_OK ? load_workspaces(a, st) : class;
 }
 
+/* On the thread that watches the folders. */
+static void on_catalog_change(void *arg)
+{
+    app *a = arg;
+    reload_look(a->reload);
+    flow_retry_sources(a->flow); /* a plugin that was missing may be there now */
+}
+
 static void on_started(void *arg)
 {
     app *a = arg;
@@ -213,7 +154,7 @@ static void start_on_lane(void *arg)
 {
     app *a = arg;
     status st;
-    status_class class = open_plugins(a, &st);
+    status_class class = app_plugins_open(a, &st);
     if (class == STATUS_OK)
         class = app_database_open(a, &st);
     if (class == STATUS_OK)
@@ -232,92 +173,6 @@ static void start_on_lane(void *arg)
     a->starting = st;
     pthread_mutex_unlock(&a->lock);
     loop_post(a->loop, on_not_started, a);
-}
-
-/* ---- the API ---- */
-
-static bool is_ready(void *arg, status *st)
-{
-    app *a = arg;
-    if (atomic_load(&a->ready))
-        return flow_ready(a->flow, st);
-    pthread_mutex_lock(&a->lock);
-    *st = a->starting;
-    pthread_mutex_unlock(&a->lock);
-    return false;
-}
-
-static bool split_address(const char *text, char address[64], uint16_t *port_out)
-{
-    const char *colon = strrchr(text, ':');
-    char *end;
-    if (!colon || colon == text || (size_t)(colon - text) >= 64)
-        return false;
-    bool bracketed = text[0] == '[' && colon[-1] == ']';
-    snprintf(address, 64, "%.*s", (int)(colon - text - (bracketed ? 2 : 0)), text + bracketed);
-    long port = strtol(colon + 1, &end, 10);
-    *port_out = (uint16_t)port;
-    return *end == '\0' && end != colon + 1 && port >= 0 && port <= 65535;
-}
-
-static status_class listen_at(app *a, const char *setting, bool admin, status *st)
-{
-    char address[64];
-    uint16_t port, bound;
-    const char *text = settings_text(a->settings, setting);
-    if (!text || !*text)
-        return STATUS_OK;
-    if (!split_address(text, address, &port))
-        return status_at(st, STATUS_INVALID, settings_origin(a->settings, setting),
-                         "%s: \"%s\" is not address:port", setting, text);
-    http_listener listener = {
-        .address = address,
-        .port = port,
-        .refuse_chunked = !admin && strcmp(settings_text(a->settings, "http.chunked"), "refuse") == 0};
-    status_class class = router_listen(a->router, &listener, admin, &bound, st);
-    if (class != STATUS_OK)
-        return status_wrap(st, "%s", setting);
-    log_info("app", "listening", LOG_TEXT("for", admin ? "administration" : "the API"),
-             LOG_TEXT("address", address), LOG_NUMBER("port", bound));
-    return STATUS_OK;
-}
-
-static status_class open_api(app *a, status *st)
-{
-    http_limits limits;
-    http_limits_default(&limits);
-    a->services = (struct services){.directory = directory_create(),
-                                    .hooks = hook_book_create(),
-                                    .version = PENSTOCK_VERSION,
-                                    .host_name = a->host_name,
-                                    .started_us = clock_monotonic_us(),
-                                    .changed = app_snapshot_changed,
-                                    .changed_arg = a};
-    a->services.request_rows = (uint32_t)settings_integer(a->settings, "limits.rows_per_request");
-    limits.connections = (unsigned)settings_integer(a->settings, "limits.connections");
-    limits.receive_ms = (unsigned)(settings_integer(a->settings, "http.receive_timeout") / 1000);
-    a->routes = route_table_create();
-    routes_home(a->routes);
-    routes_health(a->routes);
-    routes_metrics(a->routes);
-    routes_openapi(a->routes);
-    routes_resources(a->routes);
-    router_config config = {.loop = a->loop,
-                            .lanes = a->lanes,
-                            .table = a->routes,
-                            .limits = &limits,
-                            .auth = app_auth(a),
-                            .idempotency = access_idempotency(&a->services),
-                            .services = &a->services,
-                            .rows_body = (size_t)settings_integer(a->settings, "limits.body_bytes"),
-                            .version = PENSTOCK_VERSION,
-                            .public_url = settings_text(a->settings, "public_url")};
-    status_class class = router_create(&config, &a->router, st);
-    if (class != STATUS_OK)
-        return class;
-    router_ready_when(a->router, "host", is_ready, a);
-    class = listen_at(a, "listen", false, st);
-    return class == STATUS_OK ? listen_at(a, "admin_listen", true, st) : class;
 }
 
 /* ---- signals ---- */
@@ -507,7 +362,7 @@ static status_class run(app *a, status *st)
     a->lanes = lane_pool_create(lane_threads(a));
     a->start_lane = lane_open(a->lanes, "start");
     status_set(&a->starting, STATUS_UNAVAILABLE, "the host is starting");
-    class = open_api(a, st);
+    class = app_api_open(a, st);
     if (class != STATUS_OK)
         return class;
     app_metrics_begin(a);
@@ -597,6 +452,7 @@ int app_main(int argc, char **argv)
 {
     app a = {.argc = argc - 1, .argv = (const char *const *)argv + 1};
     status st;
+    memory_use_one_heap();
     umask(077);
     if (asked_for(&a, "--version")) {
         printf("penstockd %s\n", PENSTOCK_VERSION);

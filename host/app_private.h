@@ -1,6 +1,6 @@
-/* The parts of the host and who makes them: app.c (life), app_database.c (PostgreSQL), app_services.c (what
- * one folder needs of another, as functions), app_state.c (what plugins keep). Only these files know
- * everybody. */
+/* The parts of the host and who makes them: app.c (life), app_database.c (PostgreSQL), app_plugins.c,
+ * app_api.c (HTTP), app_services.c (what one folder needs of another, as functions), app_state.c (what
+ * plugins keep). Only these files know everybody. */
 #ifndef PENSTOCK_APP_PRIVATE_H
 #define PENSTOCK_APP_PRIVATE_H
 #include <limits.h>
@@ -85,6 +85,12 @@ bool app_snapshot_admits(void *self, unsigned route_flags, status *st);
 status_class app_snapshot_verify(app *a, const char *key, principal *out, status *st);
 /* app.c: makes the flow, with the databases if they are there. [start lane] */
 status_class app_flow_create(app *a, status *st);
+
+/* app_plugins.c: finds them and makes ready to run them. [start lane] */
+status_class app_plugins_open(app *a, status *st);
+
+/* app_api.c: listens; until the host is ready, requests are told why not. [loop] */
+status_class app_api_open(app *a, status *st);
 
 /* app_metrics.c: the host's figures stand on /metrics from now on, until app_metrics_end. */
 void app_metrics_begin(app *a);

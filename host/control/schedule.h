@@ -18,8 +18,8 @@ typedef struct cron_rule {
 } cron_rule;
 
 /* minute hour day-of-month month day-of-week; lists, ranges, steps, JAN–DEC, SUN–SAT, 7 = Sunday; @hourly,
- * @daily, @weekly, @monthly, @yearly. With both
- * day fields given, either may match, as cron has always done. */
+ * @daily, @weekly, @monthly, @yearly. With both day fields given, either may match, as cron
+ * has always done. */
 status_class cron_parse(const char *expression, cron_rule *ret, status *st);
 /* Whether the rule can fire at all (31 February cannot). */
 bool cron_fires(const cron_rule *rule);

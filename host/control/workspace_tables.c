@@ -184,6 +184,20 @@ static status_class apply_featurestore(worker *w, const defined_featurestore *f)
 
 /* ---- all ---- */
 
+/* A sink that is new begins anew: one of its name that was removed may have noted its place once more. */
+static status_class begin_sink(worker *w, const defined_sink *is)
+{
+    static const statement forget = {
+        "forget where a sink stood",
+        "DELETE FROM penstock.sink WHERE wid = $1::int AND sink = $2 AND store = $3"};
+    const defined_sink *was = w->change->from ? definition_sink(w->change->from, is->object.key) : NULL;
+    if (was && !strcmp(was->from.key, is->from.key))
+        return STATUS_OK;
+    value params[] = {value_integer(w->change->to->wid), value_text(is->object.key),
+                      value_text(is->from.key)};
+    return connection_run(w->service, &forget, params, 3, NULL, w->st);
+}
+
 static status_class apply_all(worker *w)
 {
     const definition *to = w->change->to;
@@ -194,6 +208,8 @@ static status_class apply_all(worker *w)
         class = apply_inferencestore(w, &to->inferencestores[i]);
     for (uint32_t i = 0; i < to->n_featurestores && class == STATUS_OK; i++)
         class = apply_featurestore(w, &to->featurestores[i]);
+    for (uint32_t i = 0; i < to->n_sinks && class == STATUS_OK; i++)
+        class = begin_sink(w, &to->sinks[i]);
     return class;
 }
 

@@ -11,7 +11,7 @@
 #define PENSTOCK_FLOW_CREW_H
 #include "flow/writer.h"
 
-#define CREW_FEW_ROWS 128U      /* of a store, in one commit of the journal: one writer takes them all */
+#define CREW_FEW_ROWS 64U       /* of a store, in one commit of the journal: one writer takes them all */
 #define CREW_BACKLOG_ROWS 1024U /* of a stream: there is work for all of them */
 
 typedef struct crew crew;

@@ -103,8 +103,7 @@ status_class flow_store_rows(flow *f, int32_t wid, const store_query *q, arena *
                              const char **next_out, status *st);
 
 /* Rows of a datastore behind `seq` in the order of `_seq`, with the system columns; *last_out is the last
- * one's
- * (`seq` when there is none). [lane] */
+ * one's (`seq` when there is none). [lane] */
 status_class flow_store_since(flow *f, int32_t wid, const char *store, uint64_t seq, uint32_t limit, arena *a,
                               metric_result *out, uint64_t *last_out, status *st);
 /* Where a feature- or inferencestore is, and what is new since `id` (NULL = from now on): live_stage.h.
@@ -149,6 +148,9 @@ status_class flow_source_pause(flow *f, int32_t wid, const char *connector, bool
 /* The same of a sink. */
 json_t *flow_sink_status(flow *f, int32_t wid, const char *sink);
 status_class flow_sink_pause(flow *f, int32_t wid, const char *sink, bool paused, status *st);
+/* See tenant.h. [lane] */
+status_class flow_sink_rewind(flow *f, int32_t wid, const char *sink, int64_t since_us, sink_rewound *out,
+                              status *st);
 
 /* A request from outside for that connector; see hook.h. When it is refused here (`st`), `done` is not
  * called. */

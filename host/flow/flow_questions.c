@@ -208,6 +208,15 @@ status_class flow_sink_pause(flow *f, int32_t wid, const char *sink, bool paused
     return class;
 }
 
+status_class flow_sink_rewind(flow *f, int32_t wid, const char *sink, int64_t since_us, sink_rewound *out,
+                              status *st)
+{
+    tenant *t = flow_tenant(f, wid, st);
+    status_class class = t ? tenant_sink_rewind(t, sink, since_us, out, st) : st->class;
+    tenant_release(t);
+    return class;
+}
+
 status_class flow_ask(flow *f, int32_t wid, const flow_demand *demand, json_t **out, status *st)
 {
     tenant *t = flow_tenant(f, wid, st);

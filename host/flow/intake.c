@@ -1,6 +1,5 @@
 /* One order makes one journal submission: a record of rows for each shard that has any, one of rejected rows,
- * the source's cursor, the Idempotency-Key. A ticket lives from the submission to the answer; it is held
- * twice, once by the journal's callback and once by whoever answers. */
+ * the source's cursor, the Idempotency-Key. */
 #include "flow/intake_private.h"
 
 #include <assert.h>
@@ -16,7 +15,7 @@
 #include "base/clock.h"
 #include "flow/rejected.h"
 
-enum { WORKERS_KEPT = 16, TICKET_BYTES = 4096, HEADER_MAX = 60000 };
+enum { WORKERS_KEPT = 16, HEADER_MAX = 60000 };
 
 /* The answer that an Idempotency-Key repeats. */
 typedef struct kept_verdict {
@@ -51,6 +50,8 @@ void intake_free(intake *in)
         in->idle = w->next;
         worker_free(w);
     }
+    while (in->n_spare)
+        arena_free(in->spare[--in->n_spare]);
     pthread_mutex_destroy(&in->lock);
     free(in);
 }
@@ -86,62 +87,6 @@ void intake_worker_return(intake *in, worker *w)
     pthread_mutex_unlock(&in->lock);
     if (!keep)
         worker_free(w);
-}
-
-/* ---- tickets ---- */
-
-static const flow_plan *order_plan(const intake_order *order)
-{
-    return order->store ? order->store->plan : order->plan;
-}
-
-ticket *intake_ticket_create(intake *in, const intake_order *order)
-{
-    arena *a = arena_create(TICKET_BYTES);
-    ticket *t = arena_zero(a, 1, sizeof *t);
-    t->in = in;
-    t->arena = a;
-    t->holders = 1;
-    t->wait_stored = order->wait_stored;
-    t->wid = (uint32_t)order_plan(order)->wid;
-    snprintf(t->id, sizeof t->id, "%s", order->request_id);
-    if (order->idempotency_key)
-        snprintf(t->key, sizeof t->key, "%s", order->idempotency_key);
-    t->done = order->done;
-    t->arg = order->arg;
-    return t;
-}
-
-static void ticket_drop(ticket *t)
-{
-    if (atomic_fetch_sub(&t->holders, 1) == 1)
-        arena_free(t->arena);
-}
-
-/* the ticket is gone then */
-static void intake_ticket_answer(ticket *t)
-{
-    t->done(t->arg, &t->verdict);
-    ticket_drop(t);
-}
-
-void intake_ticket_refuse(ticket *t, const status *st)
-{
-    t->verdict.st = *st;
-    intake_ticket_answer(t);
-}
-
-void intake_add_reject(ticket *t, const intake_reject *r)
-{
-    if (t->verdict.n_rejects == INTAKE_REJECTS_SHOWN)
-        return;
-    if (!t->verdict.rejects)
-        t->verdict.rejects = arena_zero(t->arena, INTAKE_REJECTS_SHOWN, sizeof *r);
-    intake_reject *kept = (intake_reject *)&t->verdict.rejects[t->verdict.n_rejects++];
-    *kept = *r;
-    kept->code = arena_string(t->arena, r->code);
-    kept->pointer = arena_string(t->arena, r->pointer);
-    kept->detail = arena_string(t->arena, r->detail);
 }
 
 /* ---- answers ---- */
@@ -183,17 +128,17 @@ static void on_journal(void *arg, status_class class, const status *st)
     bool waits = t->wait_stored;
     if (class == STATUS_OK) {
         if (waits)
-            ticket_drop(t); /* the writer's report is the answer */
+            intake_ticket_drop(t); /* the writer's report is the answer */
         else
             intake_ticket_answer(t);
         return;
     }
     if (waits && !waiter_remove(t->in->waiters, t->id)) {
-        ticket_drop(t);
+        intake_ticket_drop(t);
         return; /* answered meanwhile */
     }
     if (waits)
-        ticket_drop(t);
+        intake_ticket_drop(t);
     if (class == STATUS_CONFLICT && t->key[0])
         answer_repeated(t, st);
     else
@@ -204,7 +149,7 @@ static void on_journal(void *arg, status_class class, const status *st)
 
 static journal_entry *parcel_add(parcel *p, const intake_order *order, const char *store, journal_kind kind)
 {
-    const flow_plan *plan = order_plan(order);
+    const flow_plan *plan = intake_order_plan(order);
     assert(p->n < p->cap);
     p->entries[p->n] = (journal_entry){.kind = kind,
                                        .wid = (uint32_t)plan->wid,
@@ -281,23 +226,23 @@ static void submit(ticket *t, const intake_order *order, const parcel *p)
                             .cursor = order->cursor,
                             .key = t->key[0] ? &key : NULL,
                             .wid = t->wid,
-                            .weight = order_plan(order)->weight,
+                            .weight = intake_order_plan(order)->weight,
                             .on_done = on_journal,
                             .arg = t};
     status st;
     t->wait_stored = t->wait_stored && p->n > 0;
     if (t->wait_stored) {
         t->holders = 2;
-        waiter_add(t->in->waiters, t->id, p->n, order->deadline_us, on_stored, t);
+        s.company = waiter_add(t->in->waiters, t->id, p->n, order->deadline_us, on_stored, t);
     }
     if (journal_submit(t->in->journal, &s, &st) == STATUS_OK)
         return;
     if (t->wait_stored) {
         if (!waiter_remove(t->in->waiters, t->id)) {
-            ticket_drop(t);
+            intake_ticket_drop(t);
             return;
         }
-        ticket_drop(t);
+        intake_ticket_drop(t);
     }
     intake_ticket_refuse(t, &st);
 }

@@ -20,6 +20,8 @@ typedef struct worker {
     text rejected;
 } worker;
 
+enum { INTAKE_SPARE_MAX = 64 };
+
 struct intake {
     journal *journal;
     waiter_table *waiters;
@@ -27,6 +29,8 @@ struct intake {
     pthread_mutex_t lock;
     worker *idle;
     unsigned n_idle;
+    arena *spare[INTAKE_SPARE_MAX]; /* of tickets that are over */
+    unsigned n_spare;
 };
 
 typedef struct ticket {
@@ -49,7 +53,12 @@ typedef struct parcel { /* the entries of one submission, in an arena */
 worker *intake_worker_take(intake *in);
 void intake_worker_return(intake *in, worker *w);
 
+const flow_plan *intake_order_plan(const intake_order *order);
+/* ---- intake_ticket.c ---- */
 ticket *intake_ticket_create(intake *in, const intake_order *order);
+void intake_ticket_drop(ticket *t);
+/* Answers, and drops. */
+void intake_ticket_answer(ticket *t);
 void intake_ticket_refuse(ticket *t, const status *st);
 /* A dead letter that is sent again is one row; else false, and the ticket has been refused. */
 bool intake_letter_is_one(ticket *t, const intake_order *order);

@@ -127,6 +127,7 @@ typedef struct journal_submission {
     const journal_cursor *cursor; /* NULL = none */
     const journal_key *key;       /* NULL = none */
     uint32_t wid, weight;         /* whose it is, for fair turns; weight as in base/turns.h */
+    uint32_t company; /* how many wait now for their rows to be stored, and come again; 0 = not known */
     journal_done on_done;
     void *arg;
 } journal_submission;

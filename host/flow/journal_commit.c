@@ -373,8 +373,8 @@ static void gather(journal *j)
         pthread_cond_wait(&j->wake, &j->lock);
     if (!j->waiting.n && !j->closing && !doubts_are_over(j))
         wait_us(j, j->failed ? JOURNAL_REOPEN_US : JOURNAL_TRIM_IDLE_US);
-    j->wanted = j->group_before;
-    while (j->waiting.n && !j->closing && j->waiting.n < j->group_before) {
+    j->wanted = j->group_before > j->company_before ? j->group_before : j->company_before;
+    while (j->waiting.n && !j->closing && j->waiting.n < j->wanted) {
         int64_t left = j->waiting_since_us + j->window_us - clock_monotonic_us();
         if (left <= 0 || j->pending_bytes >= JOURNAL_GROUP_ENOUGH)
             break;
@@ -390,7 +390,7 @@ static submission *take_group(journal *j)
 {
     submission *group = NULL, **end = &group, *s;
     uint64_t cost = 0;
-    size_t n = 0;
+    size_t n = 0, company = 0;
     bool trims_first = j->no_room && has_trims(j) && !j->closing && !fault_active("trims_first");
     j->no_room = false;
     if (trims_first)
@@ -402,11 +402,14 @@ static submission *take_group(journal *j)
         *end = s;
         end = &s->next;
         cost += s->cost;
+        company = s->company;
         n++;
     }
     j->waiting_since_us = clock_monotonic_us();
-    if (n)
+    if (n) {
         j->group_before = n;
+        j->company_before = cost / n <= JOURNAL_SMALL_BYTES ? company : 0;
+    }
     return group;
 }
 

@@ -20,6 +20,7 @@
 #define JOURNAL_WINDOW_MAX_US 5000U
 #define JOURNAL_GROUP_BYTES (16U << 20)                /* of one commit */
 #define JOURNAL_GROUP_ENOUGH (JOURNAL_GROUP_BYTES / 4) /* so many bytes wait for no company */
+#define JOURNAL_SMALL_BYTES 1024U /* a submission, about: of such a few more cost little */
 #define JOURNAL_FULL_PERCENT 90U      /* input is refused above; the rest is for trimming and bookkeeping */
 #define JOURNAL_HEADROOM (2U << 20)   /* disk space beyond what is in use: emptying it takes pages, too */
 #define JOURNAL_TRIM_MIN_PAGES 256U   /* trimmed by any commit, beside twice what it writes */
@@ -69,7 +70,7 @@ typedef struct pending_record {
 typedef struct submission {
     turn_item item;          /* first */
     struct submission *next; /* in its group */
-    uint32_t wid, weight;
+    uint32_t wid, weight, company;
     journal_done on_done;
     void *arg;
     uint64_t cost, commit; /* commit: number of the transaction that holds it; 0 = none yet */
@@ -126,6 +127,7 @@ struct journal {
     uint64_t commit_number;  /* [commit] of the transaction under way */
     uint64_t durable_number; /* [commit] of the last one that is on disk */
     size_t group_before;     /* [commit] submissions in the last group */
+    size_t company_before;   /* [commit] what the last of them said, if they were small */
     bool no_room;            /* [commit] for the last group, or one of it */
     uint32_t *touched;       /* [commit] streams of this transaction */
     size_t n_touched, cap_touched;

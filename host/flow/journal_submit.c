@@ -163,6 +163,7 @@ status_class journal_submit(journal *j, const journal_submission *from, status *
     submission *s = memory_zero(1, sizeof *s);
     s->wid = from->wid;
     s->weight = from->weight;
+    s->company = from->company;
     s->on_done = from->on_done;
     s->arg = from->arg;
     status_class class = copy_entries(s, from, st);

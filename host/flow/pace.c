@@ -1,6 +1,10 @@
 #include "flow/pace.h"
 
+#include <time.h>
+
 #include "base/clock.h"
+
+enum { HURRY_NS = 50000000, SECOND_NS = 1000000000 };
 
 void pace_init(pace *p, bool paused)
 {
@@ -63,11 +67,35 @@ void pace_renew(pace *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-void pace_end(pace *p)
+bool pace_is_over(pace *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool over = p->turning && (p->paused || p->ending);
+    pthread_mutex_unlock(&p->lock);
+    return over;
+}
+
+static void wait_a_moment(pace *p)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += HURRY_NS;
+    until.tv_sec += until.tv_nsec / SECOND_NS;
+    until.tv_nsec %= SECOND_NS;
+    pthread_cond_timedwait(&p->settled, &p->lock, &until);
+}
+
+void pace_end(pace *p, void (*hurry)(void *arg), void *arg)
 {
     pthread_mutex_lock(&p->lock);
     p->ending = true;
-    while (p->turning)
-        pthread_cond_wait(&p->settled, &p->lock);
+    while (p->turning) {
+        pthread_mutex_unlock(&p->lock);
+        if (hurry)
+            hurry(arg);
+        pthread_mutex_lock(&p->lock);
+        if (p->turning)
+            wait_a_moment(p);
+    }
     pthread_mutex_unlock(&p->lock);
 }

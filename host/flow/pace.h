@@ -34,6 +34,9 @@ void pace_rest(pace *p, int64_t ms, const atomic_bool *news);
 void pace_pause(pace *p, bool paused);
 /* The next turn is due at once, unless it is paused. */
 void pace_renew(pace *p);
-/* No more turns; waits for the end of the one under way. */
-void pace_end(pace *p);
+/* Is the turn under way to come to its end: paused, or ending? */
+bool pace_is_over(pace *p);
+/* No more turns; waits for the end of the one under way. `hurry` (may be NULL) tells what it waits for to
+ * give up, again and again, since a call that begins just then does not hear it. */
+void pace_end(pace *p, void (*hurry)(void *arg), void *arg);
 #endif

@@ -8,9 +8,8 @@
  *
  * A partition goes when it ends at or before `until`; single rows in the others only where a partition is
  * wider than a tenth of the retention, so that 400d kept by months costs no DELETE. What went is booked in
- * the ledger
- * (`expired`) in the transaction that removed it. One host at a time runs it for a workspace: a lease in
- * penstock.task. Time is the caller's. All on the service's login. */
+ * the ledger (`expired`) in the transaction that removed it. One host at a time runs it for a workspace: a
+ * lease in penstock.task. Time is the caller's. All on the service's login. */
 #ifndef PENSTOCK_FLOW_RETENTION_H
 #define PENSTOCK_FLOW_RETENTION_H
 #include <jansson.h>

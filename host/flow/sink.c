@@ -151,20 +151,30 @@ static status_class check_ahead(const sink *s, const journal_settled *settled, s
         s->name, (unsigned long long)s->at.seq, (unsigned long long)settled->below);
 }
 
+/* What is settled first, the table afterwards. Not STATUS_OK: there is no connection to give back. */
+static status_class look(sink *s, journal_settled *settled, connection **c_out, status *st)
+{
+    status_class class =
+        journal_settled_get(s->parts.journal, (uint32_t)s->parts.plan->wid, s->store->table.key, settled, st);
+    if (class == STATUS_OK)
+        class = pool_borrow(*s->parts.data, NULL, POOL_WAIT_MS, c_out, st);
+    if (class != STATUS_OK)
+        return class;
+    class = load(s, *c_out, settled, st);
+    if (class != STATUS_OK)
+        pool_return(*s->parts.data, *c_out);
+    return class;
+}
+
 static status_class take(sink *s, sink_haul *h, bool *unsettled_out, status *st)
 {
     journal_settled settled;
     connection *c;
-    status_class class = journal_settled_get(s->parts.journal, (uint32_t)s->parts.plan->wid,
-                                             s->store->table.key, &settled, st);
-    if (class == STATUS_OK)
-        class = pool_borrow(*s->parts.data, NULL, POOL_WAIT_MS, &c, st);
+    status_class class = look(s, &settled, &c, st);
     if (class != STATUS_OK)
         return class;
     *unsettled_out = settled.waiting;
-    class = load(s, c, &settled, st);
-    if (class == STATUS_OK)
-        class = check_ahead(s, &settled, st);
+    class = check_ahead(s, &settled, st);
     if (class == STATUS_OK && s->at.trying)
         class = sink_search_noted(&s->search, c, s->at.seq, s->at.trying, s->arena, h, st);
     else if (class == STATUS_OK)
@@ -246,13 +256,27 @@ static void hand_over(sink *s, sink_haul *h)
 
 /* ---- the turn ---- */
 
+/* `begin: newest` means from now on, also while it is paused. */
+static bool begins(sink *s)
+{
+    journal_settled settled;
+    connection *c;
+    status st;
+    if (s->loaded || !s->parts.defined->newest)
+        return true;
+    if (look(s, &settled, &c, &st) != STATUS_OK)
+        return false;
+    pool_return(*s->parts.data, c);
+    return true;
+}
+
 static bool must_rest(sink *s)
 {
     bool renewed;
     if (pace_turn(&s->pace, &renewed))
         return false;
     set_state(s, SOURCE_PAUSED, "");
-    rest(s, PACE_FOR_EVER);
+    rest(s, begins(s) ? PACE_FOR_EVER : DATABASE_AWAY_MS);
     return true;
 }
 
@@ -308,6 +332,8 @@ sink *sink_create(const sink_parts *parts)
     snprintf(s->scope, sizeof s->scope, "%s/%s", parts->plan->definition->workspace_id,
              parts->defined->from.key);
     pace_init(&s->pace, parts->defined->paused);
+    if (parts->defined->newest)
+        s->pace.due_us = 0; /* to begin, also while it is paused */
     s->lane = lane_open_in(parts->lanes, s->name);
     s->arena = arena_create(SINK_ARENA_BYTES);
     s->search = (sink_search){.table = &s->store->table,
@@ -365,12 +391,17 @@ sink_look sink_look_at(sink *s)
     return look;
 }
 
+static void hurry(void *arg)
+{
+    sink *s = arg;
+    instance_cancel(s->parts.plugin);
+}
+
 void sink_free(sink *s)
 {
     if (!s)
         return;
-    instance_cancel(s->parts.plugin);
-    pace_end(&s->pace);
+    pace_end(&s->pace, hurry, s);
     lane_close(s->lane);
     instance_free(s->parts.plugin);
     flow_plan_release(s->parts.plan);

@@ -32,6 +32,10 @@ typedef struct sink_look {
     char problem[256];           /* "" = fine */
 } sink_look;
 
+typedef struct sink_rewound {
+    uint64_t was, position; /* before the first row that goes out; 0 = it had not begun */
+} sink_rewound;
+
 typedef struct sink_parts {
     journal *journal;
     pool *const *data;     /* the service's login */

@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 
-enum { UUID_OID = 2950, STORE_NAME_SIZE = 64 };
+enum { UUID_OID = 2950, STORE_NAME_SIZE = 64, PASS_TIMEOUT_MS = 10 * 60 * 1000 };
 
 static const statement find = {
     "find a sink's position",
@@ -58,11 +58,8 @@ static status_class find_one(connection *c, sink_position *at, bool *there_out, 
     return STATUS_OK;
 }
 
-/* Before the first row that was received at `since_us` or later, but not behind `settled`: rows with lower
- * numbers than those that are there may be on their way. Without an index on `_seq` this is a pass over the
- * table. */
-static status_class before_first(connection *c, const store_table *store, int64_t since_us, uint64_t settled,
-                                 uint64_t *seq_out, status *st)
+static status_class ask_first(connection *c, const store_table *store, int64_t since_us, uint64_t *first_out,
+                              status *st)
 {
     char label[TABLE_LABEL_SIZE];
     text sql = {0};
@@ -76,10 +73,28 @@ static status_class before_first(connection *c, const store_table *store, int64_
     text_free(&sql);
     if (class != STATUS_OK)
         return class;
-    uint64_t first = rows_null(found, 0, 0) ? UINT64_MAX : (uint64_t)rows_integer(found, 0, 0);
-    *seq_out = first - 1 < settled ? first - 1 : settled;
+    *first_out = rows_null(found, 0, 0) ? UINT64_MAX : (uint64_t)rows_integer(found, 0, 0);
     rows_free(found);
     return STATUS_OK;
+}
+
+/* Before the first row that was received at `since_us` or later, but not behind `settled`: rows with lower
+ * numbers than those that are there may be on their way. By time this is a pass over the table. Where there
+ * is no B-tree on `_seq`, all of them begin at 0, and the search finds the first one faster than we would. */
+static status_class before_first(connection *c, const store_table *store, int64_t since_us, uint64_t settled,
+                                 uint64_t *seq_out, status *st)
+{
+    uint64_t first = 1;
+    status ignored;
+    status_class class = STATUS_OK;
+    if (since_us != SINK_REWIND_ALL)
+        class = connection_set_timeout(c, PASS_TIMEOUT_MS, st);
+    if (class == STATUS_OK && (store->n_unique || since_us != SINK_REWIND_ALL))
+        class = ask_first(c, store, since_us, &first, st);
+    if (since_us != SINK_REWIND_ALL)
+        connection_set_timeout(c, CONNECTION_TIMEOUT_MS, &ignored);
+    *seq_out = first - 1 < settled ? first - 1 : settled;
+    return class;
 }
 
 status_class sink_position_load(connection *c, sink_position *at, uint64_t settled, bool newest, status *st)
@@ -100,14 +115,17 @@ status_class sink_position_load(connection *c, sink_position *at, uint64_t settl
 }
 
 status_class sink_position_rewind(connection *c, sink_position *at, uint64_t settled, int64_t since_us,
-                                  status *st)
+                                  uint64_t *was_out, status *st)
 {
-    bool there;
+    bool there = false;
     uint64_t to;
     value params[4];
-    status_class class = before_first(c, at->store, since_us, settled, &to, st);
+    status_class class = find_one(c, at, &there, st);
+    if (class == STATUS_OK)
+        class = before_first(c, at->store, since_us, settled, &to, st);
     if (class != STATUS_OK)
         return class;
+    *was_out = there ? at->seq : 0;
     owner(at, params);
     params[3] = value_integer((int64_t)to);
     class = connection_run(c, &back, params, 4, NULL, st);

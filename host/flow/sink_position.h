@@ -30,9 +30,9 @@ status_class sink_position_try(connection *c, sink_position *at, uint64_t upto, 
 #define SINK_REWIND_ALL INT64_MIN
 /* Back to before the first row that was received at `since_us` or later (SINK_REWIND_ALL: the oldest one),
  * whatever is under way, which then cannot move it any more; never forward. A sink that has not begun begins
- * there. at->seq is where it stands then. */
+ * there. at->seq is where it stands then; *was_out, where it stood, 0 = nowhere. */
 status_class sink_position_rewind(connection *c, sink_position *at, uint64_t settled, int64_t since_us,
-                                  status *st);
+                                  uint64_t *was_out, status *st);
 
 /* A row that the far side does not take. */
 typedef struct sink_refused {

@@ -84,6 +84,10 @@ void source_failed(source *s, const instance_call *call, const status *st)
                   call->fault == PLUGIN_FAULT_UNSUPPORTED;
     source_close(s);
     source_hunt_end(&s->hunt);
+    if (pace_is_over(&s->pace)) { /* it was told to give up */
+        source_go_on(s);
+        return;
+    }
     if (call->fault == PLUGIN_FAULT_CLOSED && ++s->closed_in_row <= CLOSED_IN_ROW_MAX) {
         source_go_on(s);
         return;
@@ -185,6 +189,8 @@ static bool must_rest(source *s)
     bool renewed, go = pace_turn(&s->pace, &renewed);
     if (renewed && s->open && !s->hunt.on)
         source_close(s);
+    if (go && renewed && source_look_at(s).state == SOURCE_PAUSED)
+        source_set_state(s, SOURCE_STARTING, ""); /* opening may take long */
     if (go)
         return false;
     source_close(s);
@@ -297,10 +303,13 @@ source *source_create(const source_parts *parts, const defined_connector *define
     return s;
 }
 
+/* A call may have begun when it was told for the first time: it is told until it hears. */
 void source_tick(source *s, int64_t now_us)
 {
     if (pace_tick(&s->pace, now_us))
         lane_post(s->lane, on_turn, s);
+    else if (pace_is_over(&s->pace))
+        instance_cancel(s->parts.plugin);
 }
 
 void source_pause(source *s, bool paused)
@@ -333,12 +342,17 @@ source_look source_look_at(source *s)
     return look;
 }
 
+static void hurry(void *arg)
+{
+    source *s = arg;
+    instance_cancel(s->parts.plugin);
+}
+
 void source_free(source *s)
 {
     if (!s)
         return;
-    instance_cancel(s->parts.plugin);
-    pace_end(&s->pace);
+    pace_end(&s->pace, hurry, s);
     lane_close(s->lane);
     instance_free(s->parts.plugin);
     let_go(s);

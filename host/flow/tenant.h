@@ -39,8 +39,7 @@ void tenant_start(tenant *t);
 void tenant_stop(tenant *t);
 
 /* Retained, for flow_plan_release; made again when the tenant rests, which takes milliseconds. NULL with the
- * reason
- * (`st` may be NULL). Any thread but the loop's. */
+ * reason (`st` may be NULL). Any thread but the loop's. */
 const flow_plan *tenant_plan(tenant *t, status *st);
 /* The same, but NULL when the tenant rests. Any thread. */
 const flow_plan *tenant_plan_awake(tenant *t);
@@ -66,6 +65,9 @@ void tenant_renew_sources(tenant *t);
 json_t *tenant_sink_status(tenant *t, const char *sink);
 void tenant_each_sink(tenant *t, sink_visit visit, void *arg); /* cheap */
 status_class tenant_sink_pause(tenant *t, const char *sink, bool paused, status *st);
+/* Rows that were received at `since_us` or later (SINK_REWIND_ALL: all) go out again; sink_position_rewind.
+ * Blocks. */
+status_class tenant_sink_rewind(tenant *t, const char *sink, int64_t since_us, sink_rewound *out, status *st);
 /* The plugin instance of a metric engine; NULL for SQL metrics. `d`: of its plan. */
 instance *tenant_engine(tenant *t, const definition *d, const char *metric, status *st);
 

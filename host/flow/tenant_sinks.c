@@ -8,7 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utc.h"
+#include "flow/sink_position.h"
 #include "flow/tenant_private.h"
+
+enum { REWIND_WAIT_MS = 5000 };
 
 /* A workspace with sinks never rests: the plan is there. */
 static const definition *of(const tenant *t)
@@ -208,4 +211,30 @@ status_class tenant_sink_pause(tenant *t, const char *key, bool paused, status *
         sink_pause(s, paused);
     pthread_mutex_unlock(&t->lock);
     return s ? STATUS_OK : status_set(st, STATUS_CONFLICT, "sink %s does not run", key);
+}
+
+status_class tenant_sink_rewind(tenant *t, const char *key, int64_t since_us, sink_rewound *out, status *st)
+{
+    int i = sink_index(t, key);
+    if (i < 0)
+        return status_set(st, STATUS_NOT_FOUND, "there is no sink %s", key);
+    const char *store = of(t)->sinks[i].from.key;
+    sink_position at = {
+        .wid = t->plan->wid, .sink = key, .store = &flow_plan_datastore(t->plan, store)->table};
+    journal_settled settled;
+    connection *c;
+    pool *data = t->parts.flow->data;
+    status_class class = journal_settled_get(t->parts.journal, (uint32_t)at.wid, store, &settled, st);
+    if (class == STATUS_OK)
+        class = pool_borrow(data, NULL, REWIND_WAIT_MS, &c, st);
+    if (class != STATUS_OK)
+        return class;
+    class = sink_position_rewind(c, &at, settled.below - 1, since_us, &out->was, st);
+    pool_return(data, c);
+    out->position = at.seq;
+    pthread_mutex_lock(&t->lock);
+    if (class == STATUS_OK && t->sinks[i])
+        sink_moved(t->sinks[i], at.seq);
+    pthread_mutex_unlock(&t->lock);
+    return class;
 }

@@ -10,7 +10,6 @@
 enum { TRIAL_ROWS_LEARNT = 1000 };
 
 /* `payloads`: [{payload, meta}]. A list of rows; NULL: there are none, `decode` says nothing, or
- * the format is none of JSON. A new
- * reference. */
+ * the format is none of JSON. A new reference. */
 json_t *trial_rows(const defined_connector *c, const json_t *payloads);
 #endif

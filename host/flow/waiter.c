@@ -25,6 +25,7 @@ typedef struct waiter {
 struct waiter_table {
     pthread_mutex_t lock;
     waiter *slots[SLOTS];
+    uint32_t n;
 };
 
 static waiter **slot_of(waiter_table *t, const char *id)
@@ -33,6 +34,12 @@ static waiter **slot_of(waiter_table *t, const char *id)
     while (*at && strcmp((*at)->id, id) != 0)
         at = &(*at)->next;
     return at;
+}
+
+static void unlink_waiter(waiter_table *t, waiter **at)
+{
+    *at = (*at)->next;
+    t->n--;
 }
 
 waiter_table *waiter_table_create(void)
@@ -63,8 +70,8 @@ void waiter_table_free(waiter_table *t)
     free(t);
 }
 
-void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us, waiter_done done,
-                void *arg)
+uint32_t waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us,
+                    waiter_done done, void *arg)
 {
     waiter *w = memory_zero(1, sizeof *w);
     assert(strlen(id) <= ID_MAX && n_records > 0);
@@ -77,7 +84,9 @@ void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t dea
     waiter **at = slot_of(t, id);
     assert(!*at);
     *at = w;
+    uint32_t n = ++t->n;
     pthread_mutex_unlock(&t->lock);
+    return n;
 }
 
 bool waiter_remove(waiter_table *t, const char *id)
@@ -85,7 +94,7 @@ bool waiter_remove(waiter_table *t, const char *id)
     pthread_mutex_lock(&t->lock);
     waiter **at = slot_of(t, id), *w = *at;
     if (w)
-        *at = w->next;
+        unlink_waiter(t, at);
     pthread_mutex_unlock(&t->lock);
     free(w);
     return w != NULL;
@@ -100,7 +109,7 @@ void waiter_report(waiter_table *t, const char *id, uint64_t stored, uint64_t du
         w->result.duplicate += duplicate;
         w->result.dead += dead;
         if (--w->left == 0)
-            *at = w->next;
+            unlink_waiter(t, at);
         else
             w = NULL;
     }
@@ -120,7 +129,7 @@ void waiter_expire(waiter_table *t, int64_t now_us)
                 at = &w->next;
                 continue;
             }
-            *at = w->next;
+            unlink_waiter(t, at);
             w->next = late;
             late = w;
         }

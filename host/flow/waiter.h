@@ -23,9 +23,9 @@ typedef void (*waiter_done)(void *arg, const waiter_result *result);
 waiter_table *waiter_table_create(void);
 /* Calls every waiter with STATUS_UNAVAILABLE, then frees. NULL is fine. */
 void waiter_table_free(waiter_table *t);
-/* `id` must not be registered already. deadline_us is on the monotonic clock. */
-void waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us, waiter_done done,
-                void *arg);
+/* `id` must not be registered already. deadline_us is on the monotonic clock. Returns how many wait now. */
+uint32_t waiter_add(waiter_table *t, const char *id, uint32_t n_records, int64_t deadline_us,
+                    waiter_done done, void *arg);
 /* Takes a registration back without calling it (its records were not accepted); false = it has been called.
  */
 bool waiter_remove(waiter_table *t, const char *id);

@@ -204,7 +204,7 @@ void instance_absolve(instance *in, unsigned n_rows, bool worked);
 void instance_quarantine(instance *in, const char *reason);
 /* Takes it out of quarantine and back-off: the next call starts a cell. */
 void instance_retry(instance *in);
-/* Stops the cell until the next call; a source is closed by that. */
+/* Stops the cell until the next call; a source is closed by that, and the last good question is forgotten. */
 void instance_rest(instance *in);
 
 /* Makes the call that is running now give up (cancel_fd turns readable). [any] */

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/name.h"
 #include "base/utc.h"
+#include "control/audit.h"
 #include "control/relative_time.h"
 #include "serve/auth.h"
 #include "serve/document.h"
@@ -265,6 +267,16 @@ void resource_page(http_request *r, json_t *items, const char *last)
 const char *resource_actor(const http_request *r)
 {
     return r->who ? r->who->id : "";
+}
+
+void resource_audit(http_request *r, const char *verb, const char *object, json_t *detail)
+{
+    status st;
+    connection *c = resource_control(r);
+    if (c && audit_add(c, (int32_t)r->wid, resource_actor(r), verb, object, detail, &st) != STATUS_OK)
+        log_status(LOG_LEVEL_ERROR, "serve", "the audit has no record of what was done", &st);
+    pool_return(r->services->control->control, c);
+    json_decref(detail);
 }
 
 static connection *borrow(http_request *r, pool *p)

@@ -51,6 +51,9 @@ json_t *resource_rows_json(const rows *found, uint32_t n);
 
 /* Who does it, for the audit. */
 const char *resource_actor(const http_request *r);
+/* What was done to the workspace, in its audit; `detail` is taken over. A failure is logged, since it is
+ * done. */
+void resource_audit(http_request *r, const char *verb, const char *object, json_t *detail);
 /* A connection of the control plane's service login; give it back with pool_return. 503. */
 connection *resource_control(http_request *r);
 connection *resource_data(http_request *r);

@@ -195,7 +195,7 @@ static void hook_rotate(http_request *r)
 
 #define HOOK_ROUTE(verb_method, address, word, more)                                                    \
     {                                                                                                   \
-        .method = verb_method, .path = (address), .name = (word), .tag = "hooks",                       \
+        .method = (verb_method), .path = (address), .name = (word), .tag = "hooks",                     \
         .summary = "What a sender posts to a connector",                                                \
         .description = "Also below this path. The answer is the plugin's; it goes out when what the "   \
                        "request held is durable. 429 "                                                  \

@@ -13,6 +13,21 @@
 
 /* ---- API keys ---- */
 
+/* The one of `items` whose member is that word, or NULL. Takes the list. */
+static json_t *take_one(json_t *items, const char *member, const char *wanted)
+{
+    json_t *one, *found = NULL;
+    size_t i;
+    json_array_foreach(items, i, one)
+    {
+        const char *word = json_string_value(json_object_get(one, member));
+        if (word && strcmp(word, wanted) == 0 && !found)
+            found = json_incref(one);
+    }
+    json_decref(items);
+    return found;
+}
+
 static json_t *keys_read(http_request *r)
 {
     json_t *keys = NULL;
@@ -36,17 +51,10 @@ static void keys_list(http_request *r)
 
 static void key_show(http_request *r)
 {
-    json_t *keys = keys_read(r), *key, *found = NULL;
-    size_t i;
+    json_t *keys = keys_read(r);
     if (!keys)
         return;
-    json_array_foreach(keys, i, key)
-    {
-        const char *id = json_string_value(json_object_get(key, "id"));
-        if (id && strcmp(id, http_request_param(r, "id")) == 0)
-            found = json_incref(key);
-    }
-    json_decref(keys);
+    json_t *found = take_one(keys, "id", http_request_param(r, "id"));
     if (found)
         resource_answer(r, 200, found);
     else
@@ -176,17 +184,10 @@ static void secrets_list(http_request *r)
 static void secret_show(http_request *r)
 {
     const char *wanted = http_request_param(r, "k");
-    json_t *names = secrets_read(r), *one, *found = NULL;
-    size_t i;
+    json_t *names = secrets_read(r);
     if (!names)
         return;
-    json_array_foreach(names, i, one)
-    {
-        const char *name = json_string_value(json_object_get(one, "name"));
-        if (name && strcmp(name, wanted) == 0)
-            found = json_incref(one);
-    }
-    json_decref(names);
+    json_t *found = take_one(names, "name", wanted);
     if (found)
         resource_answer(r, 200, found);
     else

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "control/audit.h"
 #include "control/relative_time.h"
 #include "flow/letter_replay.h"
 #include "serve/auth.h"
@@ -102,16 +101,6 @@ static void letter_show(http_request *r)
 
 /* ---- changes ---- */
 
-static void audit_change(http_request *r, const char *verb, const char *object, json_t *detail)
-{
-    status st;
-    connection *c = resource_control(r);
-    if (c && audit_add(c, (int32_t)r->wid, resource_actor(r), verb, object, detail, &st) != STATUS_OK)
-        log_status(LOG_LEVEL_ERROR, "serve", "the audit has no record of changed dead letters", &st);
-    pool_return(r->services->control->control, c);
-    json_decref(detail);
-}
-
 /* True: written. Else answered. */
 static bool fix(http_request *r, connection *c, const json_t *old)
 {
@@ -141,7 +130,7 @@ static void letter_fix(http_request *r)
         now = letter_form(r, c);
     pool_return(p, c);
     if (now) {
-        audit_change(r, "fix", "dead-letter", json_pack("{s:s}", "id", http_request_param(r, "id")));
+        resource_audit(r, "fix", "dead-letter", json_pack("{s:s}", "id", http_request_param(r, "id")));
         resource_answer(r, 200, now);
     }
     json_decref(old);
@@ -230,9 +219,9 @@ static void replay(http_request *r, const letter_filter *filter, const char *aft
         if (class != STATUS_OK) {
             problem_answer(r, &st);
         } else {
-            audit_change(r, "replay", "dead-letter",
-                         json_pack("{s:i,s:i,s:i}", "matched", (int)done.matched, "stored", (int)done.stored,
-                                   "rejected", (int)done.rejected));
+            resource_audit(r, "replay", "dead-letter",
+                           json_pack("{s:i,s:i,s:i}", "matched", (int)done.matched, "stored",
+                                     (int)done.stored, "rejected", (int)done.rejected));
             resource_answer(r, 200, replay_json(&done));
         }
     }
@@ -286,7 +275,7 @@ static void letters_purge_answer(http_request *r)
             problem_answer(r, &st);
         } else {
             flow_letters_purged(r->services->flow, (int32_t)r->wid);
-            audit_change(r, "purge", "dead-letter", json_pack("{s:I}", "purged", (json_int_t)n));
+            resource_audit(r, "purge", "dead-letter", json_pack("{s:I}", "purged", (json_int_t)n));
             resource_answer(r, 200,
                             json_pack("{s:I,s:b}", "purged", (json_int_t)n, "more", n == LETTERS_PURGE_MAX));
         }

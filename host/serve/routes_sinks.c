@@ -1,4 +1,9 @@
 /* Sinks: where rows of a store go to. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "control/relative_time.h"
+#include "flow/sink_position.h"
 #include "serve/problem.h"
 #include "serve/resource.h"
 #include "serve/resources.h"
@@ -56,6 +61,40 @@ static void sink_set_paused(http_request *r)
         resource_answer(r, 200, json_pack("{s:s,s:s}", "key", key, "state", *paused ? "paused" : "starting"));
     else
         problem_answer(r, &st);
+}
+
+static bool read_to(http_request *r, const json_t *body, int64_t *since_us_out)
+{
+    const char *to;
+    *since_us_out = SINK_REWIND_ALL;
+    if (!resource_text(r, body, "to", true, &to))
+        return false;
+    if (!strcmp(to, "beginning") || relative_time_parse(to, clock_wall_us(), since_us_out))
+        return true;
+    resource_refuse(r, "/to", "to is \"beginning\" or a time: 2026-01-02T03:04:05Z, now-24h");
+    return false;
+}
+
+static void sink_rewind(http_request *r)
+{
+    status st;
+    int64_t since_us;
+    sink_rewound done;
+    const char *key = http_request_param(r, "k");
+    json_t *body = resource_body(r);
+    if (!body || !read_to(r, body, &since_us))
+        goto out;
+    if (flow_sink_rewind(r->services->flow, (int32_t)r->wid, key, since_us, &done, &st) != STATUS_OK) {
+        problem_answer(r, &st);
+        goto out;
+    }
+    json_t *told = json_pack("{s:s,s:I,s:I}", "key", key, "was", (json_int_t)done.was, "position",
+                             (json_int_t)done.position);
+    resource_audit(r, "sink.rewind", arena_printf(r->arena, "sink:%s", key),
+                   json_pack("{s:O,s:O}", "to", json_object_get(body, "to"), "done", told));
+    resource_answer(r, 200, told);
+out:
+    json_decref(body);
 }
 
 /* ---- the table ---- */
@@ -124,6 +163,24 @@ static const route table[] = {
      .success = 200,
      .data = &no,
      .handler = sink_set_paused},
+    {.method = HTTP_POST,
+     .path = "/api/v1/workspaces/{ws}/sinks/{k}:rewind",
+     .name = "sink_rewind",
+     .tag = "sinks",
+     .summary = "Send rows again: all, or those that were received from a time on",
+     .description =
+         "to: beginning, or a time (RFC 3339, now-24h). Only back: position is then what it was, if "
+         "that is further back. What goes again goes in batches with new ids.",
+     .verb = VERB_RUN,
+     .reference = "sink:{k}",
+     .where = ROUTE_ON_LANE,
+     .request_schema =
+         "{\"type\":\"object\",\"required\":[\"to\"],\"properties\":{\"to\":" RESOURCE_TEXT "}}",
+     .response_schema =
+         "{\"type\":\"object\",\"required\":[\"key\",\"was\",\"position\"],\"properties\":{"
+         "\"key\":" RESOURCE_TEXT ",\"was\":" RESOURCE_INTEGER ",\"position\":" RESOURCE_INTEGER "}}",
+     .success = 200,
+     .handler = sink_rewind},
 };
 
 void routes_sinks(route_table *t)

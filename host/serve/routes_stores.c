@@ -5,6 +5,7 @@
 #include "serve/auth.h"
 #include "serve/resource.h"
 #include "serve/resources.h"
+#include "serve/workspace_form.h"
 
 static json_t *column_json(const store_column *c)
 {
@@ -54,13 +55,13 @@ static void add_columns(json_t *to, const defined_object *o)
     }
 }
 
-static const json_t *freshness_of(const json_t *status, const defined_object *o)
+static const json_t *freshness_of(const json_t *stores, const defined_object *o)
 {
     char name[96];
     size_t i;
     json_t *store;
     snprintf(name, sizeof name, "%s:%s", class_name(o->class), o->key);
-    json_array_foreach(json_object_get(status, "stores"), i, store)
+    json_array_foreach(stores, i, store)
     {
         const char *word = json_string_value(json_object_get(store, "store"));
         if (word && strcmp(word, name) == 0)
@@ -69,21 +70,22 @@ static const json_t *freshness_of(const json_t *status, const defined_object *o)
     return NULL;
 }
 
-static json_t *store_json(const defined_object *o, const json_t *status)
+static json_t *store_json(const defined_object *o, const json_t *stores)
 {
     json_t *v =
         json_pack("{s:s,s:s,s:n,s:n,s:n}", "key", o->key, "title", o->title, "rows", "newest", "bytes");
-    const json_t *fresh = freshness_of(status, o);
+    const json_t *fresh = freshness_of(stores, o);
     if (fresh)
         json_object_update(v, (json_t *)fresh);
     json_object_del(v, "store");
+    json_object_del(v, "class");
     json_object_set_new(v, "origin", json_string(o->origin == ORIGIN_LOCAL ? "local" : "template"));
     return v;
 }
 
 typedef struct store_list {
     object_class class;
-    const json_t *status;
+    const json_t *stores; /* how they are */
     json_t *items;
 } store_list;
 
@@ -91,7 +93,7 @@ static bool add_store(void *arg, const defined_object *o)
 {
     store_list *list = arg;
     if (o->class == list->class)
-        json_array_append_new(list->items, store_json(o, list->status));
+        json_array_append_new(list->items, store_json(o, list->stores));
     return true;
 }
 
@@ -101,11 +103,11 @@ static void stores_list(http_request *r)
     const flow_plan *plan = resource_plan(r);
     if (!plan)
         return;
-    json_t *status = flow_status(r->services->flow, plan->wid);
-    store_list list = {*class, status, json_array()};
+    json_t *stores = workspace_form_stores(r->services, plan->wid);
+    store_list list = {*class, stores, json_array()};
     definition_each(plan->definition, add_store, &list);
     flow_plan_release(plan);
-    json_decref(status);
+    json_decref(stores);
     resource_list(r, list.items, "key");
 }
 
@@ -119,11 +121,11 @@ static void store_show(http_request *r)
     const defined_object *o = definition_object(plan->definition, *class, key);
     json_t *v = NULL;
     if (o) {
-        json_t *status = flow_status(r->services->flow, plan->wid);
-        v = store_json(o, status);
+        json_t *stores = workspace_form_stores(r->services, plan->wid);
+        v = store_json(o, stores);
         add_columns(v, o);
         json_object_set(v, "definition", o->body);
-        json_decref(status);
+        json_decref(stores);
     }
     if (v)
         resource_answer(r, 200, v);

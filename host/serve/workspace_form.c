@@ -87,8 +87,8 @@ static void measure_stores(services *s, int32_t wid, json_t *stores)
     connection *c = NULL;
     rows *figures = NULL, *marks = NULL;
     status st;
-    if (pool_borrow(s->control->data, NULL, CONTROL_WAIT_MS, &c, &st) != STATUS_OK)
-        return;
+    if (!s->control || pool_borrow(s->control->data, NULL, CONTROL_WAIT_MS, &c, &st) != STATUS_OK)
+        return; /* a start without PostgreSQL */
     if (accounts_stores(c, wid, &figures, &st) == STATUS_OK)
         add_figures(stores, figures);
     if (accounts_marks(c, wid, &marks, &st) == STATUS_OK)
@@ -162,6 +162,15 @@ static void shape_alerts(services *s, int32_t wid, json_t *status, const definit
     if (class == STATUS_OK && alert_forms(c, wid, d, true, &open, &st) == STATUS_OK)
         json_object_set_new(status, "alerts", open);
     pool_return(s->control->control, c);
+}
+
+json_t *workspace_form_stores(services *s, int32_t wid)
+{
+    json_t *status = flow_status(s->flow, wid), *stores = json_incref(json_object_get(status, "stores"));
+    name_stores(stores);
+    measure_stores(s, wid, stores);
+    json_decref(status);
+    return stores;
 }
 
 json_t *workspace_form_status(services *s, int32_t wid)

@@ -17,6 +17,8 @@ json_t *workspace_form(const workspace *w);
  * waiting, `alerts` every label set that is not ok. A part that cannot be asked is left out of it. A new
  * reference; NULL when it does not run here. [lane] */
 json_t *workspace_form_status(services *s, int32_t wid);
+/* The `stores` of that document alone. A new reference; NULL when it does not run here. [lane] */
+json_t *workspace_form_stores(services *s, int32_t wid);
 /* `state` of a connector as people see it: backfilling until it has caught up with the present, then live. */
 const char *connector_form_state(const char *source_state, double newest_age_s, double last_rows_age_s);
 #endif

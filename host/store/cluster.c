@@ -1,10 +1,12 @@
 /* The private cluster. State on disk:
- *   <state>/postgres/            data folder (0700, owned by the system user)
- *   <state>/postgres.secret      the superuser's password (0600, ours)
- *   <state>/postgres.log         what the postmaster says (PostgreSQL rotates its own log inside the data
- * folder) absent → initdb → stopped → start → running → (host killed: still running) → adopted → stop →
- * stopped initdb works in a folder beside and is renamed, so a half-made cluster is never taken for a whole
- * one. */
+ *
+ *   <state>/postgres/        data folder (0700, owned by the system user)
+ *   <state>/postgres.secret  the superuser's password (0600, ours)
+ *   <state>/postgres.log     what the postmaster says; PostgreSQL rotates its own log inside the data folder
+ *
+ * absent → initdb → stopped → start → running → (host killed: still running) → adopted → stop → stopped
+ *
+ * initdb works in a folder beside and is renamed, so a half-made cluster is never taken for a whole one. */
 #include "store/cluster.h"
 
 #include <dirent.h>
@@ -16,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@
 #include "base/name.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "store/cluster_settings.h"
 #include "store/connection.h"
 
 #define BIN_ROOT "/usr/lib/postgresql"
@@ -181,74 +183,6 @@ static void make_secret(char out[64])
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
 }
 
-/* ---- settings ---- */
-
-static uint64_t machine_memory(const cluster_options *o)
-{
-    struct sysinfo info;
-    if (o->memory_bytes)
-        return o->memory_bytes;
-    return sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : 1ull << 30;
-}
-
-static void memory_settings(text *t, uint64_t bytes)
-{
-    uint64_t mb = bytes >> 20;
-    uint64_t shared = mb / 4 > 2048 ? 2048 : mb / 4 < 32 ? 32 : mb / 4;
-    uint64_t wal = mb / 4 > 4096 ? 4096 : mb / 4 < 256 ? 256 : mb / 4;
-    text_printf(t, "shared_buffers = %lluMB\nmax_wal_size = %lluMB\nmin_wal_size = 80MB\n",
-                (unsigned long long)shared, (unsigned long long)wal);
-    text_printf(
-        t,
-        "effective_cache_size = %lluMB\nmaintenance_work_mem = %lluMB\nwork_mem = 16MB\ntemp_buffers = 8MB\n",
-        (unsigned long long)(mb / 2),
-        (unsigned long long)(mb / 16 > 512  ? 512
-                             : mb / 16 < 32 ? 32
-                                            : mb / 16));
-}
-
-/* Workspaces have many small tables that change all the time. By the usual thresholds (50 rows) each of them
- * is analysed every minute, and every analysis makes all sessions forget what they know of the table, their
- * plans with it: a thousand workspaces cost the machine more so than by their rows. A table of some thousand
- * rows needs no statistics; what is larger gets them by its scale factor as ever. */
-static void autovacuum_settings(text *t)
-{
-    text_add(t, "autovacuum_naptime = 30s\nautovacuum_vacuum_cost_limit = 1000\n"
-                "autovacuum_vacuum_insert_scale_factor = 0.1\nautovacuum_vacuum_insert_threshold = 10000\n"
-                "autovacuum_vacuum_threshold = 1000\nautovacuum_analyze_threshold = 5000\n");
-}
-
-static status_class write_settings(const cluster_options *o, const cluster *c, status *st)
-{
-    text t = {0};
-    char path[CLUSTER_PATH_SIZE + 32];
-    text_add(&t,
-             "# Written by Penstock at every start; postgresql.auto.conf and ALTER SYSTEM win over it.\n");
-    text_printf(&t, "listen_addresses = ''\nport = %u\nunix_socket_directories = '%s'\n", c->port,
-                c->sockets);
-    text_add(&t,
-             "unix_socket_permissions = 0700\nmax_connections = 100\nsuperuser_reserved_connections = 3\n");
-    text_add(&t, "max_locks_per_transaction = 256\npassword_encryption = 'scram-sha-256'\njit = off\n");
-    text_add(&t, "timezone = 'UTC'\nlog_timezone = 'UTC'\ndatestyle = 'ISO'\nlc_messages = 'C'\n");
-    autovacuum_settings(&t);
-    memory_settings(&t, o->ephemeral ? 256ull << 20 : machine_memory(o));
-    text_add(&t, "checkpoint_timeout = 15min\ncheckpoint_completion_target = 0.9\nwal_compression = lz4\n"
-                 "idle_in_transaction_session_timeout = 60s\ntcp_keepalives_idle = 60\n");
-    if (o->ephemeral)
-        text_add(&t,
-                 "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\nlogging_collector = off\n");
-    else
-        text_add(&t, "logging_collector = on\nlog_directory = 'log'\nlog_filename = 'postgresql-%a.log'\n"
-                     "log_truncate_on_rotation = on\nlog_rotation_age = 1d\nlog_rotation_size = "
-                     "0\nlog_file_mode = 0600\n"
-                     "log_min_error_statement = panic\nlog_parameter_max_length = "
-                     "0\nlog_parameter_max_length_on_error = 0\n");
-    snprintf(path, sizeof path, "%s/penstock.conf", c->data);
-    status_class ret = disk_write(path, t.data, t.len, 0644, st); /* inside a 0700 folder */
-    text_free(&t);
-    return ret;
-}
-
 /* ---- running programs ---- */
 
 static status_class run(const cluster_options *o, const cluster *c, const char *const *argv, bool outlive,
@@ -281,33 +215,23 @@ static void last_line(const char *path, char *out, size_t size)
     text_free(&t);
 }
 
-static status_class make_data(const cluster_options *o, const cluster *c, const char *secret_path, uid_t uid,
-                              gid_t gid, status *st)
+static status_class give_to(const char *path, uid_t uid, gid_t gid, status *st)
 {
-    char making[CLUSTER_PATH_SIZE + 8], program[CLUSTER_PATH_SIZE + 16],
-        password_file[CLUSTER_PATH_SIZE + 32], line[256];
+    return geteuid() == 0 && chown(path, uid, gid) != 0 ? status_errno(st, errno, path) : STATUS_OK;
+}
+
+/* initdb into the empty folder `data`. */
+static status_class init_data(const cluster_options *o, const cluster *c, const char *data,
+                              const char *password_file, uid_t uid, gid_t gid, status *st)
+{
+    char program[CLUSTER_PATH_SIZE + 16], pwfile[CLUSTER_PATH_SIZE + 48], line[256];
     pid_t pid;
     int code = 0;
-    snprintf(making, sizeof making, "%s.new", c->data);
     snprintf(program, sizeof program, "%s/initdb", c->bin);
-    snprintf(password_file, sizeof password_file, "%s/initdb.secret", c->sockets);
-    status_class ret = disk_remove_tree(making, st);
-    if (ret == STATUS_OK)
-        ret = disk_make_folder(making, 0700, st);
-    if (ret != STATUS_OK)
-        return ret;
-    if (geteuid() == 0 && chown(making, uid, gid) != 0)
-        return status_errno(st, errno, making);
-    ret = disk_write(secret_path, c->password, strlen(c->password), 0600, st);
-    if (ret == STATUS_OK)
-        ret = disk_write(password_file, c->password, strlen(c->password), 0600, st);
-    if (ret == STATUS_OK && geteuid() == 0 && chown(password_file, uid, gid) != 0)
-        ret = status_errno(st, errno, password_file);
-    char pwfile[sizeof password_file + 16];
     snprintf(pwfile, sizeof pwfile, "--pwfile=%s", password_file);
     const char *const argv[] = {program,
                                 "-D",
-                                making,
+                                data,
                                 "-U",
                                 SUPERUSER,
                                 "--auth=scram-sha-256",
@@ -319,36 +243,37 @@ static status_class make_data(const cluster_options *o, const cluster *c, const 
                                 o->ephemeral ? "--no-sync" : NULL,
                                 NULL};
     const cluster_spawn *spawn = o->spawn ? o->spawn : &cluster_spawn_plain;
-    if (ret == STATUS_OK)
-        ret = run(o, c, argv, false, uid, gid, &pid, st);
+    status_class ret = run(o, c, argv, false, uid, gid, &pid, st);
     if (ret == STATUS_OK)
         ret = spawn->wait(spawn->self, pid, CLUSTER_START_TIMEOUT_MS * 2, &code, st);
-    unlink(password_file);
-    if (ret == STATUS_OK && code != 0) {
-        last_line(c->log, line, sizeof line);
-        ret = status_set(st, STATUS_UNAVAILABLE, "private database: initdb ended with %d: %s", code, line);
-    }
-    if (ret == STATUS_OK && rename(making, c->data) != 0)
-        ret = status_errno(st, errno, c->data);
-    return ret;
+    if (ret != STATUS_OK || code == 0)
+        return ret;
+    last_line(c->log, line, sizeof line);
+    return status_set(st, STATUS_UNAVAILABLE, "private database: initdb ended with %d: %s", code, line);
 }
 
-/* Our settings come in by one include line, so an administrator's own changes to postgresql.conf stay. */
-static status_class include_settings(const cluster *c, status *st)
+static status_class make_data(const cluster_options *o, const cluster *c, const char *secret_path, uid_t uid,
+                              gid_t gid, status *st)
 {
-    char path[CLUSTER_PATH_SIZE + 32];
-    text t = {0};
-    snprintf(path, sizeof path, "%s/postgresql.conf", c->data);
-    status_class ret = disk_read(path, 1 << 20, &t, st);
-    if (ret == STATUS_OK && !strstr(text_or_empty(&t), "include 'penstock.conf'")) {
-        text_add(&t, "\ninclude 'penstock.conf'\n");
-        FILE *f = fopen(path, "w");
-        if (!f || fwrite(t.data, 1, t.len, f) != t.len)
-            ret = status_errno(st, errno, path);
-        if (f && fclose(f) != 0 && ret == STATUS_OK)
-            ret = status_errno(st, errno, path);
-    }
-    text_free(&t);
+    char making[CLUSTER_PATH_SIZE + 8], password_file[CLUSTER_PATH_SIZE + 32];
+    snprintf(making, sizeof making, "%s.new", c->data);
+    snprintf(password_file, sizeof password_file, "%s/initdb.secret", c->sockets);
+    status_class ret = disk_remove_tree(making, st);
+    if (ret == STATUS_OK)
+        ret = disk_make_folder(making, 0700, st);
+    if (ret == STATUS_OK)
+        ret = give_to(making, uid, gid, st);
+    if (ret == STATUS_OK)
+        ret = disk_write(secret_path, c->password, strlen(c->password), 0600, st);
+    if (ret == STATUS_OK)
+        ret = disk_write(password_file, c->password, strlen(c->password), 0600, st);
+    if (ret == STATUS_OK)
+        ret = give_to(password_file, uid, gid, st);
+    if (ret == STATUS_OK)
+        ret = init_data(o, c, making, password_file, uid, gid, st);
+    unlink(password_file);
+    if (ret == STATUS_OK && rename(making, c->data) != 0)
+        ret = status_errno(st, errno, c->data);
     return ret;
 }
 
@@ -433,9 +358,9 @@ static status_class start_postmaster(const cluster_options *o, cluster *c, uid_t
     char program[CLUSTER_PATH_SIZE + 16];
     snprintf(program, sizeof program, "%s/postgres", c->bin);
     const char *const argv[] = {program, "-D", c->data, NULL};
-    status_class ret = include_settings(c, st);
+    status_class ret = cluster_settings_include(c, st);
     if (ret == STATUS_OK)
-        ret = write_settings(o, c, st);
+        ret = cluster_settings_write(o, c, st);
     if (ret == STATUS_OK)
         ret = run(o, c, argv, !o->ephemeral, uid, gid, &c->pid, st);
     return ret;

@@ -4,6 +4,7 @@
  * author's text. */
 #include "store/sql_guard.h"
 
+#include <assert.h>
 #include <pg_query.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -370,8 +371,10 @@ status_class sql_guard_check(arena *a, const char *sql, size_t len, const sql_gu
                .options = options,
                .st = st};
     status_class ret = run_on_large_stack(&g);
-    if (ret == STATUS_OK)
+    if (ret == STATUS_OK) {
+        assert(g.result);
         *out = copy_statement(a, g.result);
+    }
     arena_free(scratch);
     return ret;
 }

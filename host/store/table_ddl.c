@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "store/seq_index.h"
+
 #define PLAIN_BYTES_MAX 6000 /* of one row, all PLAIN columns together: a page holds about 8,000 */
 
 static bool is_fixed(column_type type)
@@ -155,22 +157,6 @@ static void add_entity_index(text *sql, const store_table *t)
     text_add(sql, ")");
 }
 
-void table_ddl_seq_index(text *sql, const store_table *t)
-{
-    begin_index(sql, t, false, "seq", t->n_unique ? "btree" : "brin");
-    text_add(sql, "\"_seq\")");
-}
-
-void table_ddl_seq_index_drop(text *sql, const store_table *t)
-{
-    char name[TABLE_NAME_SIZE];
-    table_name(name, t->key, "seq", t->wid);
-    text_add(sql, "; DROP INDEX IF EXISTS ");
-    sql_identifier(sql, store_class_schema(t->class));
-    text_add_char(sql, '.');
-    sql_identifier(sql, name);
-}
-
 static void add_indexes(text *sql, const store_table *t)
 {
     const char *comma = "";
@@ -184,7 +170,7 @@ static void add_indexes(text *sql, const store_table *t)
         text_add(sql, ") WITH (pages_per_range = 32, autosummarize = on)");
     }
     if (t->seq_index && t->class == STORE_DATASTORE)
-        table_ddl_seq_index(sql, t);
+        seq_index_sql(sql, t);
 }
 
 void table_ddl_create(text *sql, const store_table *t)

@@ -13,8 +13,6 @@ void table_ddl_create(text *sql, const store_table *t);
 /* A column as CREATE TABLE or ADD COLUMN take it: name, type, collation, NOT NULL. */
 void table_ddl_column(text *sql, const store_table *t, uint32_t column);
 /* The index by _seq; they begin with a `;`. */
-void table_ddl_seq_index(text *sql, const store_table *t);
-void table_ddl_seq_index_drop(text *sql, const store_table *t);
 
 /* Is it NOT NULL: so declared, part of the natural key, or what the table is partitioned by? */
 bool table_column_required(const store_table *t, uint32_t column);

@@ -2,35 +2,11 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "store/ddl.h"
 #include "store/roles.h"
+#include "store/seq_index.h"
 #include "store/table_ddl.h"
-
-#define RETRY_PAUSE_MS 50
-
-/* ---- running DDL ---- */
-
-/* Wraps it into a transaction with a lock timeout; tries again when the lock could not be had. */
-static status_class run_ddl(connection *c, const char *name, const text *body, status *st)
-{
-    text sql = {0};
-    status_class ret = STATUS_OK;
-    text_printf(&sql, "BEGIN; SET LOCAL lock_timeout = %d; SET LOCAL client_min_messages = error; ",
-                SCHEMA_LOCK_TIMEOUT_MS);
-    text_add_n(&sql, text_or_empty(body), body->len);
-    text_add(&sql, "; COMMIT");
-    for (int attempt = 0; attempt < SCHEMA_TRIES; attempt++) {
-        ret = connection_script(c, name, sql.data, st);
-        if (ret != STATUS_OK)
-            connection_rollback(c);
-        if (ret != STATUS_UNAVAILABLE || connection_broken(c))
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = RETRY_PAUSE_MS * 1000000L * (attempt + 1)}, NULL);
-    }
-    text_free(&sql);
-    return ret;
-}
 
 /* ---- stores ---- */
 
@@ -105,7 +81,7 @@ status_class store_create(connection *c, const store_table *t, const char *role,
     }
     add_grants(&sql, t, role);
     if (ret == STATUS_OK)
-        ret = run_ddl(c, "make a store", &sql, st);
+        ret = ddl_run(c, "make a store", &sql, st);
     text_free(&sql);
     return ret;
 }
@@ -117,7 +93,7 @@ status_class store_drop(connection *c, store_class class, const char *key, int32
     store_table t = {.class = class, .key = key, .wid = wid};
     table_label(label, &t);
     text_printf(&sql, "DROP TABLE IF EXISTS %s", label);
-    status_class ret = run_ddl(c, "drop a store", &sql, st);
+    status_class ret = ddl_run(c, "drop a store", &sql, st);
     text_free(&sql);
     return ret;
 }
@@ -152,12 +128,12 @@ status_class store_alter(connection *c, const store_table *from, const store_tab
     text_printf(&sql, "SELECT 1%s", "");
     if (body.len)
         text_printf(&sql, "; ALTER TABLE %s %s", label, body.data);
-    if (to->seq_index && !from->seq_index)
-        table_ddl_seq_index(&sql, to);
-    if (!to->seq_index && from->seq_index)
-        table_ddl_seq_index_drop(&sql, to);
-    if (body.len || to->seq_index != from->seq_index)
-        ret = run_ddl(c, "change a store", &sql, st);
+    if (body.len)
+        ret = ddl_run(c, "change a store", &sql, st);
+    if (ret == STATUS_OK && to->seq_index && !from->seq_index)
+        ret = seq_index_build(c, to, st);
+    if (ret == STATUS_OK && !to->seq_index && from->seq_index)
+        ret = seq_index_drop(c, to, st);
     text_free(&body);
     text_free(&sql);
     return ret;
@@ -209,7 +185,7 @@ status_class workspace_schema_create(connection *c, int32_t wid, const char *rol
         text_printf(&sql, "; GRANT SELECT, INSERT, DELETE ON penstock.dirty_wid%d TO ", wid);
         sql_identifier(&sql, role);
     }
-    ret = run_ddl(c, "make a workspace's tables", &sql, st);
+    ret = ddl_run(c, "make a workspace's tables", &sql, st);
     text_free(&sql);
     return ret;
 }
@@ -234,7 +210,7 @@ status_class workspace_schema_drop(connection *c, int32_t wid, status *st)
         sql_identifier(&sql, rows_text(r, i, 0));
         text_add(&sql, ".");
         sql_identifier(&sql, rows_text(r, i, 1));
-        ret = run_ddl(c, "drop a workspace's table", &sql, st);
+        ret = ddl_run(c, "drop a workspace's table", &sql, st);
         text_free(&sql);
     }
     rows_free(r);

@@ -7,9 +7,6 @@
 #include "store/connection.h"
 #include "store/table_change.h"
 
-#define SCHEMA_LOCK_TIMEOUT_MS 2000
-#define SCHEMA_TRIES 5
-
 /* penstock.dirty_widN, penstock.ledger_widN, penstock.dead_letter_widN. `role` is the workspace's login.
  * Repeats are fine. */
 status_class workspace_schema_create(connection *c, int32_t wid, const char *role, status *st);

@@ -9,52 +9,11 @@
 #include <strings.h>
 
 #include "trust.h"
+#include "url.h"
 
 enum { REDIRECTS_MAX = 5, LATE_US = 3000000, HEADER_MAX = 8192 };
 
-/* ---- URLs ---- */
-
-static bool url_part(CURLU *u, CURLUPart part, char *out, size_t cap)
-{
-    char *text = NULL;
-    bool ok = !curl_url_get(u, part, &text, CURLU_DEFAULT_PORT) && strlen(text) < cap;
-    if (ok)
-        memcpy(out, text, strlen(text) + 1);
-    curl_free(text);
-    return ok;
-}
-
-/* "https://api.example.com:443", and with `path` that too. */
-static bool url_show(const char *url, bool path, char *out, size_t cap)
-{
-    char scheme[16], host[256], port[8], rest[PULL_URL_MAX] = "";
-    CURLU *u = curl_url();
-    bool ok = u && !curl_url_set(u, CURLUPART_URL, url, 0) &&
-              url_part(u, CURLUPART_SCHEME, scheme, sizeof scheme) &&
-              url_part(u, CURLUPART_HOST, host, sizeof host) &&
-              url_part(u, CURLUPART_PORT, port, sizeof port) &&
-              (!path || url_part(u, CURLUPART_PATH, rest, sizeof rest)) && !strncmp(scheme, "http", 4);
-    curl_url_cleanup(u);
-    bool usual = path && !strcmp(port, strcmp(scheme, "https") ? "80" : "443");
-    if (ok)
-        snprintf(out, cap, "%s://%s%s%s%s", scheme, host, usual ? "" : ":", usual ? "" : port, rest);
-    return ok;
-}
-
-bool pull_resolve(const char *base, const char *url, char out[PULL_URL_MAX])
-{
-    char scheme[16];
-    CURLU *u = curl_url();
-    bool ok = u && !curl_url_set(u, CURLUPART_URL, base, 0) && !curl_url_set(u, CURLUPART_URL, url, 0) &&
-              url_part(u, CURLUPART_SCHEME, scheme, sizeof scheme) && !strncmp(scheme, "http", 4);
-    char *text = NULL;
-    ok = ok && !curl_url_get(u, CURLUPART_URL, &text, 0) && strlen(text) < PULL_URL_MAX;
-    if (ok)
-        memcpy(out, text, strlen(text) + 1);
-    curl_free(text);
-    curl_url_cleanup(u);
-    return ok;
-}
+/* ---- Where to ---- */
 
 pst_status pull_allowed(const pull_client *c, const char *url, bool *home_out, pst_error *error)
 {

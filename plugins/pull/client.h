@@ -10,9 +10,10 @@
 #define PULL_CLIENT_H
 #include "login.h"
 #include "transport.h"
+#include "url.h"
 #include "wording.h"
 
-enum { PULL_ETAG_MAX = 200, PULL_URL_MAX = 4096, PULL_PLACE_MAX = 200, PULL_ORIGIN_MAX = 300 };
+enum { PULL_ETAG_MAX = 200, PULL_PLACE_MAX = 200, PULL_ORIGIN_MAX = 300 };
 
 typedef struct pull_request {
     const char *url;
@@ -67,8 +68,6 @@ pst_status pull_post(pull_client *c, const pst_call *call, const pull_request *r
 pst_status pull_exchange(pull_client *c, const pst_call *call, const pull_request *r, pst_error *error);
 /* What the status of the answer means. */
 pst_status pull_judge(const pull_client *c, pst_error *error);
-/* `url`, which may be relative, seen from `base`. False: that is no URL of http or https, or too long. */
-bool pull_resolve(const char *base, const char *url, char out[PULL_URL_MAX]);
 /* PST_E_CONFIG: neither the origin of `url` nor named by redirect_to. */
 pst_status pull_allowed(const pull_client *c, const char *url, bool *home_out, pst_error *error);
 /* The value of the header `name` ("etag:"), if `line` is that one and it fits; with `join` behind a comma. */

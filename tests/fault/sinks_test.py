@@ -48,7 +48,7 @@ def a_row_that_is_committed_late_is_not_passed_over():
 def a_sink_that_is_new_begins_before_rows_that_are_on_their_way():
     """The oldest row that is committed is not the oldest: one of two writers is held, and what was there before is gone."""
     far = Far()
-    host = started(far, paused="true")
+    host = started(far, key=KEYED, paused="true")
     host.ingest("one", "readings", [reading(0, "d%d" % n) for n in range(MANY)])
     host.sql("DELETE FROM datastore.readings_wid1")
     held = host.sql("SELECT shard FROM penstock.position WHERE store = 'readings' ORDER BY 1")[0]

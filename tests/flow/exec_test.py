@@ -116,7 +116,7 @@ def formats():
     seen = wait_for("variables", lambda: rows_of(host, "environment"))[0]["word"].split()
     equal(sorted(set(seen) - {"_", "PWD", "SHLVL"}), ["A", "LANG", "PATH"], "all variables")
     equal(wait_for("a secret", lambda: rows_of(host, "secretive"))[0]["n"], 18, "the secret's length")
-    wait_state(host, "indiscreet", "down", "exit code 1; it said: the token is ******************, you see", timeout=10)
+    wait_state(host, "indiscreet", "down", "exit code 1; it said: the token is ******************, you see")
     check("t0ken-of-eighteen-" not in host.log(), "no secret in the log")
     wait_for("a program that reads its input", lambda: rows_of(host, "reader"))
     for name in ("daemon", "once", "table"):
@@ -133,7 +133,7 @@ def ends():
     for name, expected, reason in (("fails", "down", "exit code 3; it said: it does not work: reason-42"),
                                    ("hangs", "down", "wrote nothing for 2 s and was ended"), ("killed", "down", "signal 9"), ("forbidden", "needs_you", "exec.allow"),
                                    ("absent", "needs_you", "exec.allow"), ("daemon", "ok", ""), ("deaf", "ok", ""), ("garbage", "ok", "")):
-        wait_state(host, name, expected, reason, timeout=10)
+        wait_state(host, name, expected, reason)
     check("reason-42" in host.log(), "what it says on its standard error is in the log")
     wait_for("what is no row", lambda: len(host.sql("SELECT 1 FROM penstock.dead_letter_wid1")) == 2)
     def flood():
@@ -153,7 +153,7 @@ def ends():
     for pid in wait_for("it runs", lambda: alive("daemon")):
         os.kill(pid, signal.SIGKILL)
     wait_state(host, "daemon", "down", "signal 9")
-    wait_state(host, "daemon", "ok", timeout=10)
+    wait_state(host, "daemon", "ok")
     helpers = len(running("sleep", 98765))
     equal(helpers, 1, "helpers of the one that was killed are gone with it")
     cell = next(i["pid"] for p in host.api("GET", "/plugins").json["items"] if p["id"] == PLUGIN

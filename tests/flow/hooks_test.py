@@ -9,6 +9,8 @@ import os
 import select
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import threading
 import time
@@ -59,6 +61,11 @@ connectors:
     config: {{check: ecdsa_sha256, encoding: base64, public_key: {key}}}
     format: ndjson
     into: datastore:readings
+  unset:
+    plugin: org.penstock.connector.webhook
+    config: {{check: secret, header: X-Token, secret: later_key}}
+    format: ndjson
+    into: datastore:readings
   open:
     plugin: org.penstock.connector.webhook
     config: {{check: none}}
@@ -89,7 +96,7 @@ class Stage:
         self.host.apply(template)
         self.host.workspace("w", "shop")
         self.host.cli("secret", "set", "hook_key", "-w", "w", stdin=SECRET)
-        self.paths = {k: self.rotate(k)["path"] for k in ("hook", "keyed", "open", "deadly", "refusing")}
+        self.paths = {k: self.rotate(k)["path"] for k in ("hook", "keyed", "unset", "open", "deadly", "refusing")}
 
     @staticmethod
     def openssl(*words, stdin=None):
@@ -233,6 +240,70 @@ def plugins_that_die(stage):
     equal(stage.state("refusing")["state"], "needs_you", "which a person must see to")
 
 
+def line(n, device):
+    return json.dumps({"time": "2026-03-28T18:%02d:%02dZ" % divmod(n, 60), "device": device, "value": n}).encode() + b"\n"
+
+
+def senders_that_fail(stage):
+    """Who breaks off, dawdles, or does not hear the answer: nothing of half a request is kept, and nobody else waits."""
+    def begin(body, cut=0):
+        s = socket.create_connection(("127.0.0.1", stage.host.port), 10)
+        head = f"POST {stage.paths['open']} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        s.sendall(head.encode() + body[:len(body) - cut])
+        return s
+
+    def rows(device):
+        return sorted(r["value"] for r in stage.rows() if r["device"] == device)
+    letters = len(stage.letters())
+    slow = [begin(line(n, "slow"), cut=5) for n in range(40)]
+    for n in range(5):
+        begin(line(n, "cut"), cut=5).close()
+    began = time.monotonic()
+    equal(stage.post("open", line(0, "other")).status, 204, "while others dawdle")
+    check(time.monotonic() - began < 2, "nobody waits for them", time.monotonic() - began)
+    for n in range(5):  # half closed: it has said all that it has to say, and hears an answer or that the connection ends
+        s = begin(line(n, "half"))
+        s.shutdown(socket.SHUT_WR)
+        said = s.recv(1000)
+        check(said in (b"",) or said.startswith(b"HTTP/1.1 204"), "to a half closed connection", said)
+        equal(stage.post("open", line(n, "half")).status, 204, "sent again")
+    for n in range(5):  # it never hears the answer, and sends again
+        s = begin(line(n, "deaf"))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+    equal({stage.post("open", line(n, "deaf")).status for n in range(5)}, {204}, "sent again")
+    for n, s in enumerate(slow):
+        s.sendall(line(n, "slow")[-5:])
+        check(s.recv(1000).startswith(b"HTTP/1.1 204"), "who comes to an end is answered")
+        s.close()
+    wait_for("the rows", lambda: (rows("half"), rows("deaf"), rows("slow")) == ([0.0, 1, 2, 3, 4], [0.0, 1, 2, 3, 4], [float(n) for n in range(40)]))
+    equal(rows("cut"), [], "half a request")
+    equal(len(stage.letters()), letters, "nor is it a dead letter")
+    check(stage.state("open")["state"] in ("live", "backfilling"), "it is nothing of the connector's", stage.state("open"))
+
+
+def secrets_that_are_missing(stage):
+    """Nobody is believed, and nothing is taken, until there is one; then at once."""
+    send = lambda token: stage.post("unset", line(0, "unset"), {"X-Token": token}).status
+    equal(send("anything"), 503, "without a secret")
+    wait_for("its state", lambda: stage.state("unset")["state"] == "needs_you" and "later_key" in stage.state("unset")["error"], 5)
+    stage.host.cli("secret", "set", "later_key", "-w", "w", stdin="s3cret")
+    equal([send("wrong"), send("s3cret")], [401, 204], "with one")
+    wait_for("it is well", lambda: stage.state("unset")["state"] in ("live", "backfilling"), 5)
+    stage.host.cli("secret", "set", "later_key", "-w", "w", stdin="another")
+    equal([send("s3cret"), send("another")], [401, 204], "with a new one")
+
+
+def the_database_is_away(stage):
+    """The journal has it, so the sender hears so; it is stored once when PostgreSQL is back."""
+    with stage.host.without_database():
+        stage.host.end_database(signal.SIGQUIT)
+        equal({stage.post("open", line(n, "away")).status for n in range(20)}, {204}, "while it is away")
+    wait_for("PostgreSQL is back", stage.host.postmaster, 60)
+    stage.host.wait_ready()
+    wait_for("the rows", lambda: sorted(r["value"] for r in stage.rows() if r["device"] == "away") == [float(n) for n in range(20)], 60)
+
+
 def durable_when_answered(stage):
     """kill -9 between answers: every request that was answered is in the table."""
     answered = []
@@ -295,6 +366,9 @@ def hooks():
     tokens(stage)
     limits(stage)
     plugins_that_die(stage)
+    senders_that_fail(stage)
+    secrets_that_are_missing(stage)
+    the_database_is_away(stage)
     durable_when_answered(stage)
 
 

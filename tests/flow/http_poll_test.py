@@ -9,53 +9,13 @@ import urllib.parse
 
 import harness
 import pems
-from far_http import Absent, Server, again, look, look_ok, ok, tls_server, wait_state
+import pulled
+from far_http import Absent, Server, again, look_ok, ok, tls_server, wait_state
 from harness import check, equal, wait_for
-
-TEMPLATE = """
-apiVersion: penstock/v1
-kind: Template
-metadata: {key: polled, version: 1.0.%d, title: Polled}
-datastores:
-  readings:
-    schema:
-      type: object
-      required: [time, device]
-      additionalProperties: false
-      properties:
-        time: {type: string, format: date-time}
-        device: {type: string}
-        value: {type: number}
-    time: time
-    entity: [device]
-    unique: [device, time]
-    accept: {past: any, future: any}
-connectors:
-%s
-"""
-
-
-def row(n, device="d1", value=None):
-    return {"time": f"2026-03-01T{n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z", "device": device, "value": n if value is None else value}
-
-
-def connector(name, config, decode=None):
-    config.setdefault("every_s", 1)
-    settings = {"plugin": "org.penstock.connector.http-poll", "config": config, "format": "json", "into": "datastore:readings"}
-    if decode:
-        settings["decode"] = decode
-    return f"  {name}: {json.dumps(settings)}"
-
+from pulled import row
 
 def give(host, *connectors):
-    """Makes the workspace, or its next version, with these connectors."""
-    n = getattr(host, "given", 0)
-    host.given = n + 1
-    template = host.folder / "polled.yaml"
-    template.write_text(TEMPLATE % (n, "\n".join(connectors)))
-    host.cli("template", "apply", "-f", template, "--yes", *(["--all"] if n else []))
-    if not n:
-        host.workspace("one", "polled")
+    pulled.give(host, *connectors, key=pulled.UNIQUE)
 
 
 def stored(host):
@@ -65,7 +25,7 @@ def stored(host):
 
 def api(name, server, path=None, decode=None, **config):
     """A connector whose rows are of the device that is called like it."""
-    return connector(name, {"url": server.url + (path or "/" + name), **config}, decode)
+    return pulled.connector(name, "http-poll", {"url": server.url + (path or "/" + name), **config}, "json", decode)
 
 
 def of(rows, device):
@@ -429,7 +389,7 @@ def one_rate_for_all_workspaces():
     host = harness.Host().start()
     rate = {"per_second": 4, "burst": 1, "provider": "api.example.com"}
     give(host, *[api(f"fine{n}", server, rate=rate) for n in range(8)])
-    host.workspace("two", "polled")
+    host.workspace("two", "pulled")
     here = lambda wid: {r[0] for r in host.sql(f"SELECT DISTINCT device FROM datastore.readings_wid{wid}")}
     wait_for("rows of several in both", lambda: min(len(here(1)), len(here(2))) >= 4, 30)  # which go first is chance
     start = time.monotonic()
@@ -460,8 +420,8 @@ def trust():
          api("expired", expired, tls={"ca": {"pem": ca}}), api("elsewhere", elsewhere, tls={"ca": {"pem": ca}}),
          api("outside", server, tls={"ca": {"file": "/etc/ssl/certs/ca-certificates.crt"}}),
          api("rubbish", server, tls={"ca": {"pem": "no certificate"}}),
-         connector("fine_proxied", {"url": "http://unreachable.example.com/fine_proxied",
-                                    "proxy": {"url": proxy.url, "user": "us", "password": "proxy"}}))
+         pulled.connector("fine_proxied", "http-poll", {"url": "http://unreachable.example.com/fine_proxied",
+                                                        "proxy": {"url": proxy.url, "user": "us", "password": "proxy"}}, "json"))
     host.cli("secret", "set", "authority", "-w", "one", stdin=ca)
     host.cli("secret", "set", "client_key", "-w", "one", stdin=(folder / "client.key").read_text())
     host.cli("secret", "set", "proxy", "-w", "one", stdin="s3cret")

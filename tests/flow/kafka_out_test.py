@@ -4,7 +4,11 @@ import json
 import harness
 import kafka_peer
 from harness import check, equal, say
+from far_side import STATE_S, Stranger, free_port
+from kafka_peer import VERSIONS
+from streams import certificates
 from streams_out import all_there, put, sink, started, wait_settled, wait_sink
+from streams_out import states as expect
 
 
 def rows_of(cluster, partitions):
@@ -57,4 +61,33 @@ def refusals():
     check("wr0ng-word" not in host.log(), "no secret is in the log")
 
 
-harness.main(restarts, refusals)
+def states():
+    """What goes wrong on the way to the brokers is said by its sink within seconds."""
+    pems = certificates(harness.folder())
+    cluster = kafka_peer.Cluster("mock", 1)
+    cluster.create("out", 3)
+    behind = cluster.brokers[0]
+    good, late, other = (kafka_peer.Relay(behind, pems / name) for name in ("good", "late", "other"))
+    silent, slow = kafka_peer.Relay(behind, deaf_to=VERSIONS), kafka_peer.Relay(behind, slow_s=0.5)
+    ca = {"tls": {"ca": {"pem": (pems / "ca.pem").read_text()}}}
+
+    def at(place, **more):
+        return {"brokers": [place], "topic": "out", "patience_s": 2, **more}
+    host = started("kafka-out", sinks={
+        "plain": at(behind), "slow": at(slow.address), "secure": at(good.address, **ca), "silent": at(silent.address),
+        "away": at(f"127.0.0.1:{free_port()}"), "else": at(f"127.0.0.1:{Stranger().port}"), "untrusted": at(good.address, tls={}),
+        "late": at(late.address, **ca), "other": at(other.address, **ca)})
+    expect(host, (("plain", "ok", ""), ("slow", "ok", ""), ("secure", "ok", ""), ("silent", "down", "127.0.0.1"),
+                  ("away", "down", "Connection refused"), ("else", "down", "127.0.0.1"), ("untrusted", "needs_you", "is not trusted"),
+                  ("late", "needs_you", "expired"), ("other", "needs_you", "mismatch")), 10)
+    silent.deaf_to, silent.open = None, True
+    wait_settled(host, 10, "silent")
+    silent.open = False  # in the middle of its work
+    put(host, range(10, 20))
+    wait_sink(host, "down", "127.0.0.1", STATE_S, "silent")
+    silent.open = True
+    for name in ("plain", "slow", "secure", "silent"):
+        wait_settled(host, 20, name)
+
+
+harness.main(restarts, refusals, states)

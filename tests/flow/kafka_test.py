@@ -1,15 +1,17 @@
 """Kafka: librdkafka's mock cluster, with a relay for what that lacks. No record is lost or there twice by restarts of host and
 brokers, nor when the partitions of a group change hands; the connector's state is right within seconds, and says why."""
 import json
+import time
 
 import harness
 import kafka_peer
-import mqtt_peer
+import far_side
 from harness import check, equal, say, wait_for
-from mqtt_peer import STATE_S, WS, state, wait_state
+from far_side import STATE_S, WS, state, wait_state
 from streams import all_once, apply, certificates, letters, message, secret, stored, wait_stored
 
 MAP = {"device": "$meta.key", "time": {"from": "t", "time": "unix_ms"}, "site": "$meta.header.site", "place": "$meta.offset"}
+SILENT_FROM = {"metadata": 3, "coordinator": 10, "join": 11, "sync": 14}  # what is asked on the way to a share of the partitions
 SESSION_S = 6  # what the shortest session of real brokers is
 JOIN_S = 2 * SESSION_S + 8  # a member that was killed is missed first
 
@@ -28,12 +30,13 @@ def wait_committed(cluster, group, sums, partitions=3):
     wait_for(f"the group {group} is told of {sums} records", there, 15)
 
 
-def restarts(cluster=None):
+def restarts():
     """Kills of the host with records on their way, and brokers that are away for a while."""
-    real, cluster = cluster is not None, cluster or kafka_peer.Cluster("mock", 2)
+    cluster = kafka_peer.Cluster("mock", 2)
     cluster.create("readings", 3)
     host = harness.Host().start()
-    apply(host, "kafka", MAP, once={"config": settings(cluster.brokers, group="ours"), "into": "datastore:appended"})
+    brokers = [r.address for r in kafka_peer.relays(cluster)]
+    apply(host, "kafka", MAP, once={"config": settings(brokers, group="ours"), "into": "datastore:appended"})
     host.workspace(WS, "streams")
     wait_state(host, "once", "ok", timeout=20)
     sent = 0
@@ -50,16 +53,15 @@ def restarts(cluster=None):
         send(200)  # the brokers keep them
         host.start()
         wait_stored(host, "appended", range(sent), JOIN_S)
-    if not real:
-        cluster.down()
-        wait_state(host, "once", "down")
-        cluster.up()
-        wait_state(host, "once", "ok", timeout=STATE_S + 5)
+    cluster.down()
+    wait_state(host, "once", "down")
+    cluster.up()
+    wait_state(host, "once", "ok", timeout=STATE_S + 5)
     send(100)
     wait_stored(host, "appended", range(sent), JOIN_S)
     all_once(host, "appended", range(sent))
     wait_committed(cluster, "ours", sent)
-    say(f"{sent} records, 2 kills of the host" + ("" if real else ", 1 restart of the brokers"))
+    say(f"{sent} records, 2 kills of the host, 1 restart of the brokers")
 
 
 def group():
@@ -104,6 +106,7 @@ def states():
     behind = cluster.brokers[0]
     good, late, other = (kafka_peer.Relay(behind, pems / name) for name in ("good", "late", "other"))
     strict, silent = kafka_peer.Relay(behind, password="right"), kafka_peer.Relay(behind)
+    mutual = kafka_peer.Relay(behind, pems / "good", clients=pems / "ca.pem")
     ca = {"tls": {"ca": {"pem": (pems / "ca.pem").read_text()}}}
 
     def at(place, **more):
@@ -111,20 +114,26 @@ def states():
 
     def who(password):
         return {"sasl": {"mechanism": "PLAIN", "user": "pump", "password": password}}
+
+    def shows(name):
+        return {"tls": {**ca["tls"], "certificate": {"pem": (pems / f"{name}.pem").read_text()}, "key": {"secret": name}}}
     host = harness.Host().start()
-    connectors = {"plain": at(behind), "silent": at(silent), "away": at(f"127.0.0.1:{mqtt_peer.free_port()}"),
+    connectors = {"plain": at(behind), "silent": at(silent), "away": at(f"127.0.0.1:{far_side.free_port()}"),
                   "stranger": at(strict, **who("wrong")), "known": at(strict, **who("right")), "untrusted": at(good, tls={}),
-                  "secure": at(good, **ca), "late": at(late, **ca), "other": at(other, **ca), "partly": at(wide.brokers[0])}
+                  "secure": at(good, **ca), "late": at(late, **ca), "other": at(other, **ca), "partly": at(wide.brokers[0]),
+                  "nobody": at(mutual, **ca), "shown": at(mutual, **shows("good")), "past": at(mutual, **shows("late")),
+                  "else": at(f"127.0.0.1:{far_side.Stranger().port}")}
     apply(host, "kafka", MAP, **connectors)
     host.workspace(WS, "streams")
-    for name, value in (("wrong", "wr0ng-word"), ("right", "right")):
+    for name, value in (("wrong", "wr0ng-word"), ("right", "right"), *((n, (pems / f"{n}.key").read_text()) for n in ("good", "late"))):
         secret(host, name, value)
     for name in connectors:  # begun with the secrets: the mock cluster ends where a member comes back too soon
         host.cli("connector", "resume", name, "-w", WS)
     for name, expected, reason in (("plain", "ok", ""), ("silent", "ok", ""), ("known", "ok", ""), ("secure", "ok", ""),
                                    ("away", "down", "Connection refused"), ("stranger", "needs_you", "uthentication"),
                                    ("untrusted", "needs_you", "is not trusted"), ("late", "needs_you", "expired"),
-                                   ("other", "needs_you", "mismatch"), ("partly", "degraded", "not listed")):
+                                   ("other", "needs_you", "mismatch"), ("nobody", "needs_you", "certificate"),
+                                   ("past", "needs_you", "certificate"), ("shown", "ok", ""), ("else", "down", "127.0.0.1"), ("partly", "degraded", "not listed")):
         wait_state(host, name, expected, reason, timeout=JOIN_S)
     check("wr0ng-word" not in host.log(), "no secret is in the log")
     cluster.send("readings", [record(0)])
@@ -140,13 +149,49 @@ def states():
     equal(host.sql("SELECT DISTINCT device, site FROM datastore.keyed_wid1 WHERE n > 0 ORDER BY device"), [["p1", "north"], ["p2", None]],
           "key and header")
     bad = [b"\xff\xfe not json", b"{\"t\": 1774720800000", b"{\"t\": 1774720800000, \"n\": \"many\"}", b"[" * 5000]
-    alone = ("plain", "silent", "known", "secure")  # each reads the garbage of its own
+    alone = ("plain", "silent", "known", "secure", "shown")  # each reads the garbage of its own
     cluster.send("readings", [record(3), *({"partition": 0, "key": "p0", "hex": b.hex()} for b in bad), record(6)])
     wait_stored(host, "keyed", [3, 6])
     letters(host, len(bad) * len(alone))  # of each
     equal(state(host, "plain")[0], "ok", "the state after garbage")
     code, seconds = host.stop()
     check(seconds < harness.STOP_S, f"stopping took {seconds:.1f} s")
+
+
+def silence():
+    """A broker that takes what it is asked and says nothing, from each moment of getting there on, is away; one that is slow is
+    not."""
+    cluster = kafka_peer.Cluster("mock", 1)
+    cluster.create("readings", 3)
+    behind = cluster.brokers[0]
+    doors = {name: kafka_peer.Relay(behind, deaf_to=key) for name, key in SILENT_FROM.items()}
+    slow = kafka_peer.Relay(behind, slow_s=0.7)
+    host = harness.Host().start()
+    apply(host, "kafka", MAP, slow={"config": settings([slow.address], group="slow")},
+          **{name: {"config": settings([door.address], group=name), "paused": True} for name, door in doors.items()})
+    host.workspace(WS, "streams")
+    down = {}
+
+    def all_down():
+        for name in set(doors) - set(down):
+            now, reason = state(host, name)
+            if now == "down":
+                down[name] = time.monotonic() - doors[name].silent_since
+                check("silent" in reason or "timed out" in reason, f"the reason of {name}", reason)
+        return len(down) == len(doors)
+    for name in doors:
+        host.cli("connector", "resume", name, "-w", WS)
+    wait_for("those at silent brokers are down", all_down, JOIN_S)
+    equal({name: s for name, s in down.items() if s > STATE_S}, {}, "seconds until they were")
+    for door in doors.values():
+        door.deaf_to, door.open = None, True
+    wait_state(host, "slow", "ok", timeout=JOIN_S)
+    for name in doors:
+        wait_state(host, name, "ok", timeout=JOIN_S)
+    cluster.send("readings", [record(n) for n in range(30)])
+    wait_stored(host, "keyed", range(30))
+    for name in ("slow", *doors):
+        equal(state(host, name)[0], "ok", f"the state of {name} with records")
 
 
 def tried():
@@ -176,4 +221,4 @@ def tried():
 
 
 if __name__ == "__main__":
-    harness.main(restarts, group, states, tried)
+    harness.main(restarts, group, states, silence, tried)

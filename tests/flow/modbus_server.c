@@ -1,6 +1,7 @@
-/* A Modbus/TCP device for modbus_test.py, by libmodbus: port 0 = any; prints its port. Holding registers 0 to
- * 99: known values; input registers 0 to 9; coils 0 to 15; asking beyond gives an exception. Some units are
- * odd (enum below). It ends with its standard input. */
+/* A Modbus/TCP device for modbus_test.py, by libmodbus: port 0 = any; prints its port. With the path of a
+ * serial line it is unit 1 there, whose upper registers are slow. Holding registers 0 to 99: known values;
+ * input registers 0 to 9; coils 0 to 15; asking beyond gives an exception. Some units are odd (enum below).
+ * It ends with its standard input. */
 #include <errno.h>
 #include <modbus.h>
 #include <netinet/in.h>
@@ -11,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CLIENTS = 16, SLOW_US = 100000, PARTLY_FROM = 60 };
+enum { CLIENTS = 16, SLOW_US = 100000, LATE_US = 400000, PARTLY_FROM = 60 };
 enum { UNIT_SHORT = 4, UNIT_BUSY = 5, UNIT_SLOW = 6, UNIT_PARTLY = 7, UNIT_NO_PATH = 8, UNIT_SILENT = 9 };
 
 static void put_values(modbus_mapping_t *m)
@@ -25,6 +26,7 @@ static void put_values(modbus_mapping_t *m)
     memcpy(m->tab_registers + 20, (const uint16_t[]){0x5055, 0x4d50, 0x2d37, 0x2020}, 8); /* "PUMP-7  " */
     memcpy(m->tab_registers + 30, (const uint16_t[]){0xffff, 0xffff, 0xffff, 0xfffe}, 8);
     m->tab_registers[40] = 0x0008;
+    m->tab_registers[PARTLY_FROM] = 4242;
     m->tab_input_registers[3] = 215;
     m->tab_bits[5] = 1;
 }
@@ -78,7 +80,31 @@ static void serve(modbus_t *context, modbus_mapping_t *m, int listener)
     }
 }
 
-int main(int argc, char **argv)
+static int serve_line(const char *path)
+{
+    modbus_t *context = modbus_new_rtu(path, 9600, 'N', 8, 1);
+    modbus_mapping_t *m = modbus_mapping_new(16, 0, 100, 10);
+    uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
+    if (!context || !m || modbus_set_slave(context, 1) || modbus_connect(context))
+        return 1;
+    put_values(m);
+    puts("0");
+    fflush(stdout);
+    struct pollfd fds[2] = {{0, POLLIN, 0}, {modbus_get_socket(context), POLLIN, 0}};
+    while (poll(fds, 2, -1) > 0 && !fds[0].revents) {
+        int len = modbus_receive(context, query);
+        if (len > 0 && (query[2] << 8 | query[3]) >= PARTLY_FROM)
+            usleep(LATE_US);
+        if (len > 0)
+            modbus_reply(context, query, len, m);
+    }
+    modbus_close(context);
+    modbus_mapping_free(m);
+    modbus_free(context);
+    return 0;
+}
+
+static int serve_network(int argc, char **argv)
 {
     modbus_t *context = modbus_new_tcp("127.0.0.1", 0);
     modbus_mapping_t *m = modbus_mapping_new(16, 0, 100, 10);
@@ -99,4 +125,9 @@ int main(int argc, char **argv)
     modbus_mapping_free(m);
     modbus_free(context);
     return 0;
+}
+
+int main(int argc, char **argv)
+{
+    return argc > 1 && argv[1][0] == '/' ? serve_line(argv[1]) : serve_network(argc, argv);
 }

@@ -2,7 +2,11 @@
 beside others that answer, and a device that goes away and comes back. What goes wrong with one of them is said, once, and costs
 the others no more than it must."""
 import json
+import os
+import select
+import socket
 import subprocess
+import tty
 
 import harness
 import mqtt_peer
@@ -77,6 +81,28 @@ connectors:
 UNITS = {"short": 4, "busy": 5, "slow": 6, "partly": 7, "lost": 8}
 
 
+class Gateway(odd_server.Odd):
+    """A serial line with a device at its end, as a simple gateway offers it over TCP: bytes go through as they come."""
+
+    def __init__(self):
+        self.line, far = os.openpty()
+        tty.setraw(self.line)
+        tty.setraw(far)
+        self.device = Device()
+        self.device.port = os.ttyname(far)
+        self.device.start()
+        os.close(far)
+        super().__init__()
+
+    def talk(self, near):
+        while select.select([near], [], [], 0)[0] == [] or near.recv(1, socket.MSG_PEEK):
+            for source in select.select([near, self.line], [], [], 0.5)[0]:
+                if source is near:
+                    os.write(self.line, near.recv(4096))
+                else:
+                    near.sendall(os.read(self.line, 4096))
+
+
 def connector(name, port, *units, **more):
     points = more.pop("points", [{"name": "a", "address": 0, "type": "u32"}])
     config = {"address": f"127.0.0.1:{port}", "every_ms": 200, "timeout_ms": 1000, "points": points, **more,
@@ -87,7 +113,7 @@ def connector(name, port, *units, **more):
 
 def faults():
     """Each fault beside a device that is well. The state names it within seconds; refusals are dead letters when they begin."""
-    device, noise = Device().start(), odd_server.Noise()
+    device, noise, serial = Device().start(), odd_server.Noise(), Gateway()
     door = mqtt_peer.Door(device.port)
     host = harness.Host().start()
     template = host.folder / "odd.yaml"
@@ -95,13 +121,14 @@ def faults():
     template.write_text(TEMPLATE + connector("well", door.port, "one", "slow", timeout_ms=500) + connector("short", device.port, "one", "short") +
                         connector("busy", device.port, "busy", "one") + connector("lost", device.port, "lost") +
                         connector("noise", noise.port, "one") + connector("away", mqtt_peer.free_port(), "one") +
-                        connector("partly", device.port, "one", "partly", points=two))
+                        connector("partly", device.port, "one", "partly", points=two) +
+                        connector("serial", serial.port, "one", points=two, framing="rtu_over_tcp", timeout_ms=300))
     host.apply(template)
     host.workspace(mqtt_peer.WS, "odd")
     for name, expected, reason in (("well", "ok", ""), ("short", "degraded", "another number of registers"),
                                    ("busy", "degraded", "server device busy"), ("lost", "down", "no device answers"),
                                    ("noise", "down", "does not keep to Modbus"), ("away", "down", "Connection refused"),
-                                   ("partly", "degraded", "partly-partly")):
+                                   ("partly", "degraded", "partly-partly"), ("serial", "degraded", "serial-one")):
         wait_state(host, name, expected, reason)
     door.open = False
     wait_state(host, "well", "down", "devices")
@@ -112,6 +139,8 @@ def faults():
     possible = (one[-1] - one[0]) * 10  # a reading each 100 ms
     check(len(one) > possible * 0.4, "a group that is not answered leaves the other device alone", len(one), possible)
     check(len(other) > possible * 0.4, "and the other groups of its own", len(other), possible)
+    late = host.sql("SELECT DISTINCT a, b FROM datastore.readings_wid1 WHERE device_id = 'serial-one'")
+    equal([[int(v) for v in r if v is not None] for r in late], [[65526]], "values over the serial line: what comes late is nobody else's")
     letters = [r[0] for r in host.sql("SELECT detail FROM penstock.dead_letter_wid1")]
     equal(sorted(set(letters)), ["exception 6: server device busy", "no answer",
                                  "the answer has another number of registers than were asked for"], "what was refused")

@@ -1,94 +1,33 @@
 """What the tests of MQTT talk to and with: Debian's mosquitto on a free port of the loopback, and a publisher of our own
 over a plain socket, which waits for the broker's acknowledgement of each message of QoS 1 and 2."""
-import pathlib
-import shutil
-import signal
+import os
 import socket
 import struct
 import subprocess
-import threading
-import time
 
-import harness
-from harness import check, wait_for
+from far_side import STATE_S, WS, Daemon, Door, free_port, state, wait_state  # noqa: F401, its tests ask here
+from harness import check
 
-STATE_S = 5  # within which a connector says how it is
-WS = "w"
 CONNACK, PUBLISH, PUBACK, PUBREC, PUBREL, PUBCOMP = 2, 3, 4, 5, 6, 7
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def state(host, name):
-    s = host.api("GET", f"/workspaces/{WS}/connectors/{name}").json
-    return ("ok" if s["state"] in ("live", "backfilling") else s["state"]), s.get("error") or ""
-
-
-def wait_state(host, name, expected, reason="", timeout=STATE_S):
-    def there():
-        now, error = state(host, name)
-        return now == expected and reason in error and (now, error)
-    try:
-        wait_for(f"{name} is {expected} ({reason})", there, timeout)
-    except harness.Failed as why:
-        raise harness.Failed(f"{why}: it is {state(host, name)}") from None
-
-
-class Broker:
+class Broker(Daemon):
     """mosquitto with a store on disk, so that its sessions and messages outlive it."""
 
     def __init__(self, *settings, listener=(), anonymous=True):
-        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        if not pathlib.Path(program).exists():
-            raise harness.Skipped("mosquitto is not installed")
-        self.program, self.folder, self.port = program, harness.folder("penstock-mqtt-"), free_port()
-        self.process = None
-        lines = [f"listener {self.port} 127.0.0.1", *listener, f"allow_anonymous {str(anonymous).lower()}",
+        super().__init__("mosquitto", "mqtt")
+        self.set(f"listener {self.port} 127.0.0.1", *listener, f"allow_anonymous {str(anonymous).lower()}",
                  "persistence true", f"persistence_location {self.folder}/", "autosave_interval 1", "max_queued_messages 0",
-                 "log_type all", "set_tcp_nodelay true", *settings]
-        import os
-        if os.geteuid() == 0:
-            lines.append("user root")
-        self.settings = self.folder / "mosquitto.conf"
-        self.settings.write_text("\n".join(lines) + "\n")
-        harness._stack.callback(self.close)
+                 "log_type all", "set_tcp_nodelay true", *settings, *(["user root"] if os.geteuid() == 0 else []))
 
-    def start(self):
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([self.program, "-c", str(self.settings)], stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
-        wait_for("the broker listens", self._listens, 10)
-        return self
 
-    def _listens(self):
-        check(self.process.poll() is None, "mosquitto runs", self.log())
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def log(self):
-        return (self.folder / "log").read_text(errors="replace")[-3000:]
-
-    def stop(self):
-        """SIGTERM: it writes its store."""
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
-
-    def pause(self, paused=True):
-        """A machine that is still there and says nothing: its half of the connection stays open."""
-        self.process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
-
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
-
-    @property
-    def url(self):
-        return f"mqtt://127.0.0.1:{self.port}"
+def with_password(folder):
+    """A password file of mosquitto: pump, right."""
+    passwords = folder / "passwords"
+    passwords.write_text("pump:right\n")
+    passwords.chmod(0o600)
+    subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True, stderr=subprocess.DEVNULL)
+    return passwords
 
 
 def _text(text):
@@ -171,44 +110,3 @@ class Peer:
 
     def close(self):
         self.socket.close()
-
-
-class Door:
-    """A TCP proxy that can be shut without either side noticing: a cable that was pulled. With `delay` it is a slow line."""
-
-    def __init__(self, port, delay=0):
-        self.to, self.open, self.delay, self.sockets = port, True, delay, []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-        harness._stack.callback(self.close)
-
-    def _accept(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-                far = socket.create_connection(("127.0.0.1", self.to), 10)
-            except OSError:
-                return
-            self.sockets += [near, far]
-            for a, b in ((near, far), (far, near)):
-                threading.Thread(target=self._copy, args=(a, b), daemon=True).start()
-
-    def _copy(self, a, b):
-        try:
-            while data := a.recv(65536):
-                time.sleep(self.delay)
-                if self.open:
-                    b.sendall(data)
-            b.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
-
-    def close(self):
-        self.listener.close()
-        for s in self.sockets:
-            s.close()
-
-    @property
-    def url(self):
-        return f"mqtt://127.0.0.1:{self.port}"

@@ -4,8 +4,10 @@ import json
 import harness
 import nats_peer
 from harness import check, equal, say
-from mqtt_peer import WS
+from far_side import STATE_S, WS, Door, Stranger, free_port
+from streams import certificates
 from streams_out import all_there, put, sink, started, wait_settled, wait_sink
+from streams_out import states as expect
 
 
 def rows_of(peer):
@@ -56,4 +58,39 @@ def refusals():
     check("wr0ng-word" not in host.log(), "no secret is in the log")
 
 
-harness.main(restarts, refusals)
+def states():
+    """What goes wrong on the way to the server is said by its sink within seconds."""
+    pems = certificates(harness.folder())
+
+    def tls(name, *more):
+        return nats_peer.Server(f'tls {{cert_file: "{pems}/{name}.pem", key_file: "{pems}/{name}.key"{"".join(more)}}}').start()
+    plain, good, late, other = nats_peer.Server().start(), tls("good"), tls("late"), tls("other")
+    mutual = tls("good", f', ca_file: "{pems}/ca.pem", verify: true')
+    nats_peer.Peer(plain.port).stream("OUT", "out.>")
+    silent, slow = (Door(plain.port, scheme="nats", delay=d) for d in (0, 0.2))
+    silent.open = False
+    ca = {"tls": {"ca": {"pem": (pems / "ca.pem").read_text()}}}
+
+    def at(url, **more):
+        return {"servers": [url], "subject": "out.{device}", "patience_s": 2, **more}
+    host = started("nats-out", sinks={
+        "plain": at(plain.url), "slow": at(slow.url), "silent": at(silent.url), "away": at(f"nats://127.0.0.1:{free_port()}"),
+        "else": at(f"nats://127.0.0.1:{Stranger().port}"), "untrusted": at(good.url, tls={}), "late": at(late.url, **ca),
+        "other": at(other.url, **ca), "nobody": at(mutual.url, **ca)})
+    expect(host, (("plain", "ok", ""), ("slow", "ok", ""), ("silent", "down", "127.0.0.1"), ("away", "down", "127.0.0.1"),
+                  ("else", "down", "127.0.0.1"), ("untrusted", "needs_you", "certificate"), ("late", "needs_you", "expired"),
+                  ("other", "needs_you", "mismatch"), ("nobody", "needs_you", "our certificate is refused")), 10)
+    silent.open = True
+    wait_settled(host, 10, "silent")
+    silent.open = False  # in the middle of its work
+    put(host, range(10, 20))
+    wait_sink(host, "down", "", STATE_S, "silent")
+    silent.open = True
+    for name in ("plain", "slow", "silent"):
+        wait_settled(host, 20, name)
+    values, ids, _ = rows_of(nats_peer.Peer(plain.port))
+    all_there(values, ids, range(20))
+    equal(len(values), 20, "messages of the stream, to which three sinks sent the same rows")
+
+
+harness.main(restarts, refusals, states)

@@ -2,61 +2,19 @@
 own over a plain socket."""
 import json
 import os
-import pathlib
-import shutil
-import signal
 import socket
-import subprocess
 
-import harness
-from harness import check, wait_for
-from mqtt_peer import free_port
+from far_side import Daemon
+from harness import check
 
 
-class Server:
-    """nats-server with a store on disk, so that its streams outlive it."""
+class Server(Daemon):
+    """nats-server with a store on disk, so that its streams outlive it; or without streams."""
 
-    def __init__(self, *settings, port=None):
-        program = shutil.which("nats-server") or "/usr/sbin/nats-server"
-        if not pathlib.Path(program).exists():
-            raise harness.Skipped("nats-server is not installed")
-        self.program, self.folder, self.port = program, harness.folder("penstock-nats-"), port or free_port()
-        self.process = None
-        self.settings = self.folder / "nats.conf"
-        self.settings.write_text("\n".join([f"listen: 127.0.0.1:{self.port}", f'jetstream {{store_dir: "{self.folder}/store"}}',
-                                            *settings]) + "\n")
-        harness.at_end(self.close)
-
-    def start(self):
-        with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([self.program, "-c", str(self.settings)], stdout=log, stderr=log,
-                                            stdin=subprocess.DEVNULL)
-        wait_for("the server listens", self._listens, 10)
-        return self
-
-    def _listens(self):
-        check(self.process.poll() is None, "nats-server runs", self.log())
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def log(self):
-        return (self.folder / "log").read_text(errors="replace")[-3000:]
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(10)
-
-    def pause(self, paused=True):
-        self.process.send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
-
-    def close(self):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
-
-    @property
-    def url(self):
-        return f"nats://127.0.0.1:{self.port}"
+    def __init__(self, *settings, streams=True):
+        super().__init__("nats-server", "nats")
+        store = [f'jetstream {{store_dir: "{self.folder}/store"}}'] if streams else []
+        self.set(f"listen: 127.0.0.1:{self.port}", *store, *settings)
 
 
 class Peer:

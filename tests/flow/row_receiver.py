@@ -8,7 +8,7 @@ from harness import Host, Sink, at_end, check
 TEMPLATE = """
 apiVersion: penstock/v1
 kind: Template
-metadata: {{key: out, version: 1.0.0}}
+metadata: {{key: out, version: 1.0.{version}}}
 datastores:
   readings:
     schema:
@@ -40,6 +40,7 @@ class Far(Sink):
         def do_POST(self):
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             far = self.server.sink
+            far.begun += 1
             text = body.decode()
             rows = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
             bad = [i for i, row in enumerate(rows) if row.get("value") == 13]
@@ -72,7 +73,7 @@ class Far(Sink):
             pass
 
     def __init__(self, mode="ok"):
-        self.mode, self.asked, self.retry_after, self.released = mode, 0, False, threading.Event()
+        self.mode, self.begun, self.asked, self.retry_after, self.released = mode, 0, 0, False, threading.Event()
         super().__init__(Far.Handler)
         at_end(self.released.set)
 
@@ -92,13 +93,24 @@ class Far(Sink):
         return [seen[seq] for seq in sorted(seen)]
 
 
+def template(far, key="", config="", rows=100, paused="false", version=0):
+    return TEMPLATE.format(url=far.url, key=key, config=config, rows=rows, paused=paused, version=version)
+
+
 def started(far, key="", config="", rows=100, paused="false", **more):
     host = Host(**more).start()
     path = host.folder / "out.yaml"
-    path.write_text(TEMPLATE.format(url=far.url, key=key, config=config, rows=rows, paused=paused))
+    path.write_text(template(far, key, config, rows, paused))
     host.apply(path)
     host.workspace("one", "out")
     return host
+
+
+def add_sink(host, far, text):
+    """The next version of the template, with one more sink like the one that is there."""
+    path = host.folder / "out.yaml"
+    path.write_text(template(far, version=1) + text)
+    host.cli("template", "apply", "-f", path, "--yes", "--all")
 
 
 def reading(n, device="d0", value=1.0, **more):

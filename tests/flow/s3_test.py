@@ -3,41 +3,16 @@ way in which a far side can fail. What must hold throughout: every row is in the
 connector's state says within five seconds what is wrong."""
 import gzip
 import json
-import ssl
 import struct
 import threading
-import time
 
 import harness
 import pems
-from far_http import Absent, again, look, look_ok, tls_server, wait_state
+import pulled
+from far_http import Absent, again, look_ok, tls_server, wait_state
 from harness import check, equal, wait_for
+from pulled import give, row
 from s3_server import Bucket, fault
-
-TEMPLATE = """
-apiVersion: penstock/v1
-kind: Template
-metadata: {key: objects, version: 1.0.%d, title: Objects}
-datastores:
-  readings:
-    schema:
-      type: object
-      required: [time, device]
-      additionalProperties: false
-      properties:
-        time: {type: string, format: date-time}
-        device: {type: string}
-        value: {type: number}
-    time: time
-    entity: [device]
-    accept: {past: any, future: any}
-connectors:
-%s
-"""
-
-
-def row(n, device):
-    return {"time": f"2026-03-{1 + n // 86400:02d}T{n // 3600 % 24:02d}:{n // 60 % 60:02d}:{n % 60:02d}Z", "device": device, "value": n}
 
 
 def csv(device, n, first=0):
@@ -54,20 +29,7 @@ def zst(data):
 
 
 def connector(name, bucket, format="csv", decode=None, into="datastore:readings", **config):
-    settings = {"plugin": "org.penstock.connector.s3", "config": {"url": bucket.url, "every_s": 1, **config}, "format": format, "into": into}
-    if decode:
-        settings["decode"] = decode
-    return f"  {name}: {json.dumps(settings)}"
-
-
-def give(host, *connectors):
-    n = getattr(host, "given", 0)
-    host.given = n + 1
-    template = host.folder / "objects.yaml"
-    template.write_text(TEMPLATE % (n, "\n".join(connectors)))
-    host.cli("template", "apply", "-f", template, "--yes", *(["--all"] if n else []))
-    if not n:
-        host.workspace("one", "objects")
+    return pulled.connector(name, "s3", {"url": bucket.url, **config}, format, decode, into)
 
 
 def stored(host):

@@ -125,7 +125,7 @@ KINDS = {"hook": Hook, "table": Table, "lake": Lake}
 
 
 def sink(name, far, **config):
-    settings = {"url": far.server.url + far.kind.path, "timeout_ms": 4000, **far.kind.config, **config}
+    settings = {"url": far.server.url + far.kind.path, "timeout_ms": 10000, **far.kind.config, **config}
     return f"  {name}: " + json.dumps({"plugin": "org.penstock.connector." + far.kind.plugin, "from": "datastore:readings", "config": settings,
                                        "batch": {"rows": BATCH, "every": "100ms"}})
 
@@ -173,6 +173,7 @@ def failures():
     fars["hook_garbage"].mood = None  # whatever is said with a 200, it is a 200
     closed = {f"{kind}_closed": Moody(make, None, Absent) for kind, make in KINDS.items()}
     host = started([sink(name, far) for name, far in {**fars, **closed}.items()])
+    wait_for("everybody is asked", lambda: all(far.tries() for far in fars.values()), 60)
     for mood, state, words in (
             ("silent", "degraded", "waiting for an answer from"), ("half", "degraded", "waiting for an answer from"), ("denied", "needs_you", ""),
             ("closed", "down", "Failed to connect"), ("cut", "down", "Empty reply"), ("broken", "down", "500"), ("busy", "down", "429")):
@@ -181,7 +182,7 @@ def failures():
     wait_state(host, "table_garbage", "down", "is no ClickHouse")
     wait_state(host, "lake_garbage", "down", "this is no S3 server")
     for kind in KINDS:
-        wait_state(host, f"{kind}_silent", "down", "timed out", 8)
+        wait_state(host, f"{kind}_silent", "down", "timed out", 15)
         for mood, words in (("closed", "Failed to connect"), ("denied", "")):
             out = host.cli("sink", "check", f"{kind}_{mood}", "-w", "one", code=None)
             check(out.returncode != 0 and words in out.errors, f"check of {kind}_{mood}", out.errors, out.text)

@@ -1,10 +1,9 @@
 """Rows that go out by a sink: signed, in order, corrected, refused; and sinks that are wrong."""
 import hashlib
 import hmac
-import json
 
 from harness import Host, check, equal, main, wait_for
-from row_receiver import KEYED, TEMPLATE, Far, in_order, reading, sink_of, started
+from row_receiver import KEYED, Far, add_sink, in_order, reading, sink_of, started, template
 
 
 def rows_go_out_signed_and_in_order():
@@ -96,11 +95,75 @@ def corrections_come_as_they_are():
     host.stop()
 
 
+def rows_go_out_again_when_asked():
+    """Back to a time, and to the beginning while a batch is under way, which then does not count."""
+    far = Far()
+    host = started(far, rows=50)
+    back = lambda *words, **more: host.cli("sink", "rewind", "lake", "-w", "one", *words, "--yes", **more)
+    host.ingest("one", "readings", [reading(n, value=n) for n in range(120)])
+    wait_for("120 rows", lambda: len(far.rows()) == 120)
+    host.ingest("one", "readings", [reading(n, value=n) for n in range(120, 180)])
+    wait_for("180 rows", lambda: len(far.rows()) == 180)
+    since = host.sql("SELECT to_char(min(_received) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') FROM datastore.readings_wid1 "
+                     "WHERE value >= 120")[0][0]
+    wait_for("it is settled", lambda: sink_of(host)["delivered"] == 180)
+    at = sink_of(host)["position"]
+    said = host.cli_json("sink", "rewind", "lake", "-w", "one", "--to-time", since, "--yes")
+    equal(said["was"], at, "where it stood")
+    wait_for("the rows of then", lambda: len(far.rows()) == 240)
+    wait_for("it stands where it stood", lambda: sink_of(host)["position"] == at)
+    equal([row["value"] for row in far.rows()[180:]], [float(n) for n in range(120, 180)], "what came again")
+    check(not any("~" in batch["id"] for batch in far.all()[:4]) and far.all()[-1]["id"].endswith("~1"), "its ids are new", far.all()[-1]["id"])
+    far.mode = "hang"
+    asked = len(far.all())
+    host.ingest("one", "readings", [reading(n, value=n) for n in range(180, 190)])
+    wait_for("a batch is under way", lambda: host.sql("SELECT trying FROM penstock.sink")[0][0])
+    wait_for("and at the far side", lambda: far.begun > asked)
+    back("--to-beginning")
+    equal(host.sql("SELECT trying, rewound FROM penstock.sink"), [[None, "2"]], "what is under way is forgotten")
+    far.mode = "ok"
+    far.released.set()
+    wait_for("all rows again", lambda: [row["value"] for batch in far.all() if batch["id"].endswith("~2") for row in batch["rows"]] ==
+             [float(n) for n in range(190)])
+    wait_for("it stands behind all", lambda: sink_of(host)["position"] == far.rows()[-1]["_seq"])
+    equal(sink_of(host)["delivered"], 180 + 60 + 190, "what counts as delivered: not the batch that was under way")
+    check("before that already" in back("--to-time", "now+1h").errors, "never forward")
+    equal(sink_of(host)["state"], "ok", "how it is")
+    for words, code in ((("--to-time", "soon"), 7), ((), 2), (("--to-beginning", "--to-time", "now"), 2)):
+        equal(back(*words, code=None).returncode, code, f"exit code of {words}")
+    equal(host.cli("sink", "rewind", "lake", "-w", "one", "--to-beginning", "--no-input", code=None).returncode, 2, "nobody says yes")
+    host.api("POST", "/workspaces/one/sinks/nobody:rewind", {"to": "beginning"}, expect=404)
+    host.api("POST", "/workspaces/one/sinks/lake:rewind", {"to": 5}, expect=422)
+    seen = [a for a in host.api("GET", "/workspaces/one/audit").json["items"] if a["verb"] == "sink.rewind"]
+    equal((len(seen), seen[0]["object"]), (3, "sink:lake"), "the audit")
+    host.stop()
+
+
+def where_a_sink_begins():
+    """`newest` is from now on, also while it is paused; and no place that another sink of that name has left counts."""
+    far, fresh, late = Far(), Far(), Far()
+    host = started(far)
+    host.ingest("one", "readings", [reading(n) for n in range(30)])
+    host.sql("INSERT INTO penstock.sink (wid, sink, store, seq) SELECT 1, 'late', 'readings', max(_seq) FROM datastore.readings_wid1")
+    sink = '  {name}: {{plugin: org.penstock.connector.webhook-out, from: "datastore:readings", config: {{url: "{url}"}}, batch: {{every: 100ms}}{more}}}\n'
+    add_sink(host, far, sink.format(name="fresh", url=fresh.url, more=", begin: newest, paused: true") + sink.format(name="late", url=late.url, more=""))
+    wait_for("it has begun", lambda: host.sql("SELECT seq FROM penstock.sink WHERE sink = 'fresh'"))
+    host.ingest("one", "readings", [reading(n) for n in range(30, 35)])
+    host.cli("sink", "resume", "fresh", "-w", "one")
+    wait_for("all rows", lambda: len(late.once()) == 35)
+    wait_for("the newest", lambda: len(fresh.rows()) >= 5)
+    equal([row["time"][17:19] for row in fresh.rows()], ["30", "31", "32", "33", "34"], "what came since")
+    host.sql("UPDATE datastore.readings_wid1 SET _received = _received + interval '1 hour'")  # as if the clock had been set back since
+    host.api("POST", "/workspaces/one/sinks/fresh:rewind", {"to": "beginning"})
+    wait_for("all rows there, too", lambda: len(fresh.once()) == 35)
+    host.stop()
+
+
 def a_wrong_sink_says_so():
     far = Far()
     host = Host().start()
     path = host.folder / "out.yaml"
-    good = TEMPLATE.format(url=far.url, key="", config="", rows=100, paused="false")
+    good = template(far)
     for text, words in ((good.replace("datastore:readings", "datastore:reading"), "reading"),
                         (good.replace("webhook-out", "webhook-ot"), "there is no sink plugin"),
                         (good.replace("org.penstock.connector.webhook-out", "org.penstock.connector.csv"), "there is no sink plugin"),
@@ -114,4 +177,4 @@ def a_wrong_sink_says_so():
 
 
 main(rows_go_out_signed_and_in_order, refused_rows_are_dead_letters, who_refuses_everything_buries_nothing,
-     corrections_come_as_they_are, a_wrong_sink_says_so)
+     corrections_come_as_they_are, rows_go_out_again_when_asked, where_a_sink_begins, a_wrong_sink_says_so)

@@ -17,6 +17,8 @@ def life():
     host.start()
     equal([r["pressure"] for r in host.rows("kept", "datastore:sensor_data") if r["device_id"] == "p1"],
           [n % 9 for n in range(502)], "the rows after another start")
+    store = next(s for s in host.cli_json("store", "list", "-w", "kept")["items"] if s["store"] == "datastore:sensor_data")
+    check(store["newest"] and store["bytes"] > 0, "store list says how the store is", store)
     for limit in (1, 500, 501):
         out = host.cli("store", "rows", "datastore:sensor_data", "-w", "kept", "--limit", str(limit), "-o", "ndjson")
         equal(len(out.text.splitlines()), limit, f"rows of --limit {limit}")

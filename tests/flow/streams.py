@@ -4,7 +4,7 @@ import subprocess
 
 import harness
 from harness import equal, wait_for
-from mqtt_peer import WS
+from far_side import WS
 
 TEMPLATE = harness.SOURCE / "tests" / "flow" / "streams.yaml"
 T0 = 1774720800000

@@ -264,7 +264,7 @@ static pst_status find_link(const paging *g, const pull_client *c, const pst_jso
     }
     if (!*found)
         return PST_OK;
-    if (!pull_resolve(c->answer.url, found, absolute) || strlen(absolute) >= cap)
+    if (!url_resolve(c->answer.url, found, absolute) || strlen(absolute) >= cap)
         return odd(c, error, "a link that is no URL of http, or is too long", NULL);
     snprintf(out, cap, "%s", absolute);
     return pull_allowed(c, absolute, &home, error);

@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_US = 4000000, DOUBT_US = 600000, BROKERS_TEXT = 20000 };
+enum {
+    ANSWER_US = 4000000,
+    DOUBT_US = 600000,
+    QUIET_US = 1000000, /* after which it is asked whether anybody is there, while nothing else shows it */
+    SLOW_MS = 2000,
+    BROKERS_TEXT = 20000
+};
 
 void client_init(client *c, const pst_host *host)
 {
@@ -45,7 +51,7 @@ pst_status client_class(rd_kafka_resp_err_t err)
     }
 }
 
-/* The far side says that our certificate will not do. */
+/* The far side says that our certificate will not do; with TLS 1.3 when for us the handshake is over. */
 static bool refuses_ours(const char *text)
 {
     return strstr(text, "alert bad certificate") || strstr(text, "certificate required") ||
@@ -78,7 +84,7 @@ static void on_error(rd_kafka_t *kafka, int err, const char *reason, void *opaqu
         c->away = true;
     } else if (err == RD_KAFKA_RESP_ERR__SSL && c->distrust[0]) {
         note(c, PST_E_CONFIG, c->distrust);
-    } else if (err == RD_KAFKA_RESP_ERR__SSL && refuses_ours(reason)) {
+    } else if (refuses_ours(reason)) {
         note(c, PST_E_AUTH, reason);
     } else {
         note(c, kind, reason);
@@ -110,25 +116,45 @@ static void on_log(const rd_kafka_t *kafka, int level, const char *facility, con
     c->host->log(c->host, level <= 3 ? PST_LOG_WARN : PST_LOG_DEBUG, line, NULL, 0);
 }
 
+/* One question, which hears no cancel: it waits as long as such brokers take. NULL: no answer. */
+static const rd_kafka_metadata_t *ask(client *c, bool all)
+{
+    const rd_kafka_metadata_t *found = NULL;
+    int64_t asked_us = c->host->now_us(c->host), wait_ms = CLIENT_STEP_MS + 2 * c->pace_us / 1000;
+    if (rd_kafka_metadata(c->kafka, all, NULL, &found, (int)(wait_ms < SLOW_MS ? wait_ms : SLOW_MS)))
+        return NULL;
+    c->answered_us = c->host->now_us(c->host);
+    c->pace_us = c->answered_us - asked_us;
+    return found;
+}
+
+void client_doubt(client *c)
+{
+    int64_t now = c->host->now_us(c->host);
+    pthread_mutex_lock(&c->lock);
+    if (!c->doubt_us && now - c->answered_us > QUIET_US)
+        c->doubt_us = now;
+    pthread_mutex_unlock(&c->lock);
+}
+
 /* The library tells of a broker that went away, not of one that is there again; and while one connection of
  * several waits, not all count as down. */
 void client_probe(client *c)
 {
-    const rd_kafka_metadata_t *found = NULL;
     pthread_mutex_lock(&c->lock);
-    int64_t doubt_us = c->doubt_us;
+    int64_t doubt_us = c->doubt_us, slow_us = 2 * c->pace_us;
     pthread_mutex_unlock(&c->lock);
     if (!doubt_us)
         return;
-    bool there = rd_kafka_metadata(c->kafka, 0, NULL, &found, CLIENT_STEP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (there)
-        rd_kafka_metadata_destroy(found);
+    const rd_kafka_metadata_t *found = ask(c, false);
     pthread_mutex_lock(&c->lock);
-    c->away = c->away || (!there && c->host->now_us(c->host) - doubt_us > DOUBT_US);
-    c->doubt_us = there ? 0 : doubt_us;
-    if (there && c->fault == PST_E_UNAVAILABLE && !c->away)
+    c->away = c->away || (!found && c->host->now_us(c->host) - doubt_us > DOUBT_US + slow_us);
+    c->doubt_us = found ? 0 : doubt_us;
+    if (found && c->fault == PST_E_UNAVAILABLE && !c->away)
         c->fault = PST_OK;
     pthread_mutex_unlock(&c->lock);
+    if (found)
+        rd_kafka_metadata_destroy(found);
 }
 
 pst_status client_state(client *c, pst_error *error)
@@ -142,7 +168,7 @@ pst_status client_state(client *c, pst_error *error)
                  st == PST_E_AUTH ? "/sasl"
                  : c->distrust[0] ? "/tls"
                                   : "/brokers",
-                 "%.400s", c->why[0] ? c->why : "no broker is reached");
+                 "%.400s", c->why[0] ? c->why : "no broker answers: they are silent");
     pthread_mutex_unlock(&c->lock);
     return st;
 }
@@ -264,6 +290,7 @@ pst_status client_open(client *c, rd_kafka_type_t type, rd_kafka_conf_t *conf, p
     c->fault = PST_OK;
     c->away = false;
     c->doubt_us = 0;
+    c->answered_us = c->pace_us = 0;
     c->why[0] = c->distrust[0] = '\0';
     c->kafka = rd_kafka_new(type, conf, why, sizeof why);
     if (!c->kafka) {
@@ -293,25 +320,41 @@ void client_serve(client *c, int wait_ms)
         rd_kafka_message_destroy(m); /* before there is a subscription: errors only, which on_error knows */
 }
 
+/* The library asks by itself when it has reached a broker; since that was answered it knows the cluster's
+ * name. */
+static bool is_there(client *c, int64_t since_us)
+{
+    char *cluster = rd_kafka_clusterid(c->kafka, c->answered_us ? 0 : CLIENT_STEP_MS);
+    if (!cluster)
+        return false;
+    rd_kafka_mem_free(c->kafka, cluster);
+    if (!c->answered_us) {
+        c->answered_us = c->host->now_us(c->host);
+        c->pace_us = c->answered_us - since_us;
+    }
+    return true;
+}
+
 pst_status client_wait(client *c, const pst_call *call, bool all, const rd_kafka_metadata_t **out,
                        pst_error *error)
 {
-    int64_t end = c->host->now_us(c->host) + ANSWER_US;
+    int64_t begin = c->host->now_us(c->host), end = begin + ANSWER_US;
+    int64_t last = call->deadline_us - (int64_t)2 * CLIENT_STEP_MS * 1000;
+    end = end < last ? end : last;
     *out = NULL;
-    for (;;) {
+    while (c->host->now_us(c->host) < end) {
         pst_status st = client_state(c, error);
         if (st)
             return st;
-        if (rd_kafka_metadata(c->kafka, all, NULL, out, CLIENT_STEP_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        *out = is_there(c, begin) ? ask(c, all) : NULL;
+        if (*out)
             return PST_OK;
         client_serve(c, 0);
         if (c->host->cancelled(c->host, call))
             return pst_fail(error, PST_E_CANCELLED, NULL, "the call was cancelled");
-        int64_t now = c->host->now_us(c->host);
-        if (now > end || now > call->deadline_us - 2 * CLIENT_STEP_MS * 1000)
-            return pst_fail(error, PST_E_UNAVAILABLE, "/brokers", "no broker answers: %.300s",
-                            c->why[0] ? c->why : "they are silent");
     }
+    return pst_fail(error, PST_E_UNAVAILABLE, "/brokers", "no broker answers: %.300s",
+                    c->why[0] ? c->why : "they are silent");
 }
 
 static bool is_listed(const client *c, const char *host, int port)

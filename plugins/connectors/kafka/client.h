@@ -19,6 +19,8 @@ typedef struct client {
     pst_status fault;     /* the worst since the brokers answered last, PST_OK = none */
     bool away;            /* no broker is reached */
     int64_t doubt_us;     /* since when a broker is missed, 0 = none is */
+    int64_t answered_us;  /* when one answered this thread last; 0 = none did */
+    int64_t pace_us;      /* how long that took */
     char why[CLIENT_TEXT_MAX];
     char distrust[200]; /* why a certificate was refused */
     char own_name[CREDENTIAL_NAME_MAX];
@@ -41,7 +43,9 @@ pst_status client_wait(client *c, const pst_call *call, bool all, const rd_kafka
                        pst_error *error);
 /* Work that the library has for this thread. */
 void client_serve(client *c, int wait_ms);
-/* When a broker is missed: is any of them there? Asks for a tenth of a second at most. */
+/* Nothing shows that brokers are there: client_probe is to ask them, every second at most. */
+void client_doubt(client *c);
+/* When a broker is missed: is any of them there? Asks for a tenth of a second; of slow ones for longer. */
 void client_probe(client *c);
 /* PST_OK, or why nothing can come: no broker is reached, or a person must act. */
 pst_status client_state(client *c, pst_error *error);

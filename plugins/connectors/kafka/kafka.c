@@ -249,6 +249,8 @@ static pst_status on_read(void *self, const pst_call *call, uint32_t max_rows, p
     gather(k, max_rows);
     if (k->share.generation != before)
         k->trouble[0] = '\0';
+    if (!k->share.assigned)
+        client_doubt(&k->client);
     if (!k->reading.events)
         client_probe(&k->client);
     pst_status st = k->share.failed

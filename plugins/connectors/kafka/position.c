@@ -111,7 +111,7 @@ static bool take_line(char **at, char **topic, int32_t *partition, int64_t *next
 /* A line; what a cluster calls itself comes from outside. */
 static char *add_name(char *out, const char *name)
 {
-    for (size_t i = 0; name[i] && i < POSITION_NAME_MAX; i++)
+    for (size_t i = 0; i < POSITION_NAME_MAX && name[i]; i++)
         *out++ = (char)(name[i] == '\n' ? ' ' : name[i]);
     *out++ = '\n';
     *out = '\0';

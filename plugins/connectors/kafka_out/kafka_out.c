@@ -175,6 +175,7 @@ static pst_status await(outgoing *o, const pst_call *call, pst_error *error)
 {
     while (o->left) {
         client_serve(&o->client, POLL_MS);
+        client_probe(&o->client);
         pst_status st = client_state(&o->client, error);
         if (!st && o->host->cancelled(o->host, call))
             st = pst_fail(error, PST_E_CANCELLED, NULL, "the call was cancelled");

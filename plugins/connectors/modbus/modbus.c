@@ -2,6 +2,7 @@
  * is a row. What a device refuses becomes a reject and costs the points of that request only; a device that
  * does not answer leaves the others alone (watch.h). Readings that nobody asked for are gone: at most once.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,22 +143,25 @@ static pst_status read_group(modbus *m, const pst_call *call, device *d, size_t 
     return PST_OK;
 }
 
-/* What is due of one device, up to its first silence; *due_us: when it is due next. */
+/* What is due of one device, up to its first silence: groups that were answered before go first, so that one
+ * that never is does not keep the others from showing that the device is there. */
 static pst_status read_device(modbus *m, const pst_call *call, device *d, uint32_t max_rows, int64_t until_us,
-                              int64_t *due_us, pst_error *error)
+                              pst_error *error)
 {
     int64_t now = m->host->wall_us(m->host);
+    uint32_t late = d->late;
     bool silent = false;
     pst_status st = PST_OK;
-    for (size_t g = 0; !st && g < m->map.n_groups; g++) {
+    const size_t n = m->map.n_groups;
+    assert(n > 0); /* the schema of the configuration asks for a point */
+    for (size_t i = 0; !st && !silent && i < 2 * n; i++) {
+        size_t g = i % n;
         bool room = pst_builder_rows(m->builder) < max_rows && m->host->now_us(m->host) < until_us;
-        if (!silent && room && watch_due(&m->watch, d, g, now)) {
-            watch_begin(&m->watch, d, g, now);
-            st = read_group(m, call, d, g, &silent, error);
-        }
+        if ((late >> g & 1) != (i >= n) || !room || !watch_due(&m->watch, d, g, now))
+            continue;
+        watch_begin(&m->watch, d, g, now);
+        st = read_group(m, call, d, g, &silent, error);
     }
-    for (size_t g = 0; g < m->map.n_groups; g++)
-        *due_us = d->due_us[g] < *due_us ? d->due_us[g] : *due_us;
     return st;
 }
 
@@ -174,16 +178,17 @@ static pst_status read_due(modbus *m, const pst_call *call, uint32_t max_rows, i
                            pst_error *error)
 {
     watch *w = &m->watch;
+    assert(w->n > 0); /* the schema of the configuration asks for a device */
     int64_t until_us = call->deadline_us - 4 * m->line.timeout_us;
     pst_status st = PST_OK;
     size_t begin = w->next, k = 0;
-    *due_us = INT64_MAX;
     for (; !st && k < w->n; k++) {
-        st = read_device(m, call, &w->devices[(begin + k) % w->n], max_rows, until_us, due_us, error);
+        st = read_device(m, call, &w->devices[(begin + k) % w->n], max_rows, until_us, error);
         if (!st && watch_is_dead(w))
             st = nobody(m, error);
     }
     w->next = (begin + (st ? k : 1)) % w->n;
+    *due_us = watch_next_due(w);
     return st;
 }
 

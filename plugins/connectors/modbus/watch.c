@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static pst_status read_devices(watch *w, const pst_host *host, pst_error *error)
 {
@@ -39,12 +40,9 @@ void watch_opened(watch *w)
 {
     for (size_t i = 0; i < w->n; i++) {
         device *d = &w->devices[i];
-        for (size_t g = 0; g < w->map->n_groups; g++)
-            if (d->late >> g & 1)
-                d->due_us[g] = 0;
+        memset(d->due_us, 0, sizeof d->due_us);
         d->answers = false;
         d->misses = 0;
-        d->late = 0;
     }
     w->heard = false;
     w->misses = 0;
@@ -74,16 +72,32 @@ bool watch_due(const watch *w, const device *d, size_t group, int64_t now_us)
     return left <= 0 || left > w->map->groups[group].every_us + pause_us(w, w->n * w->map->n_groups);
 }
 
+int64_t watch_next_due(const watch *w)
+{
+    int64_t due_us = INT64_MAX;
+    for (size_t i = 0; i < w->n * w->map->n_groups; i++) {
+        int64_t one_us = w->devices[i / w->map->n_groups].due_us[i % w->map->n_groups];
+        due_us = one_us < due_us ? one_us : due_us;
+    }
+    return due_us;
+}
+
 void watch_begin(const watch *w, device *d, size_t group, int64_t now_us)
 {
     int64_t every_us = w->map->groups[group].every_us;
     d->due_us[group] = now_us - now_us % every_us + every_us;
 }
 
+/* A device with one group only has no second chance. */
+static unsigned chances(const watch *w)
+{
+    return w->map->n_groups < WATCH_SUSPECT ? 1 : WATCH_SUSPECT;
+}
+
 void watch_answered(watch *w, device *d, size_t group, int64_t now_us)
 {
-    for (size_t g = 0; d->misses && g < w->map->n_groups; g++)
-        if (g != group && d->misses >= WATCH_SUSPECT)
+    for (size_t g = 0; d->misses >= chances(w) && g < w->map->n_groups; g++)
+        if (g != group)
             d->due_us[g] = now_us; /* it is back */
     d->late &= ~(1u << group);
     d->misses = 0;
@@ -93,15 +107,19 @@ void watch_answered(watch *w, device *d, size_t group, int64_t now_us)
 
 void watch_silent(watch *w, device *d, size_t group, int64_t now_us)
 {
-    w->misses += d->answers || !w->heard;
-    d->answers = false;
     d->misses++;
     d->late |= 1u << group;
-    bool all = !w->numbered || d->misses >= WATCH_SUSPECT;
-    int64_t due_us = now_us + pause_us(w, count_silent(w));
-    for (size_t g = 0; g < w->map->n_groups; g++)
-        if ((all || g == group) && d->due_us[g] < due_us)
-            d->due_us[g] = due_us;
+    bool gone = d->misses >= chances(w);
+    w->misses += !w->heard || (gone && d->answers);
+    d->answers = d->answers && !gone;
+    int64_t own_us = now_us + pause_us(w, count_silent(w)),
+            others_us = gone          ? own_us
+                        : w->numbered ? 0
+                                      : now_us + WATCH_QUIET * w->timeout_us;
+    for (size_t g = 0; g < w->map->n_groups; g++) {
+        int64_t due_us = g == group ? own_us : others_us;
+        d->due_us[g] = d->due_us[g] > due_us ? d->due_us[g] : due_us;
+    }
 }
 
 /* ---- How they are ---- */
@@ -120,7 +138,7 @@ bool watch_is_dead(const watch *w)
     for (size_t i = 0; i < w->n; i++)
         n += w->devices[i].answers;
     if (!w->heard)
-        return w->misses >= (w->n < WATCH_MISSES ? w->n : WATCH_MISSES);
+        return w->misses >= (w->n * chances(w) < WATCH_MISSES ? w->n * chances(w) : WATCH_MISSES);
     return w->misses && (!n || w->misses >= WATCH_MISSES);
 }
 
@@ -133,9 +151,9 @@ static size_t silent_words(const watch *w, char *out, size_t cap)
             first = &w->devices[i];
             n++;
         }
-    int len =
-        first ? snprintf(out, cap, "%zu of %zu devices do not answer, %.60s among them", n, w->n, first->name)
-              : 0;
+    int len = first ? snprintf(out, cap, "%zu of %zu devices leave requests unanswered, %.60s among them", n,
+                               w->n, first->name)
+                    : 0;
     return len > 0 && (size_t)len < cap ? (size_t)len : 0;
 }
 

@@ -9,6 +9,7 @@
 enum {
     WATCH_DEVICES_MAX = 100,
     WATCH_PAUSE = 4,   /* time-outs that a silent group is left alone, for each that is silent */
+    WATCH_QUIET = 2,   /* time-outs that nothing is asked of a device whose late answer could be mistaken */
     WATCH_MISSES = 3,  /* in a row, of devices that should answer: the connection is dead */
     WATCH_SUSPECT = 2, /* in a row, of one device: it is left alone as a whole */
 };
@@ -37,10 +38,11 @@ typedef struct watch {
 pst_status watch_make(watch *w, const pst_host *host, const map *map, int64_t timeout_us, bool numbered,
                       pst_error *error);
 void watch_free(watch *w);
-/* There is a new connection: nobody is known, and who was silent is asked at once. */
+/* There is a new connection: nobody is known, and everything is due. */
 void watch_opened(watch *w);
 
 bool watch_due(const watch *w, const device *d, size_t group, int64_t now_us);
+int64_t watch_next_due(const watch *w); /* of all */
 /* The group is read now; when next. */
 void watch_begin(const watch *w, device *d, size_t group, int64_t now_us);
 /* A request of it was answered (a refusal is an answer), or not. */

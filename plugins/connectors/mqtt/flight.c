@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const uint8_t magic[5] = {'m', 'q', 't', 't', '1'};
 enum { HEAD = 6 + 8 + 8 + 2, SECTION = 8 + 1 + 2, SECTION_MAX = SECTION + 8192, LIST_MAX = 4096 };
 
 static void put(uint8_t *at, uint64_t value, size_t n)
@@ -141,7 +142,7 @@ bool flight_move(flight *f, uint64_t place)
 
 static bool is_ours(const uint8_t *c, size_t len)
 {
-    if (len < HEAD || len > FLIGHT_CURSOR_MAX || memcmp(c, "mqtt1", 5) != 0)
+    if (len < HEAD || len > FLIGHT_CURSOR_MAX || memcmp(c, magic, sizeof magic) != 0)
         return false;
     size_t at = HEAD + ids_len(c[5], (size_t)take(c + 22, 2)), sections = 0, n;
     for (; at < len; at += n)
@@ -175,7 +176,7 @@ bool flight_open(flight *f, uint64_t place, const void *cursor, size_t len)
 
 size_t flight_cut(flight *f, uint8_t c[FLIGHT_CURSOR_MAX])
 {
-    memcpy(c, "mqtt1", 5);
+    memcpy(c, magic, sizeof magic);
     put(c + 6, f->place, 8);
     put(c + 14, f->batch++, 8);
     size_t len = HEAD + put_ids(f, c + 5, c + 22, c + HEAD);

@@ -1,15 +1,14 @@
-/* Protobuf by hand: only the fields that are needed, all others passed over by their tcp type. Field numbers
- * are those of the Sparkplug B specification: Payload {1 timestamp, 2 metrics, 3 seq}; Metric {1 name, 2
- * alias, 3 timestamp, 4 datatype, 7 is_null, 10 int, 11 long, 12 float, 13 double, 14 boolean, 15 string}. */
+/* Numbers are a node's, its devices included; a sequence with a gap, or a number that nobody named, makes the
+ * node wanted: it is asked for its births. */
 #include "sparkplug.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "metric.h"
+
 enum { ID_MAX = 128, REJECT_BYTES = 1024, REBIRTH_US = 10000000 };
-enum { INT8 = 1, INT16 = 2, INT32 = 3, INT64 = 4 };
 
 typedef struct alias {
     uint64_t number;
@@ -36,109 +35,6 @@ struct sparkplug {
 typedef struct place { /* spBv1.0/group/type/node[/device] */
     char group[ID_MAX], type[16], node[ID_MAX], device[ID_MAX];
 } place;
-
-typedef struct metric {
-    mqtt_span name, string;
-    uint64_t alias, time_ms, number; /* number: of whichever kind, as bits */
-    unsigned datatype, kind;         /* kind: the field that held the value, 0 = none */
-    bool has_alias, is_null;
-} metric;
-
-/* ---- Protobuf ---- */
-
-typedef struct fields {
-    const uint8_t *at, *end;
-    bool bad;
-    unsigned number, tcp; /* of the field just read */
-    uint64_t value;       /* of varint and fixed ones */
-    mqtt_span bytes;
-} fields;
-
-static uint64_t take_varint(fields *f)
-{
-    uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64; shift += 7) {
-        if (f->at == f->end)
-            break;
-        uint8_t b = *f->at++;
-        value |= (uint64_t)(b & 127) << shift;
-        if (b < 128)
-            return value;
-    }
-    f->bad = true;
-    return 0;
-}
-
-static uint64_t take_fixed(fields *f, unsigned n)
-{
-    uint64_t value = 0;
-    if ((size_t)(f->end - f->at) < n) {
-        f->bad = true;
-        return 0;
-    }
-    for (unsigned i = 0; i < n; i++)
-        value |= (uint64_t)f->at[i] << (8 * i);
-    f->at += n;
-    return value;
-}
-
-/* The next field; false at the end, and where it is no protobuf (bad). */
-static bool next_field(fields *f)
-{
-    if (f->bad || f->at == f->end)
-        return false;
-    uint64_t key = take_varint(f);
-    f->number = key >> 3 > 1000000 ? 1000000 : (unsigned)(key >> 3);
-    f->tcp = key & 7;
-    f->bytes = (mqtt_span){"", 0};
-    if (f->tcp == 0) {
-        f->value = take_varint(f);
-    } else if (f->tcp == 1 || f->tcp == 5) {
-        f->value = take_fixed(f, f->tcp == 1 ? 8 : 4);
-    } else if (f->tcp == 2) {
-        uint64_t len = take_varint(f);
-        if (f->bad || len > (size_t)(f->end - f->at))
-            f->bad = true;
-        else
-            f->bytes = (mqtt_span){(const char *)f->at, (size_t)len};
-        f->at += f->bytes.len;
-    } else {
-        f->bad = true;
-    }
-    return !f->bad && f->number;
-}
-
-static fields fields_of(mqtt_span bytes)
-{
-    const uint8_t *at = (const uint8_t *)bytes.data;
-    return (fields){.at = at, .end = at + bytes.len};
-}
-
-static bool read_metric(mqtt_span bytes, metric *m)
-{
-    fields f = fields_of(bytes);
-    *m = (metric){0};
-    while (next_field(&f)) {
-        bool varint = f.tcp == 0;
-        if (f.number == 1 && f.tcp == 2)
-            m->name = f.bytes;
-        else if (f.number == 2 && varint)
-            m->alias = f.value, m->has_alias = true;
-        else if (f.number == 3 && varint)
-            m->time_ms = f.value;
-        else if (f.number == 4 && varint)
-            m->datatype = (unsigned)f.value;
-        else if (f.number == 7 && varint)
-            m->is_null = f.value;
-        else if ((f.number == 10 || f.number == 11 || f.number == 14) && varint)
-            m->kind = f.number, m->number = f.value;
-        else if ((f.number == 12 && f.tcp == 5) || (f.number == 13 && f.tcp == 1))
-            m->kind = f.number, m->number = f.value;
-        else if (f.number == 15 && f.tcp == 2)
-            m->kind = f.number, m->string = f.bytes;
-    }
-    return f.at == f.end && !f.bad;
-}
 
 /* ---- Nodes ---- */
 
@@ -200,31 +96,10 @@ static void alias_put(sparkplug *s, node *n, const metric *m)
 
 static void set_value(sparkplug *s, const metric *m)
 {
-    uint32_t low = (uint32_t)m->number;
-    float single;
-    double real = (double)m->number;
-    if (m->is_null || !m->kind)
-        return;
-    if (m->kind == 15) {
-        if (mqtt_text_valid(m->string.data, m->string.len))
-            pst_builder_set_bytes(s->builder, s->text, m->string.data, m->string.len);
-        return;
-    }
-    if (m->kind == 12) {
-        memcpy(&single, &low, sizeof single);
-        real = (double)single;
-    } else if (m->kind == 13) {
-        memcpy(&real, &m->number, sizeof real);
-    } else if (m->datatype == INT8) {
-        real = (int8_t)m->number;
-    } else if (m->datatype == INT16) {
-        real = (int16_t)m->number;
-    } else if (m->datatype == INT32) {
-        real = (int32_t)m->number;
-    } else if (m->datatype == INT64) {
-        real = (double)(int64_t)m->number;
-    }
-    if (isfinite(real))
+    double real;
+    if (m->kind == METRIC_STRING && !m->is_null && mqtt_text_valid(m->string.data, m->string.len))
+        pst_builder_set_bytes(s->builder, s->text, m->string.data, m->string.len);
+    else if (metric_number(m, &real))
         pst_builder_set_real(s->builder, s->value, real);
 }
 
@@ -285,7 +160,7 @@ typedef struct message {
 static void take_metric(sparkplug *s, const message *m, mqtt_span bytes)
 {
     metric one;
-    if (!read_metric(bytes, &one) || !mqtt_text_valid(one.name.data, one.name.len)) {
+    if (!metric_read(bytes, &one) || !mqtt_text_valid(one.name.data, one.name.len)) {
         reject(s, m->topic, bytes, "a metric is no Sparkplug B");
         return;
     }
@@ -300,22 +175,6 @@ static void take_metric(sparkplug *s, const message *m, mqtt_span bytes)
     m->node->wanted = true;
     reject(s, m->topic, bytes,
            "a metric has a number that no birth has named: the node is asked for its births");
-}
-
-/* Timestamp, sequence and the number of metrics; false: no protobuf, or more than the limit. */
-static bool read_head(message *m, uint64_t *seq, uint32_t *n_metrics)
-{
-    fields f = fields_of(m->payload);
-    *seq = 256;
-    *n_metrics = 0;
-    while (next_field(&f)) {
-        if (f.number == 1 && f.tcp == 0)
-            m->time_ms = f.value;
-        else if (f.number == 3 && f.tcp == 0)
-            *seq = f.value;
-        *n_metrics += f.number == 2 && f.tcp == 2;
-    }
-    return f.at == f.end && !f.bad && *n_metrics <= SPARKPLUG_METRICS_MAX;
 }
 
 /* Births begin the sequence, everything else goes on with it: a gap means that something was missed. */
@@ -337,7 +196,7 @@ static void follow_sequence(sparkplug *s, message *m, uint64_t seq)
 static void take_death(sparkplug *s, message *m)
 {
     static const mqtt_span online = {"online", 6};
-    metric gone = {.kind = 14};
+    metric gone = {.kind = METRIC_BOOLEAN};
     if (m->place->type[0] == 'N')
         m->node->born = false;
     add_row(s, m->place, &gone, online, m->place->type[0] == 'N' ? 0 : m->time_ms);
@@ -356,8 +215,8 @@ void sparkplug_take(sparkplug *s, mqtt_span topic, mqtt_span payload, uint32_t f
                     uint32_t *next)
 {
     place p;
-    uint64_t seq;
-    uint32_t n, i = 0;
+    metric_head head;
+    uint32_t i = 0;
     *next = 0;
     if (!read_place(topic, &p) || !is_data(p.type)) {
         if (topic.len < 8 || memcmp(topic.data, "spBv1.0/", 8) != 0)
@@ -365,23 +224,24 @@ void sparkplug_take(sparkplug *s, mqtt_span topic, mqtt_span payload, uint32_t f
         return; /* commands and the state of other hosts are not data */
     }
     message m = {&p, node_find(s, &p), topic, payload, 0, !strcmp(p.type + 1, "BIRTH")};
-    if (!m.node || !read_head(&m, &seq, &n)) {
+    if (!m.node || !metric_read_head(payload, &head) || head.n_metrics > SPARKPLUG_METRICS_MAX) {
         reject(s, topic, payload,
                m.node ? "the payload is no Sparkplug B, or has more than 10000 metrics"
                       : "more than 1000 nodes are there");
         return;
     }
+    m.time_ms = head.time_ms;
     if (!strcmp(p.type + 1, "DEATH")) {
         take_death(s, &m);
         return;
     }
     if (!from)
-        follow_sequence(s, &m, seq);
-    fields f = fields_of(payload);
-    while (next_field(&f) && i < from + most)
-        if (f.number == 2 && f.tcp == 2 && i++ >= from)
-            take_metric(s, &m, f.bytes);
-    *next = i < n ? i : 0;
+        follow_sequence(s, &m, head.seq);
+    mqtt_span bytes;
+    for (metric_walk w = metric_walk_of(payload); i < from + most && metric_next(&w, &bytes);)
+        if (i++ >= from)
+            take_metric(s, &m, bytes);
+    *next = i < head.n_metrics ? i : 0;
 }
 
 /* ---- Rebirth ---- */

@@ -2,6 +2,7 @@
  * words for what is wrong come by nats_GetLastError. */
 #include "session.h"
 
+#include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,7 +209,8 @@ static pst_status make_options(session *l, const pst_call *call, const char *url
     if (!st)
         st = credential_secret(l->host, call, "/credentials", credentials, SECRET_MAX, error);
     if (!st && credentials[0] && signature_prepare(*out, credentials))
-        st = pst_fail(error, PST_E_CONFIG, "/credentials", "they cannot be used");
+        st = pst_fail(error, PST_E_CONFIG, "/credentials",
+                      "a user JWT and a seed that can sign are expected, as a .creds file has them");
     if (!st && (l->host->config_has(l->host, "/tls") || !strncmp(url, "tls:", 4)))
         st = set_trust(l, call, *out, error);
     return st;
@@ -216,14 +218,27 @@ static pst_status make_options(session *l, const pst_call *call, const char *url
 
 /* ---- Life ---- */
 
+/* With TLS 1.3 a server refuses our certificate when for us the handshake is over: libnats says that the
+ * answer is not what it expected, and the alert lies with OpenSSL. */
+static bool is_refused(const char **alert_out)
+{
+    const char *alert = ERR_reason_error_string(ERR_peek_last_error());
+    *alert_out = alert;
+    return alert && strstr(alert, "alert") && (strstr(alert, "certificate") || strstr(alert, "unknown ca"));
+}
+
 static pst_status open_one(session *l, const pst_call *call, const char *url, pst_error *error)
 {
     natsOptions *o = NULL;
     char what[300], credentials[SECRET_MAX];
     pst_status st = make_options(l, call, url, credentials, &o, error);
+    const char *alert;
+    ERR_clear_error();
     natsStatus s = st ? NATS_OK : natsConnection_Connect(&l->connection, o);
     snprintf(what, sizeof what, "connecting to %s", url);
-    if (s)
+    if (s && is_refused(&alert))
+        st = pst_fail(error, PST_E_AUTH, "/tls", "%s: our certificate is refused: %s", what, alert);
+    else if (s)
         st = session_fail(s, "/servers", what, error);
     natsOptions_Destroy(o);
     explicit_bzero(credentials, sizeof credentials);

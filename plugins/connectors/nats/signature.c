@@ -12,7 +12,7 @@ static char *line_behind(const char *text, const char *heading)
     if (!at || !*at)
         return NULL;
     at += strspn(at, "\r\n");
-    return strndup(at, strcspn(at, "\r\n -"));
+    return strndup(at, strcspn(at, "\r\n ")); /* a JWT may hold "-" */
 }
 
 static natsStatus on_jwt(char **jwt, char **why, void *arg)
@@ -35,7 +35,22 @@ static natsStatus on_sign(char **why, unsigned char **signature, int *len, const
     return s;
 }
 
+/* What the library would notice only while it connects, and take for a server that is away. */
+static bool is_complete(char *text)
+{
+    char *jwt = NULL, *why = NULL;
+    unsigned char *signature = NULL;
+    int len = 0;
+    natsStatus s = on_jwt(&jwt, &why, text);
+    s = s ? s : on_sign(&why, &signature, &len, "nonce", text);
+    free(jwt);
+    free(why);
+    free(signature);
+    return s == NATS_OK;
+}
+
 natsStatus signature_prepare(natsOptions *o, char *text)
 {
-    return natsOptions_SetUserCredentialsCallbacks(o, on_jwt, text, on_sign, text);
+    return is_complete(text) ? natsOptions_SetUserCredentialsCallbacks(o, on_jwt, text, on_sign, text)
+                             : NATS_INVALID_ARG;
 }

@@ -93,7 +93,7 @@ static void hang_up(void)
     struct rlimit most = {0};
     getrlimit(RLIMIT_NOFILE, &most);
     for (int fd = 3; fd < DESCRIPTORS_MAX && (rlim_t)fd < most.rlim_cur; fd++) {
-        struct sockaddr_storage of_whom;
+        struct sockaddr_storage of_whom = {0};
         socklen_t len = sizeof of_whom;
         if (getsockname(fd, (struct sockaddr *)&of_whom, &len) == 0 &&
             (of_whom.ss_family == AF_INET || of_whom.ss_family == AF_INET6))

@@ -99,6 +99,10 @@ static void templates_are_checked_with_places(void **state)
     r = run(NULL, "template validate %s/none.yaml", folder);
     assert_int_equal(r.code, 4);
     program_result_release(&r);
+    r = run(NULL, "connector list --url http://127.0.0.1:1");
+    assert_int_equal(r.code, 2); /* no workspace is named, nor kept */
+    assert_non_null(strstr(r.err.data, "name it with -w"));
+    program_result_release(&r);
     r = run(NULL, "template apply --yes");
     assert_int_equal(r.code, 2);
     assert_non_null(strstr(r.err.data, "penstock template apply FILE|DIR, or --plan ID"));

@@ -7,9 +7,9 @@
 
 static status st;
 
-static const char list[] =
-    "[{\"key\":\"a\",\"n\":1.5,\"in\":{\"x\":true,\"far_off\":1}},"
-    "{\"key\":\"b,\\\"c\",\"n\":null,\"in\":{\"x\":[1]},\"bad\":\"e\\u001b[31m\\tf\\u009b\"}]";
+static const char list[] = "[{\"key\":\"a\",\"n\":1.5,\"in\":{\"x\":true,\"far_off\":1}},"
+                           "{\"key\":\"b,\\\"c\",\"n\":null,\"in\":{\"x\":[1,{\"name\":\"y\"}]},\"bad\":"
+                           "\"e\\u001b[31m\\tf\\u009b\"}]";
 
 static char *printed(output out, const char *columns, status_class expected)
 {
@@ -33,9 +33,9 @@ static void printed_is(output out, const char *columns, const char *expected)
 static void forms_of_a_list(void **state)
 {
     (void)state;
-    printed_is((output){.headers = true}, "key,n,in.x", "key\tn\tx\na\t1.5\ttrue\nb,\"c\t\t[1]\n");
+    printed_is((output){.headers = true}, "key,n,in.x", "key\tn\tx\na\t1.5\ttrue\nb,\"c\t\t1, y\n");
     printed_is((output){.headers = true, .aligned = true}, "key,n,in.x",
-               "key   n    x\na     1.5  true\nb,\"c       [1]\n");
+               "key   n    x\na     1.5  true\nb,\"c       1, y\n");
     printed_is((output){.headers = true}, "key,in.far_off", "key\tfar off\na\t1\nb,\"c\t\n");
     printed_is((output){.headers = true, .columns = "in.far_off"}, "key", "in.far_off\n1\n\n");
     printed_is((output){.headers = true, .format = OUTPUT_CSV}, "in.far_off", "in.far_off\n1\n\n");

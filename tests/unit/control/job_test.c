@@ -7,14 +7,6 @@
 #include "store/migrations.h"
 #include "support/cluster.h"
 
-#define NEED_CLUSTER()   \
-    if (!test_cluster()) \
-    skip()
-#define OK(call)                                                \
-    do {                                                        \
-        if ((call) != STATUS_OK)                                \
-            fail_msg("%s:%d: %s", __FILE__, __LINE__, st.text); \
-    } while (0)
 #define LEASE_US 60000000LL
 
 static connection *db;

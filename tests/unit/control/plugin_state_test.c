@@ -10,15 +10,6 @@
 #include "store/migrations.h"
 #include "support/cluster.h"
 
-#define NEED_CLUSTER()   \
-    if (!test_cluster()) \
-    skip()
-#define OK(call)                                                \
-    do {                                                        \
-        if ((call) != STATUS_OK)                                \
-            fail_msg("%s:%d: %s", __FILE__, __LINE__, st.text); \
-    } while (0)
-
 static connection *db;
 static secret_key *master;
 static char *folder;

@@ -16,15 +16,6 @@
 #include "store/migrations.h"
 #include "support/cluster.h"
 
-#define NEED_CLUSTER()   \
-    if (!test_cluster()) \
-    skip()
-#define OK(call)                                                              \
-    do {                                                                      \
-        if ((call) != STATUS_OK)                                              \
-            fail_msg("%s:%d: %s: %s", __FILE__, __LINE__, st.where, st.text); \
-    } while (0)
-
 static const char source[] =
     "apiVersion: penstock/v1\nkind: Template\nmetadata: {key: pumps, version: 1.0.0}\n"
     "parameters: {to: {type: string, format: email}}\n"

@@ -1,6 +1,6 @@
-"""The documents say what is there: links lead somewhere, the tests that docs/guarantees.md and docs/faults.md name exist,
-the pages of the plugins are those that their schemas give, and the ABI reference and its manual page those that the headers
-give."""
+"""The documents say what is there: links lead somewhere, every page is listed, the tests that docs/guarantees.md and
+docs/faults.md name exist, the pages of the plugins are those that their schemas give, and the ABI reference and its manual
+page those that the headers give."""
 import pathlib
 import re
 import subprocess
@@ -24,6 +24,16 @@ def broken_links():
                 yield f"{path.relative_to(ROOT)}: there is no {target}"
 
 
+def unlisted_pages():
+    """Pages that docs/README.md, or a README it leads to, does not lead to."""
+    listed = set()
+    for index in (ROOT / "docs" / "README.md", ROOT / "docs" / "plugins" / "README.md", ROOT / "docs" / "abi" / "README.md"):
+        listed |= {(index.parent / target).resolve() for target in LINK.findall(index.read_text())}
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        if path.name != "README.md" and path.parent.name != "adr" and path.resolve() not in listed:
+            yield f"{path.relative_to(ROOT)}: no list of pages leads to it (docs/README.md)"
+
+
 def missing_tests(page):
     named = TEST.findall((ROOT / "docs" / page).read_text())
     if not named:
@@ -37,7 +47,7 @@ def missing_tests(page):
                 yield f"docs/{page}: {kind}/{noun} has no {function}"
 
 
-bad = [*broken_links(), *missing_tests("guarantees.md"), *missing_tests("faults.md")]
+bad = [*broken_links(), *unlisted_pages(), *missing_tests("guarantees.md"), *missing_tests("faults.md")]
 for line in bad:
     print(line)
 scripts = ("plugin_pages.py", "abi_reference.py", "man_pages.py")

@@ -18,6 +18,7 @@ typedef struct client {
 } client;
 
 #define CLIENT_RECORDS 60
+#define COMPANY 12 /* more than there are: nobody waits for ever for those who do not come */
 
 static void *client_run(void *arg)
 {
@@ -28,7 +29,7 @@ static void *client_run(void *arg)
         journal_entry e = entry_of(&rows);
         e.shard = c->shard;
         e.generation = c->number;
-        journal_submission s = {.entries = &e, .n_entries = 1};
+        journal_submission s = {.entries = &e, .n_entries = 1, .company = COMPANY};
         status st;
         if (journal_submit_wait(c->j, &s, &st) != STATUS_OK)
             abort();

@@ -18,7 +18,7 @@ static const char template_text[] =
     "connectors:\n  echo: {plugin: " ECHO_SOURCE
     ", config: {rows: 3, one_stream: true}, into: \"datastore:echoed\"}\n";
 
-enum { ROWS = 3, METRIC_ACKED = 1, PATIENCE_MS = 20000 };
+enum { ROWS = 3, METRIC_ACKED = 1, PATIENCE_MS = 40000, GIVES_UP_US = 5000000 };
 static const int64_t far_us = 3600 * INT64_C(1000000);
 
 static nursery *spawner;
@@ -75,6 +75,18 @@ static const flow_plan *plan_of(void *arg, status *st)
     return flow_plan_retain(b->plan);
 }
 
+static void make_source(bench *b, const char *config)
+{
+    source_parts parts = {.intake = b->intake,
+                          .journal = b->disk->j,
+                          .lanes = b->lanes,
+                          .plan_of = plan_of,
+                          .arg = b,
+                          .wid = 1,
+                          .plugin = stand_instance(&plugins, ECHO_SOURCE, config)};
+    b->source = source_create(&parts, &b->definition->connectors[0]);
+}
+
 static int make(void **state)
 {
     bench *b = calloc(1, sizeof *b);
@@ -85,15 +97,7 @@ static int make(void **state)
     b->intake = intake_create(b->disk->j, b->waiters, 1);
     b->pool = lane_pool_create(2);
     b->lanes = lane_group_open(b->pool, 0);
-    source_parts parts = {.intake = b->intake,
-                          .journal = b->disk->j,
-                          .lanes = b->lanes,
-                          .plan_of = plan_of,
-                          .arg = b,
-                          .wid = 1,
-                          .plugin =
-                              stand_instance(&plugins, ECHO_SOURCE, "{\"rows\": 3, \"one_stream\": true}")};
-    b->source = source_create(&parts, &b->definition->connectors[0]);
+    make_source(b, "{\"rows\": 3, \"one_stream\": true}");
     return 0;
 }
 
@@ -174,6 +178,32 @@ static void a_source_hears_of_the_end_of_a_pause(void **state)
     }
 }
 
+/* The plugin's read waits until it is told to give up, and what it is told between two calls it does not
+ * hear: whoever ends or pauses the source says so until it does. At each moment from the start of the process
+ * on. */
+static void a_source_gives_up_wherever_it_is(void **state)
+{
+    bench *b = *state;
+    source_free(b->source);
+    for (int i = 0; i < 24; i++) {
+        make_source(b, "{\"rows\": 3, \"one_stream\": true, \"trouble\": {\"what\": \"polite\"}}");
+        source_tick(b->source, clock_monotonic_us());
+        usleep((unsigned)(i * 2500));
+        int64_t from_us = clock_monotonic_us();
+        if (i % 2) {
+            source_pause(b->source, true);
+            until(b, SOURCE_PAUSED, true);
+            source_pause(b->source, false);
+            source_tick(b->source, clock_monotonic_us());
+        }
+        source_free(b->source);
+        b->source = NULL;
+        int64_t took_us = clock_monotonic_us() - from_us;
+        if (took_us > GIVES_UP_US)
+            fail_msg("%s %d: %.1f s", i % 2 ? "pausing" : "ending", i, (double)took_us / 1e6);
+    }
+}
+
 static void put_cursor(bench *b, const void *data, size_t len)
 {
     status st;
@@ -205,6 +235,7 @@ static void a_source_waits_for_a_cursor_that_cannot_be_read(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_source_gives_up_wherever_it_is, make, unmake),
         cmocka_unit_test_setup_teardown(a_source_waits_for_a_cursor_that_cannot_be_read, make, unmake),
         cmocka_unit_test_setup_teardown(a_source_hears_of_the_end_of_a_pause, make, unmake),
         cmocka_unit_test_setup_teardown(a_source_is_told_after_the_commit, make, unmake),

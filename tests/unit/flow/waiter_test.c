@@ -52,11 +52,31 @@ static void late_ones_time_out_and_removed_ones_stay_silent(void **state)
     assert_int_equal(gone.calls, 0);
 }
 
+/* Whichever way one goes, it is not counted any more. */
+static void they_are_counted(void **state)
+{
+    (void)state;
+    waiter_table *t = waiter_table_create();
+    seen s = {0};
+    assert_int_equal(waiter_add(t, "answered", 1, 100, on_done, &s), 1);
+    assert_int_equal(waiter_add(t, "late", 1, 99, on_done, &s), 2);
+    assert_int_equal(waiter_add(t, "removed", 1, 100, on_done, &s), 3);
+    assert_int_equal(waiter_add(t, "half", 2, 100, on_done, &s), 4);
+    waiter_report(t, "answered", 1, 0, 0);
+    waiter_report(t, "half", 1, 0, 0);
+    waiter_expire(t, 99);
+    waiter_remove(t, "removed");
+    waiter_remove(t, "removed");
+    assert_int_equal(waiter_add(t, "new", 1, 100, on_done, &s), 2);
+    waiter_table_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_after_the_last_record),
         cmocka_unit_test(late_ones_time_out_and_removed_ones_stay_silent),
+        cmocka_unit_test(they_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

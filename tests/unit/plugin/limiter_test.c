@@ -4,13 +4,14 @@
 
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "plugin/limiter.h"
 
 static clock_fake now;
+static random_seeded dice;
 
 static void pass(int64_t us)
 {
@@ -104,6 +105,11 @@ static void who_does_not_come_back_loses_its_turn(void **state)
     limiter_free(l);
 }
 
+static int64_t chance(int64_t below)
+{
+    return (int64_t)(random_seeded_next(&dice) % (uint64_t)below);
+}
+
 /* Connectors that ask again and again: each wants a unit a second after it had the last one, waits for two
  * seconds at most and comes back when it was told to, or `late_us` after that at most. */
 typedef struct asker {
@@ -131,7 +137,7 @@ static bool act(limiter *l, asker *a, int64_t late_us)
     a->had += !a->wants;
     a->next_us = now_us + (a->wants ? got.wait_us : EVERY_US);
     if (late_us && !got.ticket)
-        a->next_us += rand() % late_us;
+        a->next_us += chance(late_us);
     return !a->wants;
 }
 
@@ -146,7 +152,7 @@ static void a_workspace_serves_in_order(int64_t late_us, int64_t longest_allowed
     unsigned out_of_order = 0;
     for (int i = 0; i < ALL; i++) {
         all[i] = (asker){.workspace = i < MANY ? "many" : "quiet",
-                         .next_us = clock_monotonic_us() + rand() % EVERY_US};
+                         .next_us = clock_monotonic_us() + chance(EVERY_US)};
         snprintf(all[i].name, sizeof all[i].name, "c%d", i);
     }
     for (int ms = 0; ms < 60000; ms++, pass(MS))
@@ -177,7 +183,7 @@ static void a_workspace_serves_in_order(int64_t late_us, int64_t longest_allowed
 static void a_workspaces_own_go_in_order(void **state)
 {
     (void)state;
-    srand(7);
+    dice = (random_seeded){test_seed()};
     a_workspace_serves_in_order(0, 5500 * MS); /* 40 over 8 to 10 in a second */
     a_workspace_serves_in_order(100 * MS, 6500 * MS);
 }

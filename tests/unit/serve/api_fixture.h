@@ -94,11 +94,11 @@ json_t *flow_why_slow(flow *which, int32_t wid, bool (*sees)(void *arg, int32_t 
 json_t *flow_status(flow *fl, int32_t wid)
 {
     (void)fl, (void)wid;
-    return json_pack("{s:s,s:[{s:s,s:i,s:s,s:f,s:i,s:i,s:s},{s:s,s:s,s:i}],s:[{s:s,s:s,s:i}],s:[]}", "state",
-                     "running", "stores", "store", "datastore:readings", "rows", 12, "newest",
-                     "2026-01-02T03:04:05Z", "age_seconds", 0.97, "waiting", 0, "bytes", 8192, "state",
-                     "fresh", "class", "datastore", "key", "d", "backlog_rows", 3, "sources", "key", "rig",
-                     "state", "ok", "rows_read", 4, "alerts");
+    return json_pack("{s:s,s:[{s:s,s:s,s:i,s:s,s:f,s:i,s:i,s:s},{s:s,s:s,s:i}],s:[{s:s,s:s,s:i}],s:[]}",
+                     "state", "running", "stores", "class", "datastore", "key", "readings", "rows", 12,
+                     "newest", "2026-01-02T03:04:05Z", "age_seconds", 0.97, "waiting", 0, "bytes", 8192,
+                     "state", "fresh", "class", "datastore", "key", "d", "backlog_rows", 3, "sources", "key",
+                     "rig", "state", "ok", "rows_read", 4, "alerts");
 }
 
 static const char *const names[] = {"device", "n"};
@@ -276,6 +276,13 @@ json_t *flow_sink_status(flow *fl, int32_t wid, const char *sink)
 status_class flow_sink_pause(flow *fl, int32_t wid, const char *sink, bool paused, status *st)
 {
     (void)fl, (void)wid, (void)paused;
+    return status_set(st, STATUS_NOT_FOUND, "there is no sink %s", sink);
+}
+
+status_class flow_sink_rewind(flow *fl, int32_t wid, const char *sink, int64_t since_us, sink_rewound *out,
+                              status *st)
+{
+    (void)fl, (void)wid, (void)since_us, (void)out;
     return status_set(st, STATUS_NOT_FOUND, "there is no sink %s", sink);
 }
 

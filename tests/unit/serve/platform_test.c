@@ -15,14 +15,6 @@
 #include "store/roles.h"
 #include "support/cluster.h"
 
-#define NEED_CLUSTER()   \
-    if (!test_cluster()) \
-    skip()
-#define OK(call)                                                              \
-    do {                                                                      \
-        if ((call) != STATUS_OK)                                              \
-            fail_msg("%s:%d: %s: %s", __FILE__, __LINE__, st.where, st.text); \
-    } while (0)
 #define ONCE(n) "Idempotency-Key: " n "\r\n"
 
 static control plane;

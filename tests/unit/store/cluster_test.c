@@ -13,12 +13,7 @@
 #include "base/disk.h"
 #include "store/cluster.h"
 #include "store/connection.h"
-
-#define OK(call)                                                              \
-    do {                                                                      \
-        if ((call) != STATUS_OK)                                              \
-            fail_msg("%s:%d: %s (%s)", __FILE__, __LINE__, st.text, st.hint); \
-    } while (0)
+#include "support/cluster.h"
 
 static cluster_options options_in(const char *folder, char *sockets)
 {

@@ -14,16 +14,6 @@
 #include "store/pool.h"
 #include "support/cluster.h"
 
-#define NEED_CLUSTER()   \
-    if (!test_cluster()) \
-    skip()
-
-#define OK(call)                                                \
-    do {                                                        \
-        if ((call) != STATUS_OK)                                \
-            fail_msg("%s:%d: %s", __FILE__, __LINE__, st.text); \
-    } while (0)
-
 /* ---- a fake driver: remembers what it was asked, answers as told ---- */
 static struct {
     unsigned n, trips;

@@ -8,15 +8,6 @@
 #include "store/upsert.h"
 #include "support/cluster.h"
 
-#define NEED_CLUSTER()   \
-    if (!test_cluster()) \
-    skip()
-#define OK(call)                                                \
-    do {                                                        \
-        if ((call) != STATUS_OK)                                \
-            fail_msg("%s:%d: %s", __FILE__, __LINE__, st.text); \
-    } while (0)
-
 #define DB "penstock_data"
 #define T0 1767225600000000LL /* 2026-01-01 */
 
