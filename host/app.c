@@ -452,6 +452,7 @@ int app_main(int argc, char **argv)
 {
     app a = {.argc = argc - 1, .argv = (const char *const *)argv + 1};
     status st;
+    memory_use_one_heap();
     umask(077);
     if (asked_for(&a, "--version")) {
         printf("penstockd %s\n", PENSTOCK_VERSION);

@@ -7,6 +7,7 @@
 #include "app_private.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/keep.h"
 #include "base/metric.h"
 
 #define COUNT(name, help, value) metric_count(metric_counter(name, help), (uint64_t)(value))
@@ -261,6 +262,9 @@ static void collect(void *arg)
           SECONDS(clock_monotonic_us() - a->services.started_us));
     GAUGE("penstock_loop_longest_turn_seconds", "Longest turn of the event loop since the last look.",
           SECONDS(loop_longest_turn_us(a->loop)));
+    GAUGE("penstock_memory_heap_bytes", "Memory that is allocated from the common heap.", memory_in_use());
+    GAUGE("penstock_memory_kept_bytes",
+          "Memory of what stays as long as a workspace or a connector is there.", keep_in_use());
     if (!ready)
         return; /* the parts are being made, on a lane */
     collect_journal(a->flow);

@@ -57,10 +57,31 @@ char *memory_string(const char *text)
     return memcpy(memory_alloc(n), text, n);
 }
 
+void memory_use_one_heap(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+}
+
 void memory_give_back(void)
 {
     malloc_trim(0);
 }
+
+#ifdef PENSTOCK_SANITIZED
+/* NOLINTNEXTLINE(bugprone-reserved-identifier) the sanitizers call it so, in a header that gcc has not */
+size_t __sanitizer_get_current_allocated_bytes(void);
+
+size_t memory_in_use(void)
+{
+    return __sanitizer_get_current_allocated_bytes();
+}
+#else
+size_t memory_in_use(void)
+{
+    struct mallinfo2 all = mallinfo2();
+    return all.uordblks + all.hblkhd;
+}
+#endif
 
 static block *block_add(arena *a, size_t size)
 {

@@ -24,7 +24,13 @@ void *memory_alloc(size_t size);
 void *memory_zero(size_t count, size_t size);
 void *memory_grow(void *old, size_t size);
 char *memory_string(const char *text);
+/* One heap for all threads, where each would get one of its own otherwise, whose newest end is never given
+ * back. Before there are threads. */
+void memory_use_one_heap(void);
 /* Pages that hold nothing but freed memory go back to the system, in all threads' heaps: free() does so at a
  * heap's end only. Milliseconds; others wait for it who allocate. */
 void memory_give_back(void);
+/* Bytes that were allocated from the common heap and not freed, whatever pages they lie in; with a sanitizer
+ * also those of base/keep.h. */
+size_t memory_in_use(void);
 #endif

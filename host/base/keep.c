@@ -1,26 +1,36 @@
-/* A list of free blocks for each size in steps of 16 bytes; what is not there is cut off the newest region. A
- * head of 16 bytes says how large a block is. With a sanitizer every block is an allocation of its own, so
- * that it finds what it finds elsewhere. */
+/* A list of free blocks for each size in steps of 16 bytes; what is not there is cut off the newest region,
+ * which comes from the system, not from the common heap. A head of 16 bytes says how large a block is. With a
+ * sanitizer every block is an allocation of its own, so that it finds what it finds elsewhere. */
 #include "base/keep.h"
 
+#include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/arena.h"
 
 enum { STEP = 16, SIZES = KEEP_LARGEST / STEP + 1, REGION_BYTES = 64 * 1024 };
 
 typedef union head {
-    size_t steps; /* of the block behind it; 0 = from the common heap */
+    struct {
+        uint32_t steps;  /* of the block behind it; 0 = from the common heap */
+        uint64_t usable; /* bytes */
+    };
     union head *next;
-    char room[STEP];
 } head;
+
+static_assert(sizeof(head) == STEP, "a block stands behind its head");
+
+static atomic_size_t in_use;
 
 static void *from_heap(size_t size)
 {
     head *h = memory_zero(1, sizeof *h + size);
+    h->usable = size;
     return h + 1;
 }
 
@@ -43,9 +53,10 @@ static char *region, *region_end;
 static head *cut(size_t bytes)
 {
     if ((size_t)(region_end - region) < bytes) {
-        region = aligned_alloc(REGION_BYTES, REGION_BYTES);
-        if (!region)
+        void *made = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (made == MAP_FAILED)
             abort();
+        region = made;
         region_end = region + REGION_BYTES;
     }
     head *h = (head *)(void *)region;
@@ -65,7 +76,7 @@ static void *take(size_t size)
     else
         h = cut((steps + 1) * STEP);
     pthread_mutex_unlock(&lock);
-    h->steps = steps;
+    *h = (head){.steps = (uint32_t)steps, .usable = steps * STEP};
     return memset(h + 1, 0, steps * STEP);
 }
 
@@ -87,7 +98,26 @@ void *keep_zero(size_t count, size_t size)
     size_t total;
     if (__builtin_mul_overflow(count, size, &total))
         abort();
-    return take(total ? total : 1);
+    head *h = (head *)take(total ? total : 1) - 1;
+    atomic_fetch_add_explicit(&in_use, h->usable, memory_order_relaxed);
+    return h + 1;
+}
+
+size_t keep_in_use(void)
+{
+    return atomic_load(&in_use);
+}
+
+void *keep_grow(void *old, size_t size)
+{
+    size_t had = old ? ((head *)old - 1)->usable : 0;
+    if (old && size <= had)
+        return old;
+    void *grown = keep_zero(1, size);
+    if (old)
+        memcpy(grown, old, had);
+    keep_free(old);
+    return grown;
 }
 
 char *keep_string(const char *text)
@@ -98,6 +128,9 @@ char *keep_string(const char *text)
 
 void keep_free(void *p)
 {
-    if (p)
-        give((head *)p - 1);
+    if (!p)
+        return;
+    head *h = (head *)p - 1;
+    atomic_fetch_sub_explicit(&in_use, h->usable, memory_order_relaxed);
+    give(h);
 }

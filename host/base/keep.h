@@ -11,6 +11,10 @@
 
 void *keep_zero(size_t count,
                 size_t size); /* zeroed, 16-byte aligned; running out of memory ends the process */
+/* The same block or a larger one with its content; what is new in it is zeroed. */
+void *keep_grow(void *old, size_t size);
+/* Bytes of blocks that are in use, their heads not counted. */
+size_t keep_in_use(void);
 char *keep_string(const char *text);
 void keep_free(void *p); /* NULL is fine */
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/keep.h"
 
 enum { BUCKETS_FIRST = 16 };
 
@@ -19,7 +20,7 @@ void turn_queue_free(turn_queue *q)
     for (uint32_t i = 0; i < q->n_buckets; i++)
         for (turn_line *l = q->lines[i], *next; l; l = next) {
             next = l->next;
-            free(l);
+            keep_free(l);
         }
     free(q->lines);
     *q = (turn_queue){0};
@@ -55,7 +56,7 @@ static turn_line *line_of(turn_queue *q, uint32_t owner)
         return l;
     if (q->n_lines >= q->n_buckets)
         double_buckets(q);
-    l = memory_zero(1, sizeof *l);
+    l = keep_zero(1, sizeof *l);
     l->owner = owner;
     l->last = &l->first;
     link_line(q->lines, q->n_buckets, l);

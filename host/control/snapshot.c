@@ -1,5 +1,6 @@
 #include "control/snapshot.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,13 +19,15 @@ struct snapshot {
     int64_t written_us;
 };
 
+/* A row for each: an answer of one row would have to lie in memory twice, and libpq keeps the buffer that it
+ * needed once as long as the session. */
 static const statement read_all = {
     "read what a snapshot holds",
-    "SELECT (SELECT coalesce(json_agg(json_build_object('id', id, 'name', name, 'hash', encode(hash, 'hex'), "
-    "'scopes', scopes, 'expires_us', (extract(epoch FROM expires) * 1000000)::bigint)), '[]') FROM "
-    "control.api_key WHERE revoked IS NULL AND (expires IS NULL OR expires > now()))::text, "
-    "(SELECT coalesce(json_agg(json_build_object('wid', wid, 'id', id, 'key', key, 'paused', paused, "
-    "'document', document)), '[]') FROM control.workspace WHERE state = 'live')::text"};
+    "SELECT true, json_build_object('id', id, 'name', name, 'hash', encode(hash, 'hex'), 'scopes', scopes, "
+    "'expires_us', (extract(epoch FROM expires) * 1000000)::bigint)::text FROM control.api_key "
+    "WHERE revoked IS NULL AND (expires IS NULL OR expires > now()) UNION ALL "
+    "SELECT false, json_build_object('wid', wid, 'id', id, 'key', key, 'paused', paused, 'document', "
+    "document)::text FROM control.workspace WHERE state = 'live'"};
 
 /* ---- writing ---- */
 
@@ -35,22 +38,35 @@ static void sign(const secret_key *k, const char *body, size_t len, char hex[MAC
     sodium_bin2hex(hex, MAC_HEX + 1, mac, sizeof mac);
 }
 
-static status_class put_file(const secret_key *k, const char *path, const char *body, status *st)
+/* `file` has room for the head. */
+static status_class put_file(const secret_key *k, const char *path, text *file, status *st)
 {
     char hex[MAC_HEX + 1];
-    text file = {0};
-    sign(k, body, strlen(body), hex);
-    text_printf(&file, HEAD "%s\n", hex);
-    text_add(&file, body);
-    status_class class = disk_write(path, file.data, file.len, 0600, st);
-    text_free(&file);
-    return class;
+    sign(k, file->data + HEAD_SIZE, file->len - HEAD_SIZE, hex);
+    memcpy(file->data, HEAD, sizeof HEAD - 1);
+    memcpy(file->data + sizeof HEAD - 1, hex, MAC_HEX);
+    return disk_write(path, file->data, file->len, 0600, st);
+}
+
+static void add_list(text *body, const char *name, const rows *r, bool keys)
+{
+    const char *between = "";
+    text_printf(body, ",\"%s\":[", name);
+    for (uint32_t i = 0; i < rows_count(r); i++) {
+        if (rows_boolean(r, i, 0) != keys)
+            continue;
+        text_add(body, between);
+        text_add(body, rows_text(r, i, 1));
+        between = ",";
+    }
+    text_add(body, "]");
 }
 
 status_class snapshot_write(control *c, const char *path, status *st)
 {
     connection *db = NULL;
     rows *r = NULL;
+    text file = {0};
     int64_t now_us = clock_wall_us(); /* what it says held then */
     status_class class = pool_borrow(c->control, NULL, CONTROL_WAIT_MS, &db, st);
     if (class != STATUS_OK)
@@ -59,15 +75,14 @@ status_class snapshot_write(control *c, const char *path, status *st)
     pool_return(c->control, db);
     if (class != STATUS_OK)
         return class;
-    json_t *document = json_pack("{s:s, s:I, s:o, s:o}", "stack", c->stack_id, "written_us",
-                                 (json_int_t)now_us, "keys", json_loads(rows_text(r, 0, 0), 0, NULL),
-                                 "workspaces", json_loads(rows_text(r, 0, 1), 0, NULL));
+    text_printf(&file, "%*s\n{\"stack\":\"%s\",\"written_us\":%" PRId64, HEAD_SIZE - 1, "", c->stack_id,
+                now_us);
+    add_list(&file, "keys", r, true);
+    add_list(&file, "workspaces", r, false);
+    text_add(&file, "}");
     rows_free(r);
-    char *body = document ? json_dumps(document, JSON_COMPACT) : NULL;
-    class = body ? put_file(c->key, path, body, st)
-                 : status_set(st, STATUS_INTERNAL, "the control plane's keys or workspaces are no JSON");
-    json_decref(document);
-    free(body);
+    class = put_file(c->key, path, &file, st);
+    text_free(&file);
     return class;
 }
 

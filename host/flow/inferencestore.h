@@ -28,8 +28,8 @@ typedef struct inference_result {
     uint64_t keys, rows;
     bool more;       /* keys that were dirty when it began may be left */
     uint64_t poison; /* rows that killed the plugin and were put aside */
-    uint32_t
-        retry_after_ms; /* after a failure: when the plugin may be tried again; 0 = the caller's choice */
+    /* after a failure: when the plugin may be tried again; 0 = the caller's choice */
+    uint32_t retry_after_ms;
 } inference_result;
 
 /* One step; keys == 0: nothing was dirty. `run` is the id under which the rows are recorded. One at a time a

@@ -1,13 +1,20 @@
 /* A lane with work stands once in its group's queue, a group with such lanes once in the pool's turns; a
  * thread takes the group whose turn it is, runs one job of its first lane, and puts the lane back if more is
- * waiting. */
+ * waiting.
+ *
+ * Work goes to the thread that became idle last, so that little work keeps to few threads; one that nobody
+ * called for a while ends, and is started again when there is work and no thread for it. The C library keeps
+ * freed memory for each thread: what sixteen threads kept of work that is long done held most of what an
+ * idle host weighed. */
 #include "loop/lane.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -37,21 +44,52 @@ struct lane {
     char name[32];
 };
 
+/* A thread that waits for work; on its stack. */
+typedef struct sleeper {
+    struct sleeper *next; /* became idle before */
+    pthread_cond_t called;
+    bool is_called; /* and no longer among the sleepers */
+} sleeper;
+
 struct lane_pool {
     pthread_mutex_t lock;
-    pthread_cond_t work, idle;
-    turns turns; /* of the groups that have ready lanes and may run one more */
-    bool ending;
-    unsigned n_threads, n_lanes, group_most;
-    pthread_t threads[];
+    pthread_cond_t idle; /* a lane is drained, or a thread ends */
+    turns turns;         /* of the groups that have ready lanes and may run one more */
+    sleeper *sleepers;
+    bool ending, has_ended;
+    unsigned most_threads, n_threads, n_lanes, group_most;
+    int64_t linger_us;
+    pthread_t ended; /* the newest that ended; it has joined the one before */
 };
+
+static void *thread_main(void *arg);
+
+/* Under the lock, like all that follow. */
+static void start_thread(lane_pool *pool)
+{
+    pthread_t thread;
+    int rc = pthread_create(&thread, NULL, thread_main, pool);
+    pool->n_threads += rc == 0;
+    assert(pool->n_threads > 0); /* fewer are slower, none is the end */
+}
+
+static void call_thread(lane_pool *pool)
+{
+    sleeper *s = pool->sleepers;
+    if (s) {
+        pool->sleepers = s->next;
+        s->is_called = true;
+        pthread_cond_signal(&s->called);
+    } else if (pool->n_threads < pool->most_threads) {
+        start_thread(pool);
+    }
+}
 
 static void want_turn(lane_group *g)
 {
     if (!g->ready || g->running >= g->pool->group_most)
         return;
     turns_want(&g->pool->turns, &g->taker);
-    pthread_cond_signal(&g->pool->work);
 }
 
 static void ready_add(lane *l)
@@ -102,33 +140,94 @@ static void run_one(lane_pool *pool, lane *l)
         pthread_cond_broadcast(&pool->idle);
 }
 
+static void add_sleeper(lane_pool *pool, sleeper *s)
+{
+    s->next = pool->sleepers;
+    pool->sleepers = s;
+}
+
+static void forget_sleeper(lane_pool *pool, const sleeper *s)
+{
+    sleeper **at = &pool->sleepers;
+    while (*at != s)
+        at = &(*at)->next;
+    *at = s->next;
+}
+
+static struct timespec in(int64_t us)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    int64_t ns = t.tv_nsec + us % 1000000 * 1000;
+    return (struct timespec){.tv_sec = t.tv_sec + us / 1000000 + ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
+
+/* False: nobody called for so long that the thread is to end. */
+static bool sleep_until_called(lane_pool *pool)
+{
+    sleeper s = {0};
+    pthread_condattr_t monotonic;
+    struct timespec end = in(pool->linger_us);
+    int rc = 0;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s.called, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    add_sleeper(pool, &s);
+    while (!s.is_called && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&s.called, &pool->lock, &end);
+    if (!s.is_called)
+        forget_sleeper(pool, &s);
+    pthread_cond_destroy(&s.called);
+    return s.is_called;
+}
+
+/* Whoever ends joins who ended before, so that the last one's end is the end of all. */
+static void end_thread(lane_pool *pool)
+{
+    bool has_ended = pool->has_ended;
+    pthread_t before = pool->ended;
+    pool->ended = pthread_self();
+    pool->has_ended = true;
+    pool->n_threads--;
+    pthread_cond_broadcast(&pool->idle);
+    pthread_mutex_unlock(&pool->lock);
+    if (has_ended)
+        pthread_join(before, NULL);
+}
+
+/* Calls another if there is more than it takes itself. */
+static void take_turn(lane_pool *pool)
+{
+    lane *l = ready_take(pool);
+    if (turns_waiting(&pool->turns))
+        call_thread(pool);
+    run_one(pool, l);
+}
+
 static void *thread_main(void *arg)
 {
     lane_pool *pool = arg;
+    bool wanted = true;
     pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        while (!turns_waiting(&pool->turns) && !pool->ending)
-            pthread_cond_wait(&pool->work, &pool->lock);
-        if (!turns_waiting(&pool->turns))
-            break;
-        run_one(pool, ready_take(pool));
+    while (wanted) {
+        if (turns_waiting(&pool->turns))
+            take_turn(pool);
+        else
+            wanted = !pool->ending && sleep_until_called(pool);
     }
-    pthread_mutex_unlock(&pool->lock);
+    end_thread(pool);
     return NULL;
 }
 
 lane_pool *lane_pool_create(unsigned n_threads)
 {
-    lane_pool *pool = memory_zero(1, sizeof *pool + n_threads * sizeof pool->threads[0]);
-    pool->n_threads = n_threads;
+    lane_pool *pool = memory_zero(1, sizeof *pool);
+    pool->most_threads = n_threads;
     pool->group_most = n_threads - n_threads / 4;
+    pool->linger_us = LANE_LINGER_US;
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->work, NULL);
     pthread_cond_init(&pool->idle, NULL);
-    for (unsigned i = 0; i < n_threads; i++) {
-        int rc = pthread_create(&pool->threads[i], NULL, thread_main, pool);
-        assert(rc == 0);
-    }
     return pool;
 }
 
@@ -139,15 +238,32 @@ void lane_pool_free(lane_pool *pool)
     pthread_mutex_lock(&pool->lock);
     assert(pool->n_lanes == 0);
     pool->ending = true;
-    pthread_cond_broadcast(&pool->work);
+    while (pool->sleepers)
+        call_thread(pool);
+    while (pool->n_threads > 0)
+        pthread_cond_wait(&pool->idle, &pool->lock);
     pthread_mutex_unlock(&pool->lock);
-    for (unsigned i = 0; i < pool->n_threads; i++)
-        pthread_join(pool->threads[i], NULL);
+    if (pool->has_ended)
+        pthread_join(pool->ended, NULL);
     turns_free(&pool->turns);
-    pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->idle);
     pthread_mutex_destroy(&pool->lock);
     free(pool);
+}
+
+void lane_pool_linger(lane_pool *pool, int64_t us)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->linger_us = us;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+unsigned lane_pool_threads(lane_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    unsigned n = pool->n_threads;
+    pthread_mutex_unlock(&pool->lock);
+    return n;
 }
 
 static void group_begin(lane_group *g, lane_pool *pool, uint32_t weight)
@@ -201,8 +317,10 @@ void lane_post(lane *l, lane_function function, void *arg)
     *l->last = j;
     l->last = &j->next;
     l->waiting++;
-    if (!l->queued)
+    if (!l->queued) {
         ready_add(l);
+        call_thread(l->pool);
+    }
     pthread_mutex_unlock(&l->pool->lock);
 }
 

@@ -15,7 +15,12 @@ typedef struct lane lane;
 typedef struct lane_group lane_group;
 typedef void (*lane_function)(void *arg);
 
-lane_pool *lane_pool_create(unsigned n_threads);
+/* How long a thread waits for work before it ends; it is started again when there is work for it. */
+#define LANE_LINGER_US 10000000
+
+lane_pool *lane_pool_create(unsigned n_threads);    /* at most; they start when there is work for them */
+void lane_pool_linger(lane_pool *pool, int64_t us); /* instead of LANE_LINGER_US, from now on */
+unsigned lane_pool_threads(lane_pool *pool);        /* that run now */
 /* Waits until every lane is drained, then ends the threads. Lanes must have been closed before. */
 void lane_pool_free(lane_pool *pool);
 

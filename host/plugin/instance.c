@@ -469,7 +469,7 @@ void instance_free(instance *in)
     swap_place_free(in);
     pthread_mutex_destroy(&in->lock);
     pthread_mutex_destroy(&in->facts_lock);
-    free(in->metrics);
+    keep_free(in->metrics);
     free(in->denied_seen);
     keep_free(in->sandbox);
     keep_free(in->workspace);

@@ -50,10 +50,10 @@ typedef struct instance_set_settings {
      * builds); at 70 % it is replaced between two calls. */
     int64_t memory_bytes;
     instance_deadlines deadlines;
-    const struct settings
-        *settings; /* grants (config/grant.h), the state folder; NULL = nothing is granted */
-    const struct state_keeper
-        *keeper;        /* of penstock.state, copied; NULL = memory that lives as long as the set */
+    /* grants (config/grant.h), the state folder; NULL = nothing is granted */
+    const struct settings *settings;
+    /* of penstock.state, copied; NULL = memory that lives as long as the set */
+    const struct state_keeper *keeper;
     unsigned cells_max; /* of all instances; 0 = no cap. The longest idle one makes room */
     bool no_sandbox;    /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
 } instance_set_settings;
@@ -204,7 +204,7 @@ void instance_absolve(instance *in, unsigned n_rows, bool worked);
 void instance_quarantine(instance *in, const char *reason);
 /* Takes it out of quarantine and back-off: the next call starts a cell. */
 void instance_retry(instance *in);
-/* Stops the cell until the next call; a source is closed by that. */
+/* Stops the cell until the next call; a source is closed by that, and the last good question is forgotten. */
 void instance_rest(instance *in);
 
 /* Makes the call that is running now give up (cancel_fd turns readable). [any] */

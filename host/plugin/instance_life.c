@@ -187,6 +187,7 @@ void instance_rest(instance *in)
         instance_drop_cell(in, INSTANCE_IDLE_STOP_MS);
         facts_condition(in, INSTANCE_STOPPED);
     }
+    swap_forget_answer(in);
     pthread_mutex_unlock(&in->lock);
 }
 

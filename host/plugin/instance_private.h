@@ -29,6 +29,12 @@ struct instance_set {
     uint64_t tags; /* given out */
 };
 
+/* A cursor that an instance must remember. */
+typedef struct kept_cursor {
+    char *data; /* from base/keep.h */
+    size_t len;
+} kept_cursor;
+
 /* What replacing the cell needs to know of an instance (instance_swap.c). */
 typedef struct swap_place {
     /* under facts_lock */
@@ -42,8 +48,8 @@ typedef struct swap_place {
     uint32_t canary_rows;
     /* under the call lock */
     bool unloaded;
-    bool owed;         /* rows were handed over whose cursor is not acked */
-    text acked, owing; /* cursors: the newest durable one; of the newest rows */
+    bool owed;                /* rows were handed over whose cursor is not acked */
+    kept_cursor acked, owing; /* the newest durable one; of the newest rows */
     int64_t canary_us;
 } swap_place;
 
@@ -81,8 +87,8 @@ struct instance {
     char trouble[INSTANCE_TROUBLE_MAX]; /* what the plugin told through penstock.health */
     uint64_t *denied_seen; /* hashes of what was logged, INSTANCE_DENIALS_TOLD; NULL until something is */
     int64_t last_used_us;
-    struct program
-        *program; /* what it runs, under the call lock; NULL = never asked for (services_program.c) */
+    /* what it runs, under the call lock; NULL = never asked for (services_program.c) */
+    struct program *program;
     swap_place swap;
 };
 

@@ -33,8 +33,8 @@ void facts_plugin(instance *in, const plugin_entry *plugin)
 {
     pthread_mutex_lock(&in->facts_lock);
     in->plugin = plugin;
-    free(in->metrics);
-    in->metrics = memory_zero(in->plugin->n_metrics + 1, sizeof *in->metrics);
+    keep_free(in->metrics);
+    in->metrics = keep_zero(in->plugin->n_metrics + 1, sizeof *in->metrics);
     for (size_t i = 0; i < in->plugin->n_metrics; i++)
         in->metrics[i].metric = &in->plugin->metrics[i];
     in->facts.plugin_id = in->plugin->id;

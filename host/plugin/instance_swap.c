@@ -173,7 +173,7 @@ static status_class prepare(swap *s, status *st)
 static status_class open_in_new(swap *s, status *st)
 {
     answer_memory *memory;
-    const text *acked = &s->in->swap.acked;
+    const kept_cursor *acked = &s->in->swap.acked;
     frame_writer w = cell_arguments(s->cell);
     if (acked->len)
         frame_put(&w, FRAME_CURSOR, 0, acked->data, acked->len);

@@ -32,25 +32,30 @@ void instance_unload(instance *in, bool unloaded)
 
 /* ---- What the calls tell ---- */
 
+static void note_cursor(kept_cursor *c, const void *cursor, size_t len)
+{
+    c->data = keep_grow(c->data, len);
+    if (len)
+        memcpy(c->data, cursor, len);
+    c->len = len;
+}
+
 void swap_note_open(instance *in, const void *cursor, size_t len)
 {
-    text_clear(&in->swap.acked);
-    text_add_n(&in->swap.acked, cursor, len);
+    note_cursor(&in->swap.acked, cursor, len);
     in->swap.owed = false;
 }
 
 void swap_note_handed(instance *in, const void *cursor, size_t len)
 {
-    text_clear(&in->swap.owing);
-    text_add_n(&in->swap.owing, cursor, len);
+    note_cursor(&in->swap.owing, cursor, len);
     /* Rows without a cursor come again after an OPEN only if the source can replay them. */
     in->swap.owed |= len || (in->source_flags & PST_SOURCE_REPLAYS);
 }
 
 void swap_note_acked(instance *in, const void *cursor, size_t len)
 {
-    text_clear(&in->swap.acked);
-    text_add_n(&in->swap.acked, cursor, len);
+    note_cursor(&in->swap.acked, cursor, len);
     if (in->swap.owing.len == len && len && memcmp(in->swap.owing.data, cursor, len) == 0)
         in->swap.owed = false;
 }
@@ -73,7 +78,7 @@ void swap_note_answered(instance *in, const exchange *x, const frame_writer *w)
 void swap_forget_answer(instance *in)
 {
     pthread_mutex_lock(&in->facts_lock);
-    text_clear(&in->swap.canary);
+    text_free(&in->swap.canary);
     pthread_mutex_unlock(&in->facts_lock);
 }
 
@@ -114,8 +119,8 @@ void swap_place_end(instance *in)
 void swap_place_free(instance *in)
 {
     pthread_cond_destroy(&in->swap.settled);
-    text_free(&in->swap.acked);
-    text_free(&in->swap.owing);
+    keep_free(in->swap.acked.data);
+    keep_free(in->swap.owing.data);
     text_free(&in->swap.canary);
 }
 

@@ -220,8 +220,8 @@ static void replay(http_request *r, const letter_filter *filter, const char *aft
             problem_answer(r, &st);
         } else {
             resource_audit(r, "replay", "dead-letter",
-                         json_pack("{s:i,s:i,s:i}", "matched", (int)done.matched, "stored", (int)done.stored,
-                                   "rejected", (int)done.rejected));
+                           json_pack("{s:i,s:i,s:i}", "matched", (int)done.matched, "stored",
+                                     (int)done.stored, "rejected", (int)done.rejected));
             resource_answer(r, 200, replay_json(&done));
         }
     }

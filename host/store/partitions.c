@@ -14,6 +14,8 @@
 
 #define RETRY_PAUSE_MS 50
 
+enum { RANGES_FIRST = 4 };
+
 typedef struct range {
     int64_t from, to; /* [from, to) */
 } range;
@@ -43,7 +45,7 @@ void partition_cache_free(partition_cache *cache)
     if (!cache)
         return;
     for (uint32_t i = 0; i < cache->n; i++) {
-        free(cache->tables[i]->ranges);
+        keep_free(cache->tables[i]->ranges);
         keep_free(cache->tables[i]);
     }
     free(cache->tables);
@@ -169,8 +171,8 @@ static void insert_range(known *k, range r)
 {
     uint32_t at = position(k, r.from);
     if (k->n == k->cap) {
-        k->cap = k->cap ? k->cap * 2 : 16;
-        k->ranges = memory_grow(k->ranges, k->cap * sizeof *k->ranges);
+        k->cap = k->cap ? k->cap * 2 : RANGES_FIRST;
+        k->ranges = keep_grow(k->ranges, k->cap * sizeof *k->ranges);
     }
     memmove(k->ranges + at + 1, k->ranges + at, (k->n - at) * sizeof *k->ranges);
     k->ranges[at] = r;
@@ -309,7 +311,7 @@ static bool all_covered(const known *k, const int64_t *times, uint32_t n)
 static known copy_known(const known *k)
 {
     known copy = *k;
-    copy.ranges = memory_alloc((k->cap + 1) * sizeof *copy.ranges);
+    copy.ranges = keep_zero(k->cap, sizeof *copy.ranges);
     if (k->n)
         memcpy(copy.ranges, k->ranges, k->n * sizeof *copy.ranges);
     return copy;
@@ -346,7 +348,7 @@ status_class partitions_ensure(partition_cache *cache, connection *c, const stor
     range *old = k->ranges;
     *k = work;
     pthread_mutex_unlock(&cache->lock);
-    free(old);
+    keep_free(old);
     return ret;
 }
 

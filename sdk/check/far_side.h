@@ -19,9 +19,9 @@ typedef struct far_side {
     int in_fd;     /* of a program: it ends when this is closed */
 } far_side;
 
-/* `protocol`: lines, http, smtp, mqtt, modbus, nats, postgres, s3, clickhouse or program; `answer`: what http answers,
- * the object of s3, or which program. Child only: failures end the case. It dies with the process that
- * started it. */
+/* `protocol`: lines, http, smtp, mqtt, modbus, nats, postgres, s3, clickhouse or program; `answer`: what http
+ * answers, the object of s3, or which program. Child only: failures end the case. It dies with the process
+ * that started it. */
 void far_side_start(const char *protocol, const char *answer, far_mode mode, far_side *out);
 void far_side_stop(far_side *f); /* zeroed is fine */
 #endif

@@ -3,6 +3,7 @@ over a plain socket, which waits for the broker's acknowledgement of each messag
 import os
 import socket
 import struct
+import subprocess
 
 from far_side import STATE_S, WS, Daemon, Door, free_port, state, wait_state  # noqa: F401, its tests ask here
 from harness import check
@@ -18,6 +19,15 @@ class Broker(Daemon):
         self.set(f"listener {self.port} 127.0.0.1", *listener, f"allow_anonymous {str(anonymous).lower()}",
                  "persistence true", f"persistence_location {self.folder}/", "autosave_interval 1", "max_queued_messages 0",
                  "log_type all", "set_tcp_nodelay true", *settings, *(["user root"] if os.geteuid() == 0 else []))
+
+
+def with_password(folder):
+    """A password file of mosquitto: pump, right."""
+    passwords = folder / "passwords"
+    passwords.write_text("pump:right\n")
+    passwords.chmod(0o600)
+    subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True, stderr=subprocess.DEVNULL)
+    return passwords
 
 
 def _text(text):

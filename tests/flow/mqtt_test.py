@@ -1,7 +1,6 @@
 """MQTT from a real broker. No message that was published is lost by restarts of broker and host; of QoS 2 none is there
 twice, of QoS 1 none in a store with a key. The connector's state is right within seconds, and says why."""
 import json
-import subprocess
 
 import harness
 import mqtt_peer
@@ -84,70 +83,12 @@ def restarts():
     say(f"{sent} messages of each, 3 kills of the host, 1 restart of the broker")
 
 
-def fallback():
-    """A second broker serves when the first is silent, and the first again when it is back: what each of them took is a row, of
-    QoS 2 once, over changes between them and kills of the host."""
-    first, second = mqtt_peer.Broker("max_inflight_messages 0").start(), mqtt_peer.Broker("max_inflight_messages 0").start()
-    strict = mqtt_peer.Broker(f"password_file {with_password(harness.folder())}", anonymous=False).start()
-    door = mqtt_peer.Door(first.port)
-    host = harness.Host().start()
-    common = {"broker": door.url, "fallbacks": [second.url], "patience_s": 1, "return_s": 1, "in_flight": 300}
-    apply(host, once={"config": {**common, "topics": ["once/+/state"], "qos": 2}, "into": "datastore:appended"},
-          least={"config": {**common, "topics": ["least/+/state"], "version": "3.1.1"}},
-          stranger={"config": {"broker": strict.url, "fallbacks": [second.url], "topics": ["none/#"]}},
-          neither={"config": {"broker": strict.url, "fallbacks": [f"mqtt://127.0.0.1:{mqtt_peer.free_port()}"], "topics": ["none/#"]}})
-    host.workspace(WS, "mqtt")
-    both, sent = ("once", "least"), 0
-
-    def publish(broker, count):
-        nonlocal sent
-        peer = mqtt_peer.Peer(broker.port)
-        peer.publish((message("once", n) for n in range(sent, sent + count)), qos=2)
-        peer.publish((message("least", n) for n in range(sent, sent + count)), qos=1)
-        peer.close()
-        sent += count
-    for name in both:
-        wait_state(host, name, "ok", timeout=20)
-    wait_state(host, "stranger", "degraded", f"the fallback 127.0.0.1:{second.port} serves")
-    check("not authorized" in state(host, "stranger")[1], "and why", state(host, "stranger"))
-    wait_state(host, "neither", "needs_you", "not authorized")
-    for killed in (True, False):
-        publish(first, 300)
-        door.open = False
-        publish(first, 100)  # it believes that it has sent them
-        for name in both:
-            wait_state(host, name, "degraded", "the fallback")
-        publish(second, 300)
-        if killed:
-            host.kill()
-            publish(second, 50)
-            host.start()  # the first one does not answer, the second one has them
-            wait_state(host, "once", "degraded", "the fallback", timeout=15)
-        wait_stored(host, "appended", range(sent - 300, sent))
-        door.open = True
-        for name in both:
-            wait_state(host, name, "ok", timeout=STATE_S + 5)
-        wait_stored(host, "appended", range(sent))
-        wait_stored(host, "keyed", range(sent))
-    equal(twice(stored(host, "appended")), [], "rows of QoS 2 that are there twice in a store without a key")
-    said = host.cli("connector", "check", "stranger", "-w", WS, code=7)
-    check("not authorized" in said.errors, "each broker is checked", said)
-
-
-def with_password(folder):
-    passwords = folder / "passwords"
-    passwords.write_text("pump:right\n")
-    passwords.chmod(0o600)
-    subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True, stderr=subprocess.DEVNULL)
-    return passwords
-
-
 def states():
     """What goes wrong with one broker or its messages is said by its connector, within seconds, and stays with it."""
     pems = certificate.make(harness.folder(), "broker")
     tls = mqtt_peer.Broker(listener=(f"cafile {pems}/ca.pem", f"certfile {pems}/broker.pem", f"keyfile {pems}/broker.key",
                                      "require_certificate true")).start()
-    strict = mqtt_peer.Broker(f"password_file {with_password(harness.folder())}", anonymous=False).start()
+    strict = mqtt_peer.Broker(f"password_file {mqtt_peer.with_password(harness.folder())}", anonymous=False).start()
     plain = mqtt_peer.Broker().start()
     door = mqtt_peer.Door(plain.port)
     authority = streams.certificates(harness.folder())
@@ -237,7 +178,7 @@ def garbage(host, broker):
 def tried():
     """check and discover, over REST and by the command line, beside what runs: with sessions of their own, and nothing stored."""
     broker = mqtt_peer.Broker().start()
-    strict = mqtt_peer.Broker(f"password_file {with_password(harness.folder())}", anonymous=False).start()
+    strict = mqtt_peer.Broker(f"password_file {mqtt_peer.with_password(harness.folder())}", anonymous=False).start()
     peer = mqtt_peer.Peer(broker.port)
     peer.publish([message("shop", n) for n in range(3)], retain=True)  # what a new session is told at once
     peer.publish([("shop/p9/state", b"{\"t\": \"never\"}")], retain=True)
@@ -280,4 +221,4 @@ def tried():
     check(b"trial" not in kept and b"-look" not in kept, "no session of a trial is left, in which messages would gather")
 
 
-harness.main(restarts, fallback, states, tried)
+harness.main(restarts, states, tried)

@@ -6,6 +6,8 @@ import pathlib
 import shutil
 import signal
 import socket
+import ssl
+import struct
 import subprocess
 
 import harness
@@ -60,7 +62,18 @@ class Postgres:
         """Another certificate, to whoever connects from now on: all must."""
         self._show(name)
         self.sql("SELECT pg_reload_conf()")
+        expected = ssl.PEM_cert_to_DER_cert((self.pems / f"{name}.pem").read_text())
+        wait_for("the server shows it", lambda: self._shown() == expected)
         self.drop()
+
+    def _shown(self):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", self.port)) as plain:
+            plain.sendall(struct.pack("!II", 8, 80877103))  # a request for TLS
+            plain.recv(1)
+            with context.wrap_socket(plain) as wrapped:
+                return wrapped.getpeercert(binary_form=True)
 
     def drop(self):
         """Ends the connectors' sessions."""

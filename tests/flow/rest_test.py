@@ -2,15 +2,17 @@
 schedule, a source, a request for a hook) finds it as it was."""
 import json
 
-from harness import Host, HttpSink, check, equal, main, wait_for
+from harness import Host, HttpSink, check, equal, main, say, wait_for
 
 REST = ["--workspaces-rest", "1s"]
+KEPT_KIB, HEAP_KIB = 24, 64
 TEMPLATE = """
 apiVersion: penstock/v1
 kind: Template
 metadata: {{key: quiet, version: 1.0.0}}
 parameters:
   least: {{type: string, default: "> 100"}}
+  every: {{type: string, format: duration, default: 5s}}
 datastores:
   readings:
     schema:
@@ -47,7 +49,7 @@ connectors:
 notifiers:
   hook: {{plugin: org.penstock.notifier.webhook, config: {{url: "{url}"}}}}
 alerts:
-  many: {{metric: arrived, clock: wall, every: 5s, condition: {{fire_at: "${{least}}", clear_at: "< 0"}}, notify: [hook]}}
+  many: {{metric: arrived, clock: wall, every: "${{every}}", condition: {{fire_at: "${{least}}", clear_at: "< 0"}}, notify: [hook]}}
 """
 
 
@@ -144,8 +146,30 @@ def a_source_and_a_hook_wake_it(stage):
     wait_for("the file goes on where it stood", lambda: stage.counts("d", 31), 60)
 
 
+def keeps_little(stage):
+    """What a workspace at rest weighs, counted in what is allocated, not in pages: some KiB that it must remember."""
+    few, more = [f"light{i}" for i in range(3)], [f"light{i}" for i in range(3, 11)]
+
+    def weigh(names):
+        for name in names:
+            stage.host.workspace(name, "quiet", least=f"> 1000{name[5:]}", every="1h")
+            stage.host.ingest(name, "readings", stage.rows("d", 20))
+        stage.rests()
+        text = stage.host.request("GET", "/metrics", admin=True).text
+        stage.rests()
+        return [float(line.split()[1]) for name in ("heap", "kept") for line in text.splitlines()
+                if line.startswith(f"penstock_memory_{name}_bytes ")]
+
+    before, after = weigh(few), weigh(more)
+    each = [(b - a) / len(more) / 1024 for a, b in zip(before, after)]
+    say(f"a workspace at rest: {each[0]:.1f} KiB in the heap, {each[1]:.1f} kept")
+    check(0 < each[1] <= KEPT_KIB, f"a workspace at rest keeps at most {KEPT_KIB} KiB", each)
+    check(each[0] <= HEAP_KIB, f"a workspace at rest leaves at most {HEAP_KIB} KiB in the heap", each)
+
+
 def it_wakes():
     stage = Stage()
+    keeps_little(stage)
     rows_and_questions_wake_it(stage)
     a_schedule_wakes_it(stage)
     a_source_and_a_hook_wake_it(stage)

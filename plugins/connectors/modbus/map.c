@@ -205,7 +205,7 @@ static bool set_real(const map_point *p, double value, pst_builder *builder)
 
 static bool set_text(const map_point *p, const uint8_t *words, pst_builder *builder)
 {
-    char text[2 * FRAME_REGISTERS_MAX + 1];
+    char text[2 * FRAME_REGISTERS_MAX + 1] = {0};
     size_t len = 0;
     for (unsigned i = 0; i < 2u * p->n; i++) {
         char c = (char)words[p->low_byte_first ? i ^ 1 : i];

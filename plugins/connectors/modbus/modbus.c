@@ -182,7 +182,6 @@ static pst_status read_due(modbus *m, const pst_call *call, uint32_t max_rows, i
     int64_t until_us = call->deadline_us - 4 * m->line.timeout_us;
     pst_status st = PST_OK;
     size_t begin = w->next, k = 0;
-    assert(w->n);
     for (; !st && k < w->n; k++) {
         st = read_device(m, call, &w->devices[(begin + k) % w->n], max_rows, until_us, error);
         if (!st && watch_is_dead(w))

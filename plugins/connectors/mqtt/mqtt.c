@@ -222,6 +222,7 @@ static pst_status read_some(void *self, const pst_call *call, uint32_t max_rows,
     reading_begin(&m->reading);
     pst_status st = read_session(m, call, max_rows, error);
     m->busy = m->reading.events > 0;
+    m->session.lost = m->session.lost || st < 0;
     if (st < 0 && !m->reading.events) {
         brokers_failed(&m->brokers);
         return reading_failed(&m->reading, st, error);

@@ -6,7 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 128 * 1024, CONNACK_US = 4000000, KEEPALIVE_LEAST_S = 60, SUBSCRIBED_US = 10000000 };
+enum {
+    CHUNK = 128 * 1024,
+    CONNACK_US = 4000000,
+    KEEPALIVE_LEAST_S = 60,
+    SUBSCRIBED_US = 10000000,
+    GOODBYE_US = 1000000
+};
 
 /* ---- What the broker says ---- */
 
@@ -169,6 +175,7 @@ static pst_status take_connack(session *s, const mqtt_packet *p, bool clean, pst
         return refused(s, "the broker", p->reason, p->text, NULL, error);
     if (clean && p->session_present)
         return broken(s, "it has a session that was not asked for", error);
+    s->connected = true;
     s->resumed = p->session_present;
     if (p->keepalive_s && p->keepalive_s * INT64_C(500000) < s->ping_us)
         s->ping_us = p->keepalive_s * INT64_C(500000);
@@ -228,8 +235,9 @@ void session_close(session *s)
     static const uint8_t goodbye[2] = {MQTT_DISCONNECT << 4, 0};
     const pst_call now_only = {.struct_size = sizeof now_only, .cancel_fd = -1, .deadline_us = 0};
     pst_error ignored = {.struct_size = sizeof ignored};
-    if (s->tcp.fd >= 0)
-        tcp_send(&s->tcp, &now_only, goodbye, sizeof goodbye, &ignored);
+    if (s->tcp.fd >= 0 && tcp_send(&s->tcp, &now_only, goodbye, sizeof goodbye, &ignored) == PST_OK &&
+        s->connected && !s->lost)
+        tcp_finish(&s->tcp, GOODBYE_US);
     tcp_close(&s->tcp);
     outgoing_free(&s->out);
     free(s->in);

@@ -22,8 +22,10 @@ typedef struct session {
     size_t current; /* bytes of the packet that session_next showed */
     outgoing out;
     uint16_t last_id; /* of our own packets */
+    bool connected;   /* the broker took us */
     bool resumed;     /* the broker kept the session */
     bool settled;     /* all subscriptions are answered */
+    bool lost;        /* the far side does not listen any more */
     unsigned asked;   /* subscriptions that are not answered */
     int64_t subscribed_us;
     int64_t heard_us, asked_us; /* the last bytes from the broker; a ping without an answer, 0 = none */
@@ -34,7 +36,8 @@ typedef struct session {
 /* `clean`: nothing is kept, for a short look. */
 pst_status session_open(session *s, const settings *set, const settings_broker *broker, const pst_call *call,
                         const identity *who, bool clean, pst_error *error);
-void session_close(session *s); /* says goodbye where it can; zeroed with tcp.fd -1 is fine */
+void session_close(session *s); /* says goodbye where it can, so that our last answers are read; zeroed with
+                                   tcp.fd -1 is fine */
 pst_status session_subscribe(session *s, const char *const *filters, size_t n);
 void session_unsubscribe(session *s, const char *filter);
 /* PST_OK: *out is a publication or a release, valid until session_done, and *too_long says that its payload

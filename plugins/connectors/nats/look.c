@@ -120,7 +120,11 @@ pst_status look_discover(session *l, const pst_call *call, pst_blob *json_out, p
 {
     look *k = calloc(1, sizeof *k);
     listing *found = k ? listing_create(l->host) : NULL;
-    pst_status st = found ? session_open(l, call, error) : pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
+    if (!found) {
+        free(k);
+        return pst_fail(error, PST_E_RESOURCE, NULL, "no memory");
+    }
+    pst_status st = session_open(l, call, error);
     if (!st) {
         k->session = l;
         k->found = found;

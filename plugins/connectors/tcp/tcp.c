@@ -119,6 +119,19 @@ pst_status tcp_open(tcp *w, const pst_host *host, const pst_call *call, const tc
     return st;
 }
 
+void tcp_finish(tcp *w, int64_t wait_us)
+{
+    char waste[65536];
+    pst_error ignored = {.struct_size = sizeof ignored};
+    if (w->fd < 0 || shutdown(w->fd, SHUT_WR))
+        return;
+    int64_t end_us = w->host->now_us(w->host) + wait_us;
+    pst_call call = {.struct_size = sizeof call, .deadline_us = end_us, .cancel_fd = -1};
+    while (tcp_wait_until(w, &call, POLLIN, end_us, &ignored) == PST_OK)
+        if (recv(w->fd, waste, sizeof waste, 0) <= 0 || w->host->now_us(w->host) >= end_us)
+            return;
+}
+
 void tcp_close(tcp *w)
 {
     if (w->layer)

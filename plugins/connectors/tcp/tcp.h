@@ -36,6 +36,10 @@ bool tcp_place_parse(const char *text, const char *port, tcp_place *out);
 /* Tries the addresses of the name in order, for a few seconds each. `place` must outlive the connection. */
 pst_status tcp_open(tcp *w, const pst_host *host, const pst_call *call, const tcp_place *place,
                     pst_error *error);
+/* Before closing, where what was sent last matters: says that nothing more comes, and takes in what the far
+ * side is still sending, until it has read all of ours and closes, for `wait_us` at most. To close with bytes
+ * unread would break its connection before it has read them. */
+void tcp_finish(tcp *w, int64_t wait_us);
 void tcp_close(tcp *w); /* closed is fine; so is fd -1 and zeroed else */
 
 /* What there is, at most `cap` bytes. PST_IDLE: nothing now. The end of the stream is PST_E_UNAVAILABLE. */

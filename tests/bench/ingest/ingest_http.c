@@ -186,6 +186,8 @@ int main(int argc, char **argv)
                      feed_option(argc, argv, "key", ""), first + i * batch, batch);
     clients = clients < run.n ? clients : run.n;
     client *all = calloc(clients, sizeof *all);
+    if (!all)
+        die("calloc");
     for (uint64_t i = 0; i < clients; i++)
         all[i].fd = dial();
     double cpu = feed_cpu_seconds();
@@ -197,5 +199,6 @@ int main(int argc, char **argv)
                                 .cpu_seconds = feed_cpu_seconds() - cpu,
                                 .took_us = run.took_us,
                                 .n = run.n});
+    free(all);
     return 0;
 }

@@ -11,13 +11,13 @@ once; figures are medians of the windows, with their range. PostgreSQL's share i
 that come and go (those of workspaces, autovacuum), the rest (checkpoints, log, the postmaster).
 
 Idle: workspaces of the template that ships (pump-station), each with parameters of its own, get rows once, their source is
-paused, and they stand still: how many relations each has (tables, indexes, TOAST), how much the host's own memory has grown,
-what CPU they take, how long the first request takes then. About five minutes; PENSTOCK_GROUPS=idle runs it alone.
+paused, and they stand still: how many relations each has (tables, indexes, TOAST), how much the host's own memory has grown
+from one hundred to the next, what CPU they take, how long the first request takes then. PENSTOCK_GROUPS=idle runs it alone.
 
     measure.py [--steps 1,10,100,1000] [--rounds 3] [--rate 10000] [--batch 100] [--seconds 60] [--idle 400]
                [--only load,idle]
 
-The load takes about 20 minutes, standing still 7.
+The load takes about 20 minutes, standing still 15.
 """
 import argparse
 import asyncio
@@ -259,20 +259,22 @@ def rows_once(n):
 
 
 def measure_idle(options):
-    """Parameters differ from workspace to workspace, as those of customers do. What each costs is the slope between the first
-    hundred and all: what the host keeps anyway, and what the first ones bring with them, is in both."""
+    """Parameters differ from workspace to workspace, as those of customers do. What each costs is the slope from one hundred to
+    the next: what the host keeps anyway, and what the first ones bring with them, is in both."""
     host = harness.Host(settings=["--limits-cells", "64", "--workspaces-rest", f"{options.rest}s"]).start()
     host.apply(harness.SOURCE / "templates" / "pump-station" / "template.yaml")
     names = [f"idle{i}" for i in range(options.idle)]
-    stand(host, names[:options.few])
-    before = weigh(host, options.few)
-    stand(host, names[options.few:])
-    after = weigh(host, options.idle)
-    each = [(b - a) / (options.idle - options.few) for a, b in zip(before, after)]
-    say(f"an idle pump-station ({options.few} to {options.idle}, each fed, each with parameters of its own): {each[0]:.1f} KiB of the"
-        f" host's memory (goal {MEMORY_BAR_KIB}: {'met' if each[0] <= MEMORY_BAR_KIB else 'MISSED'}; all of it"
-        f" {after[0] / 1024:.1f} MiB), {each[1]:.1f} relations with indexes and TOAST (goal {RELATIONS_BAR}: "
-        f"{'met' if each[1] <= RELATIONS_BAR else 'MISSED'})")
+    marks = []
+    for n in range(options.few, options.idle + 1, options.few):
+        stand(host, names[n - options.few:n])
+        marks.append(weigh(host, n))
+    slopes = [[(b - a) / options.few for a, b in zip(before, after)] for before, after in zip(marks, marks[1:])]
+    kib, relations_each = (sorted(values) for values in zip(*slopes))
+    each = statistics.median(kib), statistics.median(relations_each)
+    say(f"an idle pump-station ({options.few} to {options.idle}, each fed, each with parameters of its own): {each[0]:.1f} "
+        f"[{kib[0]:.1f}..{kib[-1]:.1f}] KiB of the host's memory (goal {MEMORY_BAR_KIB}: "
+        f"{'met' if each[0] <= MEMORY_BAR_KIB else 'MISSED'}; all of it {marks[-1][0] / 1024:.1f} MiB), {each[1]:.1f} relations with "
+        f"indexes and TOAST (goal {RELATIONS_BAR}: {'met' if each[1] <= RELATIONS_BAR else 'MISSED'})")
     cpu = used(host)
     time.sleep(options.idle_seconds)
     cpu = [(b - a) / options.idle_seconds * 1e3 / options.idle for a, b in zip(cpu, used(host))]
@@ -336,7 +338,7 @@ def main():
     words.add_argument("--seconds", type=int, default=60, help="of a window")
     words.add_argument("--settle", type=int, default=60, help="seconds of load before it counts")
     words.add_argument("--rest", type=int, default=5, help="seconds after which a workspace that stands still may rest")
-    words.add_argument("--few", type=int, default=100, help="idle workspaces that the others are counted on top of")
+    words.add_argument("--few", type=int, default=100, help="idle workspaces from one weighing to the next")
     words.add_argument("--idle", type=int, default=400)
     words.add_argument("--idle-seconds", type=int, default=60)
     words.add_argument("--only", type=lambda s: s.split(","), default=os.environ.get("PENSTOCK_GROUPS", "load,idle"))

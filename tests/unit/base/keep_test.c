@@ -57,9 +57,28 @@ static void keeps_texts(void **state)
     keep_free(NULL);
 }
 
+static void grows(void **state)
+{
+    (void)state;
+    static const char none[4000];
+    size_t before = keep_in_use();
+    char *p = keep_grow(NULL, 1), *same;
+    p[0] = 'a';
+    for (size_t size = 2; size < 3 * KEEP_LARGEST; size = size * 2 + 1) {
+        same = p = keep_grow(p, size);
+        assert_int_equal(p[0], 'a');
+        assert_memory_equal(p + 1, none, size - 1 < sizeof none ? size - 1 : sizeof none);
+        p = keep_grow(p, size / 2);
+        assert_ptr_equal(p, same);
+        assert_in_range(keep_in_use() - before, size, size + 16);
+    }
+    keep_free(p);
+    assert_int_equal(keep_in_use(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(is_zeroed_and_aligned), cmocka_unit_test(lies_apart),
-                                       cmocka_unit_test(keeps_texts)};
+                                       cmocka_unit_test(keeps_texts), cmocka_unit_test(grows)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

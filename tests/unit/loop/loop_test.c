@@ -1,5 +1,6 @@
 #include "support/check.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 
@@ -146,6 +147,84 @@ static void owner_leaves_threads(void **state)
     assert_in_range(most, 1, THREADS - THREADS / 4);
 }
 
+static void on_quick(void *arg)
+{
+    atomic_int *done = arg;
+    atomic_fetch_add(done, 1);
+}
+
+static void on_meeting(void *arg)
+{
+    pthread_barrier_wait(arg);
+}
+
+static void run_to_end(lane *l, atomic_int *done)
+{
+    int before = atomic_load(done);
+    lane_post(l, on_quick, done);
+    while (atomic_load(done) == before)
+        sched_yield();
+}
+
+/* One job after the other needs one thread; when several are there, it leaves all but one alone, which end.
+ */
+static void little_work_keeps_to_one_thread(void **state)
+{
+    (void)state;
+    enum { JOBS = 100, MOST = 4 };
+    lane_pool *pool = lane_pool_create(MOST);
+    lane *lanes[MOST];
+    pthread_barrier_t meeting;
+    atomic_int done = 0;
+    pthread_barrier_init(&meeting, NULL, MOST);
+    for (int i = 0; i < MOST; i++)
+        lanes[i] = lane_open(pool, "t");
+    assert_int_equal(lane_pool_threads(pool), 0);
+    for (int i = 0; i < JOBS; i++)
+        run_to_end(lanes[0], &done);
+    assert_int_equal(lane_pool_threads(pool), 1);
+    lane_pool_linger(pool, 20000);
+    for (int i = 0; i < MOST; i++) {
+        lane_post(lanes[i], on_meeting, &meeting); /* ends when all four run */
+        lane_post(lanes[i], on_quick, &done);
+    }
+    while (done < JOBS + MOST)
+        sched_yield();
+    while (lane_pool_threads(pool) > 1)
+        run_to_end(lanes[0], &done);
+    for (int i = 0; i < MOST; i++)
+        lane_close(lanes[i]);
+    lane_pool_free(pool);
+    pthread_barrier_destroy(&meeting);
+}
+
+/* As many threads as there is work for; they end when there is none, and come back with it. */
+static void threads_come_with_work(void **state)
+{
+    (void)state;
+    enum { AT_ONCE = 4, ROUNDS = 3 };
+    lane_pool *pool = lane_pool_create(AT_ONCE);
+    lane *lanes[AT_ONCE];
+    pthread_barrier_t meeting;
+    atomic_int done = 0;
+    pthread_barrier_init(&meeting, NULL, AT_ONCE);
+    lane_pool_linger(pool, 1000);
+    for (int i = 0; i < AT_ONCE; i++)
+        lanes[i] = lane_open(pool, "t");
+    for (int round = 1; round <= ROUNDS; round++) {
+        for (int i = 0; i < AT_ONCE; i++) {
+            lane_post(lanes[i], on_meeting, &meeting);
+            lane_post(lanes[i], on_quick, &done);
+        }
+        while (done < round * AT_ONCE || lane_pool_threads(pool) > 0)
+            sched_yield();
+    }
+    for (int i = 0; i < AT_ONCE; i++)
+        lane_close(lanes[i]);
+    lane_pool_free(pool);
+    pthread_barrier_destroy(&meeting);
+}
+
 static void stop_loop(void *arg)
 {
     loop_stop(arg);
@@ -196,7 +275,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lanes_keep_order_one_at_a_time), cmocka_unit_test(owners_share_threads),
         cmocka_unit_test(owner_leaves_threads),           cmocka_unit_test(lanes_answer_on_the_loop),
-        cmocka_unit_test(timers_fire_and_stop),
+        cmocka_unit_test(timers_fire_and_stop),           cmocka_unit_test(little_work_keeps_to_one_thread),
+        cmocka_unit_test(threads_come_with_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
