@@ -17,8 +17,8 @@ typedef struct resource {
     const resource_query *queries; /* of a list; NULL = none */
 } resource;
 
-int resource_list(
-    invocation *inv); /* GET, all pages; --limit N stops after N, --filter f=v goes to the server */
+/* GET, all pages; --limit N stops after N, --filter f=v goes to the server. */
+int resource_list(invocation *inv);
 int resource_show(invocation *inv);   /* GET one object */
 int resource_delete(invocation *inv); /* GET for its ETag, DELETE; follows a job */
 int resource_post(invocation *inv);   /* POST without a body (":pause") */

@@ -38,8 +38,8 @@ metric *metric_register(metric_kind kind, const char *name, const char *help, co
 
 void metric_add(metric *m, int64_t n);    /* counter (n >= 0) or gauge */
 void metric_set(metric *m, double value); /* gauge */
-void metric_observe(metric *m,
-                    double seconds); /* histogram; buckets 0.5 ms … 16 s, each twice the one before */
+/* Histogram; buckets 0.5 ms … 16 s, each twice the one before. */
+void metric_observe(metric *m, double seconds);
 /* The gauge's value is asked for when somebody looks. `function` must be fast and callable from any thread;
  * NULL takes it away (after this returns it is not called any more). */
 void metric_read_by(metric *m, metric_function function, void *arg);

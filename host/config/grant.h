@@ -37,8 +37,8 @@ typedef struct grant_network {
 } grant_network;
 
 typedef struct grant {
-    const char
-        *value; /* folder or program (absolute, without a slash at its end), or the network as written */
+    /* folder or program (absolute, without a slash at its end), or the network as written */
+    const char *value;
     grant_network network;
     const char **workspaces;
     size_t n_workspaces; /* 0 = all */

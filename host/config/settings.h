@@ -62,8 +62,8 @@ const char *settings_text(const settings *s, const char *name); /* NULL = unset 
 int64_t settings_integer(const settings *s, const char *name);  /* integers, bytes, durations; 0 = unset */
 size_t settings_list(const settings *s, const char *name, const char *const **ret_items);
 const grant_list *settings_grants(const settings *s, const char *name); /* NULL = unset */
-const char *settings_origin(const settings *s,
-                            const char *name); /* "default", "PENSTOCK_LISTEN", "--listen", "file:3:9" */
+/* "default", "PENSTOCK_LISTEN", "--listen", "file:3:9". */
+const char *settings_origin(const settings *s, const char *name);
 
 /* Every key with its default and what it means. */
 void settings_help(text *out);

@@ -14,8 +14,8 @@ struct yaml_node {
     const char *key; /* NULL in a sequence and for the root */
     const char *file;
     uint32_t line, column, key_line, key_column; /* from 1 */
-    uint8_t
-        inset; /* columns from (line, column) to the text itself: 1 in quotes; YAML_LITERAL for a `|` block */
+    /* columns from (line, column) to the text itself: 1 in quotes; YAML_LITERAL for a `|` block */
+    uint8_t inset;
     yaml_node *first, *last, *next;
 };
 

@@ -116,12 +116,12 @@ typedef struct defined_featurestore {
     schedule_rule refresh; /* its timezone is the store's */
     const char *timezone;
     int64_t reach_before_us, reach_after_us;
-    int64_t
-        horizon_us; /* how far back late rows are computed again; DEFINITION_ANY = as far as rows are kept */
+    /* how far back late rows are computed again; DEFINITION_ANY = as far as rows are kept */
+    int64_t horizon_us;
     int64_t retention_us; /* DEFINITION_ANY = kept for ever */
     const char *sql;
-    const store_column
-        *columns;       /* what the SQL gives, key columns first; found out on the data plane at plan time */
+    /* what the SQL gives, key columns first; found out on the data plane at plan time */
+    const store_column *columns;
     uint32_t n_columns; /* 0 until then */
 } defined_featurestore;
 
@@ -313,8 +313,8 @@ typedef struct definition_source {
     int32_t wid;
     const char *workspace, *workspace_id;
     int64_t generation;
-    json_t
-        *columns; /* {"featurestore key": [{name,type,required}]}: found on the data plane earlier, or NULL */
+    /* {"featurestore key": [{name,type,required}]}: found on the data plane earlier, or NULL */
+    json_t *columns;
 } definition_source;
 
 /* Puts parameters in, merges the local layer (which only adds), resolves defaults. One reference for the

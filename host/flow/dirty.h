@@ -16,8 +16,8 @@ typedef struct dirty_mark {
     uint32_t dependant; /* the caller's number for the featurestore */
     uint32_t n_parts;   /* entity columns */
     int64_t bucket_us;
-    const char
-        *parts; /* n_parts NUL-terminated texts, one after the other; valid until the next add or clear */
+    /* n_parts NUL-terminated texts, one after the other; valid until the next add or clear */
+    const char *parts;
 } dirty_mark;
 
 /* Which columns of a batch make the key, how time is cut into buckets, and how far around itself a row

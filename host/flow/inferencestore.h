@@ -26,12 +26,12 @@ typedef struct champion {
 
 typedef struct inference_result {
     uint64_t keys, rows;
-    bool more;         /* keys that were dirty when it began may be left */
-    uint64_t poison;   /* rows that killed the plugin and were put aside */
-    int64_t oldest_us; /* no row in a bucket before this was written, also where that failed; INT64_MAX: none
-                          at all */
-    uint32_t
-        retry_after_ms; /* after a failure: when the plugin may be tried again; 0 = the caller's choice */
+    bool more;       /* keys that were dirty when it began may be left */
+    uint64_t poison; /* rows that killed the plugin and were put aside */
+    /* no row in a bucket before this was written, also where that failed; INT64_MAX: none at all */
+    int64_t oldest_us;
+    /* after a failure: when the plugin may be tried again; 0 = the caller's choice */
+    uint32_t retry_after_ms;
 } inference_result;
 
 /* One step; keys == 0: nothing was dirty. `run` is the id under which the rows are recorded. One at a time a

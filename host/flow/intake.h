@@ -63,11 +63,11 @@ typedef struct intake_order {
     bool wait_stored;
     int64_t deadline_us; /* of wait_stored, monotonic */
     int64_t time_shift_us;
-    bool header_costs_rows; /* as for decoding: nobody is there to be told that the body is refused */
+    bool header_costs_rows;       /* as for decoding: nobody is there to be told that the body is refused */
     const journal_cursor *cursor; /* of a source: committed with the rows; NULL = none */
     const char *idempotency_key;  /* NULL = none */
-    const rejected_row
-        *refused; /* rows that a plugin could not read: kept as dead letters, counted as rejected */
+    /* rows that a plugin could not read: kept as dead letters, counted as rejected */
+    const rejected_row *refused;
     uint32_t n_refused;
     const letter_ref *letter; /* the body is this dead letter, sent again: one row; NULL = none */
     intake_done done;

@@ -62,8 +62,8 @@ void intake_ticket_answer(ticket *t);
 void intake_ticket_refuse(ticket *t, const status *st);
 /* A dead letter that is sent again is one row; else false, and the ticket has been refused. */
 bool intake_letter_is_one(ticket *t, const intake_order *order);
-void intake_add_reject(ticket *t,
-                       const intake_reject *r); /* copied; the first INTAKE_REJECTS_SHOWN are kept */
+/* Copied; the first INTAKE_REJECTS_SHOWN are kept. */
+void intake_add_reject(ticket *t, const intake_reject *r);
 
 void parcel_init(parcel *p, arena *a, uint32_t cap);
 /* At most one entry a shard. */

@@ -52,8 +52,8 @@ typedef enum journal_kind {
 typedef struct journal_settings {
     const char *folder;  /* made if missing; holds nothing else */
     uint64_t size_bytes; /* of the whole file; 0 = min(8 GiB, 10 % of the free disk), at least 1 MiB */
-    uint64_t
-        store_bytes;    /* most bytes one (workspace, store) may have waiting; 0 = a quarter of size_bytes */
+    /* most bytes one (workspace, store) may have waiting; 0 = a quarter of size_bytes */
+    uint64_t store_bytes;
     uint32_t keep_free; /* per cent of its disk (at most JOURNAL_KEEP_FREE_MAX bytes) that rows leave free */
     uint32_t leaves_at_once; /* of LMDB's pages with records: when there are more, they are looked at for
                               * damage after the opening; 0 = 8192 (some 2 GiB of records) */
@@ -221,8 +221,8 @@ typedef struct journal_backlog {
 journal_backlog journal_backlog_get(journal *j, uint32_t wid, const char *store);
 
 typedef struct journal_settled {
-    uint64_t
-        below; /* every row of the store with a lower _seq is committed in the data plane, or never will be */
+    /* every row of the store with a lower _seq is committed in the data plane, or never will be */
+    uint64_t below;
     bool waiting; /* there is a record of the store that is not known to be committed */
 } journal_settled;
 /* [any thread] How far a store is settled: ask first, then read the table. Holds for rows that come through

@@ -20,7 +20,7 @@
 #define JOURNAL_WINDOW_MAX_US 5000U
 #define JOURNAL_GROUP_BYTES (16U << 20)                /* of one commit */
 #define JOURNAL_GROUP_ENOUGH (JOURNAL_GROUP_BYTES / 4) /* so many bytes wait for no company */
-#define JOURNAL_SMALL_BYTES 1024U /* a submission, about: of such a few more cost little */
+#define JOURNAL_SMALL_BYTES 1024U     /* a submission, about: of such a few more cost little */
 #define JOURNAL_FULL_PERCENT 90U      /* input is refused above; the rest is for trimming and bookkeeping */
 #define JOURNAL_HEADROOM (2U << 20)   /* disk space beyond what is in use: emptying it takes pages, too */
 #define JOURNAL_TRIM_MIN_PAGES 256U   /* trimmed by any commit, beside twice what it writes */
@@ -119,8 +119,8 @@ struct journal {
     char failed_why[200];
     uint64_t ahead_commit; /* whose group is shown; 0 = none. Under ahead_lock */
     uint64_t told_number;  /* of the last commit whose outcome is known */
-    uint64_t
-        outcomes; /* of that one and the 63 before it, a bit each, the lowest that of the last: 1 = durable */
+    /* of that one and the 63 before it, a bit each, the lowest that of the last: 1 = durable */
+    uint64_t outcomes;
     journal_stats stats;
 
     int64_t next_row;        /* [commit] */

@@ -41,8 +41,8 @@ typedef struct json_names json_names;
 
 typedef struct json_reader {
     const char *p, *end;
-    const char
-        *limit; /* bytes that may be looked at, ≥ end: lets short strings near the end be read in one step */
+    /* bytes that may be looked at, ≥ end: lets short strings near the end be read in one step */
+    const char *limit;
     const char *at; /* of the error */
     json_error error;
     bool duplicate, has_nul, huge_number;

@@ -65,8 +65,8 @@ stream_state *writer_queue_next(writer_queue *q);
 bool writer_queue_withdraw(writer_queue *q, stream_state *s);
 /* Those that were stopped wait again; returns how many. */
 unsigned writer_queue_adopt(writer_queue *q);
-unsigned writer_queue_stopped(const writer_queue *q,
-                              uint32_t wid); /* streams of the workspace that are stopped */
+/* Streams of the workspace that are stopped. */
+unsigned writer_queue_stopped(const writer_queue *q, uint32_t wid);
 void writer_queue_charge(writer_queue *q, queue_workspace *w, uint64_t cost);
 /* Workspaces that have something waiting. */
 static inline uint32_t writer_queue_waiting(const writer_queue *q)

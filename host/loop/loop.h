@@ -16,8 +16,8 @@ void loop_free(loop *l); /* runs what was posted, closes timers */
 /* Runs until loop_stop; returns when it was called and everything posted before it has run. */
 void loop_run(loop *l);
 void loop_stop(loop *l); /* [any] */
-void loop_post(loop *l, loop_function function,
-               void *arg); /* [any] runs on the loop thread, in order of posting */
+/* [any] runs on the loop thread, in order of posting. */
+void loop_post(loop *l, loop_function function, void *arg);
 uv_loop_t *loop_uv(loop *l);
 
 /* Runs `function` after `ms` (at least 1), then every `ms` if `repeat`. */

@@ -50,10 +50,10 @@ typedef struct instance_set_settings {
      * builds); at 70 % it is replaced between two calls. */
     int64_t memory_bytes;
     instance_deadlines deadlines;
-    const struct settings
-        *settings; /* grants (config/grant.h), the state folder; NULL = nothing is granted */
-    const struct state_keeper
-        *keeper;        /* of penstock.state, copied; NULL = memory that lives as long as the set */
+    /* grants (config/grant.h), the state folder; NULL = nothing is granted */
+    const struct settings *settings;
+    /* of penstock.state, copied; NULL = memory that lives as long as the set */
+    const struct state_keeper *keeper;
     unsigned cells_max; /* of all instances; 0 = no cap. The longest idle one makes room */
     bool no_sandbox;    /* `penstock plugin run --gdb`: no limits, no deadlines, core dumps on */
 } instance_set_settings;

@@ -87,8 +87,8 @@ struct instance {
     char trouble[INSTANCE_TROUBLE_MAX]; /* what the plugin told through penstock.health */
     uint64_t *denied_seen; /* hashes of what was logged, INSTANCE_DENIALS_TOLD; NULL until something is */
     int64_t last_used_us;
-    struct program
-        *program; /* what it runs, under the call lock; NULL = never asked for (services_program.c) */
+    /* what it runs, under the call lock; NULL = never asked for (services_program.c) */
+    struct program *program;
     swap_place swap;
 };
 

@@ -34,8 +34,8 @@ typedef struct schema_limits { /* 0 = the default above; for patterns see schema
 typedef struct schema_options {
     schema_draft draft;     /* of documents without `$schema` */
     bool format_annotation; /* true: `format` never fails, as the drafts have it by default */
-    const schema_registry
-        *registry; /* further documents that `$ref` may reach; NULL = none; only used while compiling */
+    /* further documents that `$ref` may reach; NULL = none; only used while compiling */
+    const schema_registry *registry;
     schema_limits limits;
 } schema_options;
 

@@ -126,8 +126,8 @@ typedef struct plan_column {
 typedef struct row_plan {
     uint32_t n_columns, n_required;
     const plan_column *columns;
-    row_additional
-        additional; /* KEEP also for non-flat schemas that do not say `additionalProperties: false` */
+    /* KEEP also for non-flat schemas that do not say `additionalProperties: false` */
+    row_additional additional;
     bool flat;
     const char *flat_reason; /* sentence, when not flat */
     const char *flat_where;  /* JSON Pointer into the schema */

@@ -14,8 +14,8 @@
 
 typedef struct schema_error {
     const char *instance; /* JSON Pointer into the value; "" is the whole of it */
-    const char
-        *schema; /* URI of the document (empty for one without $id), '#', JSON Pointer of the keyword */
+    /* URI of the document (empty for one without $id), '#', JSON Pointer of the keyword */
+    const char *schema;
     const char *keyword;  /* "minimum" …; "false" for a schema that is false */
     const char *sentence; /* "must be at most 400" */
 } schema_error;

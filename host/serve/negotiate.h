@@ -18,8 +18,8 @@ bool negotiate_int64_as_text(const http_request *r);
 #define PAGE_LIMIT_MAX 500
 typedef struct page_request {
     unsigned limit;
-    const char
-        *after; /* what page_next was given for the page before, in the arena; NULL = from the beginning */
+    /* what page_next was given for the page before, in the arena; NULL = from the beginning */
+    const char *after;
 } page_request;
 /* Reads limit and cursor; answers 400 for a bad one. Cursors are opaque and bound to their route. */
 bool page_request_read(http_request *r, page_request *page_out);

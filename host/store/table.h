@@ -47,21 +47,21 @@ typedef enum partition_width {
 typedef struct store_table {
     store_class class;
     const char *key;
-    const char
-        *part; /* NULL = the store itself; "next": the table that is built beside it, {key}__next_wid{N} */
+    /* NULL = the store itself; "next": the table that is built beside it, {key}__next_wid{N} */
+    const char *part;
     int32_t wid;
     const table_column *columns;
     uint32_t n_columns;
     int32_t time_column;    /* index into columns; -1 = none */
     const uint32_t *entity; /* indexes into columns */
     uint32_t n_entity;
-    const uint32_t
-        *unique;       /* the natural key, any order; for feature- and inferencestores the store's `key` */
+    /* the natural key, any order; for feature- and inferencestores the store's `key` */
+    const uint32_t *unique;
     uint32_t n_unique; /* 0 = append-only */
     table_conflict conflict;
     int32_t version_column; /* order of corrections by this column instead of _seq; -1 = _seq */
-    partition_width
-        partition; /* datastores; NONE unless `unique` (when there is one) holds the time column */
+    /* datastores; NONE unless `unique` (when there is one) holds the time column */
+    partition_width partition;
     bool has_extra;
     bool seq_index; /* keep {key}__seq_wid{N}: a sink or live view reads by _seq */
 } store_table;

@@ -9,8 +9,8 @@ typedef struct subject {
     char file[4096]; /* absolute */
     unsigned seed;
     project project;
-    const plugin_entry
-        *entry; /* NULL if the file cannot be described; then only the cases about the file run */
+    /* NULL if the file cannot be described; then only the cases about the file run */
+    const plugin_entry *entry;
     unsigned source_flags;
     char why[640]; /* with entry NULL */
 } subject;

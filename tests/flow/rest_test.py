@@ -147,8 +147,7 @@ def a_source_and_a_hook_wake_it(stage):
 
 
 def keeps_little(stage):
-    """What a workspace at rest weighs, counted in what is allocated, not in pages: some KiB that it must remember. Awake, one of
-    these takes a few hundred."""
+    """What a workspace at rest weighs, counted in what is allocated, not in pages: some KiB that it must remember."""
     few, more = [f"light{i}" for i in range(3)], [f"light{i}" for i in range(3, 11)]
 
     def weigh(names):

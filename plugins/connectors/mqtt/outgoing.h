@@ -23,8 +23,8 @@ void outgoing_connect(outgoing *o, const outgoing_hello *hello);
 void outgoing_subscribe(outgoing *o, int version, uint16_t id, const char *const *filters, size_t n,
                         uint8_t qos);
 void outgoing_unsubscribe(outgoing *o, int version, uint16_t id, const char *filter);
-void outgoing_publish(outgoing *o, int version, const char *topic, const void *payload,
-                      size_t len);                            /* QoS 0 */
+/* QoS 0. */
+void outgoing_publish(outgoing *o, int version, const char *topic, const void *payload, size_t len);
 void outgoing_answer(outgoing *o, uint8_t kind, uint16_t id); /* PUBACK, PUBREC, PUBCOMP */
 void outgoing_ping(outgoing *o);
 void outgoing_goodbye(outgoing *o);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECOND_NS = 1000000000 };
+enum { SECOND_NS = 1000000000, LOOK_US = 2000000 };
 
 /* ---- What is there ---- */
 
@@ -150,6 +150,24 @@ void stream_close(stream *s)
 
 /* ---- Messages ---- */
 
+/* A pull from a consumer that is gone looks like one that has nothing. */
+static pst_status look_for_consumer(stream *s, pst_error *error)
+{
+    const session *l = s->session;
+    jsConsumerInfo *info = NULL;
+    jsErrCode code = 0;
+    int64_t now = l->host->now_us(l->host);
+    if (now - s->looked_us < LOOK_US)
+        return PST_OK;
+    s->looked_us = now;
+    natsStatus n = js_GetConsumerInfo(&info, l->stream, l->host->config_text(l->host, "/stream"),
+                                      consumer_of(l), NULL, &code);
+    jsConsumerInfo_Destroy(info);
+    return n == NATS_NOT_FOUND ? pst_fail(error, PST_E_UNAVAILABLE, "/consumer",
+                                          "the consumer %.130s is gone; it is made again", consumer_of(l))
+                               : PST_OK;
+}
+
 pst_status stream_next(stream *s, int max, int64_t wait_ms, natsMsg **out, pst_error *error)
 {
     jsErrCode code = 0;
@@ -162,7 +180,7 @@ pst_status stream_next(stream *s, int max, int64_t wait_ms, natsMsg **out, pst_e
         s->at_ahead = 0;
         s->n_ahead = n ? 0 : s->fetched.Count;
         if (n == NATS_TIMEOUT || n == NATS_NOT_FOUND)
-            return PST_OK;
+            return wait_ms ? look_for_consumer(s, error) : PST_OK;
         if (n)
             return session_fail(n, "/stream", "reading the stream", error);
     }

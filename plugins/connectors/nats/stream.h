@@ -13,6 +13,7 @@ typedef struct stream {
     uint64_t batch; /* which they belong to */
     natsMsgList fetched;
     int n_ahead, at_ahead; /* of those that were fetched: how many, and which is the next */
+    int64_t looked_us;     /* when the consumer was asked for while nothing came */
 } stream;
 
 /* The stream and its consumer are there, or made; `taken` begins at the cursor. */

@@ -42,14 +42,14 @@ enum {
 typedef struct pst_builder pst_builder;
 pst_builder *pst_builder_create(void); /* NULL: no memory */
 void pst_builder_free(pst_builder *b); /* NULL is fine */
-int pst_builder_column(pst_builder *b, const char *name,
-                       pst_type type);                               /* before the first row; -1: refused */
+/* Before the first row; -1: refused. */
+int pst_builder_column(pst_builder *b, const char *name, pst_type type);
 void pst_builder_set_flag(pst_builder *b, int column, bool value);   /* BOOLEAN */
 void pst_builder_set_int(pst_builder *b, int column, int64_t value); /* INT32, INTEGER, TIME; NUMBER too */
 void pst_builder_set_real(pst_builder *b, int column, double value); /* NUMBER */
 void pst_builder_set_text(pst_builder *b, int column, const char *value); /* TEXT and its kin; NULL = null */
-void pst_builder_set_bytes(pst_builder *b, int column, const void *data,
-                           size_t len); /* BINARY, TEXT and its kin */
+/* BINARY, TEXT and its kin. */
+void pst_builder_set_bytes(pst_builder *b, int column, const void *data, size_t len);
 void pst_builder_row(pst_builder *b);   /* ends the row */
 /* One row of a raw batch (PST_BATCH_RAW): an undecoded record, and its `_meta` (a CSV header, a topic) or NULL. The
  * builder has these two columns, which the first call makes, and no others. */
