@@ -63,6 +63,13 @@ class Cluster:
         self.process.stdout.close()
 
 
+def hang_up(side):
+    try:
+        side.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
 class Relay:
     """In front of `broker`. With a password, SASL PLAIN is asked for first and only that word is taken. `clients`: who signs their
     certificates. `among`: the relays of the
@@ -157,6 +164,7 @@ class Relay:
         finally:
             for _, group, name in joins.values():  # nobody answers them any more
                 self.joining[group, name].set()
+            hang_up(client)  # closing alone tells nobody while the other thread reads of it
 
     def _downwards(self, client, broker, joins):
         while True:
@@ -193,10 +201,7 @@ class Relay:
         except (OSError, EOFError):
             pass
         for side in (client, *([] if joins else [broker])):  # whom a broker lets in is to be known
-            try:
-                side.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            hang_up(side)
 
     def _replace_member(self, ask, broker, joins):
         """A static member that comes back takes its old place at once, as it does at brokers; the mock cluster knows no such thing, and

@@ -11,7 +11,7 @@ enum {
     ANSWER_US = 4000000,
     DOUBT_US = 600000,
     QUIET_US = 1000000, /* after which it is asked whether anybody is there, while nothing else shows it */
-    SLOW_MS = 2000,
+    SLOW_US = 1500000, /* the most that is waited beside, for brokers that are slow */
     BROKERS_TEXT = 20000
 };
 
@@ -116,12 +116,18 @@ static void on_log(const rd_kafka_t *kafka, int level, const char *facility, con
     c->host->log(c->host, level <= 3 ? PST_LOG_WARN : PST_LOG_DEBUG, line, NULL, 0);
 }
 
+/* How much longer than others these brokers may take; what one answer took may have been chance. */
+static int64_t slowness_us(const client *c)
+{
+    return 2 * c->pace_us < SLOW_US ? 2 * c->pace_us : SLOW_US;
+}
+
 /* One question, which hears no cancel: it waits as long as such brokers take. NULL: no answer. */
 static const rd_kafka_metadata_t *ask(client *c, bool all)
 {
     const rd_kafka_metadata_t *found = NULL;
-    int64_t asked_us = c->host->now_us(c->host), wait_ms = CLIENT_STEP_MS + 2 * c->pace_us / 1000;
-    if (rd_kafka_metadata(c->kafka, all, NULL, &found, (int)(wait_ms < SLOW_MS ? wait_ms : SLOW_MS)))
+    int64_t asked_us = c->host->now_us(c->host);
+    if (rd_kafka_metadata(c->kafka, all, NULL, &found, (int)(CLIENT_STEP_MS + slowness_us(c) / 1000)))
         return NULL;
     c->answered_us = c->host->now_us(c->host);
     c->pace_us = c->answered_us - asked_us;
@@ -142,7 +148,7 @@ void client_doubt(client *c)
 void client_probe(client *c)
 {
     pthread_mutex_lock(&c->lock);
-    int64_t doubt_us = c->doubt_us, slow_us = 2 * c->pace_us;
+    int64_t doubt_us = c->doubt_us, slow_us = slowness_us(c);
     pthread_mutex_unlock(&c->lock);
     if (!doubt_us)
         return;
