@@ -128,7 +128,8 @@ def paging():
 
     for name, rows in (("page", 10), ("offset", 10), ("plant", 6), ("series", 10)):
         seen = host.api("POST", f"/workspaces/one/connectors/{name}:check").json
-        check(seen["checked"] and len(seen["rows"]) == rows and not seen["rejects"], f"check of {name}", seen)
+        shown = {json.dumps(r["row"], sort_keys=True) for r in seen["rows"]}  # who is due again meanwhile is asked again
+        check(seen["checked"] and len(shown) == rows and not seen["rejects"], f"check of {name}", seen)
     for name in ("page", "offset"):
         seen = host.api("POST", f"/workspaces/one/connectors/{name}:discover").json
         check("format: date-time" in seen["yaml"] and "device" in seen["yaml"], f"discover of {name}", seen)
