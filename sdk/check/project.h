@@ -2,15 +2,18 @@
  * fail, and why), beside the object file, in the folder above it, or where --project points.
  *
  * check.json, all of it optional:
- *   config       the configuration to run with; {host}, {port}, {address} in its texts stand for the far side
- *   far_side     "lines", "http", "smtp", "mqtt", "modbus", "nats" or "s3": a server on loopback that answers
- * as such; "program": one that the author brings program      its name, found by PATH, or its path; called
- * with the word answers, silent or refuses, it prints "port N" and serves until its input ends answer what an
- * "http" far side answers, or the object that an "s3" one has: a file clock        where the wall clock
- * stands at the start input        rows (NDJSON; of a sink with their _seq); or inputs: {name: file}; train:
- * rows for a model to learn from definition, parameters   of a metric engine message      of a notifier:
- * severity, delivery_id, title, text, json expected     a file with what must come out; rows: how many of a
- * source order        "any": the order of input rows does not matter */
+ * - config: what to run with; {host}, {port}, {address} in its texts stand for the far side
+ * - far_side: "lines", "http", "clickhouse", "smtp", "mqtt", "modbus", "nats", "postgres" or "s3": a server
+ * on loopback that answers as such; "program": one that the author brings
+ * - program: its name, found by PATH, or its path; called with the word answers, silent or refuses, it prints
+ *   "port N" and serves until its input ends
+ * - answer: a file with what an "http" far side answers, or the object that an "s3" one has
+ * - clock: where the wall clock stands at the start
+ * - input: rows (NDJSON; of a sink with their _seq); or inputs: {name: file}; train: rows for a model
+ * - definition, parameters: of a metric engine
+ * - message: of a notifier: severity, delivery_id, title, text, json
+ * - expected: a file with what must come out; rows: how many of a source
+ * - order: "any": the order of input rows does not matter */
 #ifndef PENSTOCK_CHECK_PROJECT_H
 #define PENSTOCK_CHECK_PROJECT_H
 #include <jansson.h>
